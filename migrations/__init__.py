@@ -1,0 +1,1 @@
+"""The schema's history: one migration a change, each tried both ways on data."""

@@ -1,0 +1,69 @@
+"""The services of the town. This is the only list of them: what is not here does not exist.
+
+A service is a folder with the usual rooms. `app` makes its ASGI app out of a `shared.web.Context`; a service whose
+resource takes places names the collection in which it is claimed and the schema whose `takes()` says what a body needs.
+Both are named as "module:attribute", so that reading this list imports nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from shared.web import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service: its name is its word in paths."""
+
+    name: str
+    title: str
+    app: str
+    role: str
+    collection: str | None = None
+    claims: str | None = None
+    tasks: str | None = None
+
+    def make(self, context: Context) -> ASGIApp:
+        """The service's app."""
+        return cast("Callable[[Context], ASGIApp]", load(self.app))(context)
+
+
+def load(name: str) -> Any:
+    """The attribute that "module:attribute" names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+SERVICES: tuple[Service, ...] = (
+    Service(
+        name="identity",
+        title="Identity",
+        app="services.identity.routes:app",
+        role="linli_identity",
+        tasks="services.identity.tasks:TASKS",
+    ),
+    Service(
+        name="booking",
+        title="Booking",
+        app="services.booking.routes:app",
+        role="linli_booking",
+        collection="reservations",
+        claims="services.booking.schemas:ReservationIn",
+        tasks="services.booking.tasks:TASKS",
+    ),
+)
+
+
+def service(name: str) -> Service:
+    """The service with this name."""
+    for one in SERVICES:
+        if one.name == name:
+            return one
+    raise LookupError(name)

@@ -1,0 +1,256 @@
+"""`linli`: everything an operator says to the town. Each failure is one clear sentence and an exit code that is not 0."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="linli",
+    help="Linli (邻里): the backend of a neighbourhood's services.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+demo_app = typer.Typer(help="Demo accounts and tokens (demo databases only).", no_args_is_help=True)
+regions_app = typer.Typer(help="The official tree of regions.", no_args_is_help=True)
+app.add_typer(demo_app, name="demo")
+app.add_typer(regions_app, name="regions")
+
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys and the embedded database live.")]
+
+
+class Stop(Exception):
+    """One clear sentence; the command ends with 1."""
+
+
+def _settings(data_dir: Path | None, **changes: Any) -> Any:
+    from shared.settings import Settings
+
+    if data_dir is not None:
+        changes["data_dir"] = data_dir.expanduser().absolute()
+    return Settings(**changes)
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    data_dir: DataDir = None,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="Serving processes.")] = 1,
+    no_demo: Annotated[bool, typer.Option("--no-demo", help="Leave a new database empty.")] = False,
+) -> None:
+    """Serve the whole town: database, migrations, gateway, all services and the worker."""
+    from services.cli import serving
+
+    settings = _settings(data_dir)
+    serving.up(settings, host=host, port=port, workers=workers, demo=not no_demo)
+
+
+@app.command()
+def serve(
+    name: Annotated[str, typer.Argument(help="gateway, or a service's name.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
+    data_dir: DataDir = None,
+    fd: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Serve one part: the gateway (services at LINLI_UPSTREAMS run elsewhere), or one service behind it."""
+    from services.cli import serving
+
+    serving.serve(_settings(data_dir), name, host=host, port=port, fd=fd)
+
+
+@app.command()
+def worker(data_dir: DataDir = None) -> None:
+    """Do what is due without anyone asking; several workers share the work."""
+    from services.cli import serving
+
+    serving.work(_settings(data_dir))
+
+
+@app.command()
+def migrate(
+    data_dir: DataDir = None,
+    to: Annotated[str, typer.Option(help="A revision to go back to; default: this version's.")] = "head",
+) -> None:
+    """Bring the database to this version (or back to an older one)."""
+    from services.cli import database
+    from shared import migrate as migrations
+
+    settings = _settings(data_dir)
+    with database.at(settings) as url:
+        keys = database.keys(settings, url)
+        before = migrations.current(url)
+        if to == "head":
+            migrations.upgrade(url)
+        else:
+            migrations.downgrade(url, to)
+        if migrations.current(url):
+            database.remember_keys(url, keys, demo=False)
+        typer.echo(f"{before or 'new'} -> {migrations.current(url) or 'empty'}")
+
+
+@app.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Recompute every invariant from the rows; names what is wrong and ends with 1 if anything is."""
+    from services import doctor as checks
+    from services.cli import database
+
+    settings = _settings(data_dir)
+    with database.at(settings) as url:
+        database.require_current(url)
+        found = asyncio.run(checks.examine(url))
+    for check, wrong in found:
+        typer.echo(f"{'ok   ' if not wrong else 'WRONG'} {check}" + (f": {', '.join(wrong[:20])}" if wrong else ""))
+    if any(wrong for _, wrong in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def seed(
+    residents: Annotated[int, typer.Option(min=0, max=2_000_000, help="How many residents the town gets.")] = 17_000,
+    number: Annotated[int, typer.Option("--seed", help="The same number makes the same town.")] = 330411105,
+    data_dir: DataDir = None,
+) -> None:
+    """Make the demo town with synthetic residents."""
+    from services.cli import database, town
+
+    settings = _settings(data_dir, demo=True)
+    with database.at(settings) as url:
+        keys = database.prepare(settings, url)
+        town.build(url, keys, settings, residents=residents, seed=number, show=True)
+
+
+@app.command()
+def openapi(
+    name: Annotated[str | None, typer.Argument(help="A service; none: all of them.")] = None,
+    lang: Annotated[str, typer.Option(help="zh or en.")] = "en",
+    write: Annotated[bool, typer.Option("--write", help="Refresh the pinned documents in docs/.")] = False,
+) -> None:
+    """Print the OpenAPI document."""
+    import json
+
+    from services.gateway import console
+
+    if write:
+        for path in console.write_pins(Path("docs")):
+            typer.echo(path)
+        return
+    document = console.document(lang)
+    if name is not None:
+        paths = {path: item for path, item in document["paths"].items() if path.startswith(f"/v1/{name}/")}
+        if not paths:
+            raise Stop(f"There is no service called {name}.")
+        document = {**document, "paths": paths}
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def bench(context: typer.Context) -> None:
+    """Run the benchmarks of this checkout."""
+    import runpy
+
+    path = Path(__file__).parents[2] / "benchmarks" / "run.py"
+    if not path.exists():
+        raise Stop("The benchmarks are part of a checkout; run script/bench there.")
+    sys.argv = [str(path), *context.args]
+    runpy.run_path(str(path), run_name="__main__")
+
+
+@demo_app.command("people")
+def demo_people(data_dir: DataDir = None) -> None:
+    """The demo accounts: persona, name, phone."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from services.cli import town
+
+    table = Table("persona", "name", "phone", "what they are")
+    for persona, name, phone, what in _demo(data_dir, town.people):
+        table.add_row(persona, name, phone or "-", what)
+    Console().print(table)
+
+
+@demo_app.command("token")
+def demo_token(persona: str, data_dir: DataDir = None) -> None:
+    """Print an access token of a persona, and nothing else."""
+    from services.cli import town
+
+    typer.echo(_demo(data_dir, town.token, persona))
+
+
+@demo_app.command("tokens")
+def demo_tokens(count: Annotated[int, typer.Argument(min=1, max=100_000)], data_dir: DataDir = None) -> None:
+    """Print tokens of different grown-up residents, one a line: person_id<TAB>token."""
+    from services.cli import town
+
+    for person_id, token in _demo(data_dir, town.tokens_for, count):
+        typer.echo(f"{person_id}\t{token}")
+
+
+def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:
+    """Run `act(db, keys, settings, …)` on a demo database; refuses any other."""
+    from services.cli import database
+    from shared.db import Database
+
+    settings = _settings(data_dir, demo=True)
+    with database.at(settings) as url:
+        database.require_current(url)
+        keys = database.keys(settings, url)
+        if not database.is_demo(url):
+            raise Stop("This is not a demo database: there are no demo accounts in it.")
+
+        async def acted() -> Any:
+            db = Database.connect(url, pool_size=2)
+            try:
+                return await act(db, keys, settings, *args)
+            finally:
+                await db.close()
+
+        return asyncio.run(acted())
+
+
+@regions_app.command("import")
+def import_regions(file: Path, data_dir: DataDir = None) -> None:
+    """Read a whole file of regions (code,name,level,parent_code) into the town; known codes get its names."""
+    from services.cli import database, town
+
+    settings = _settings(data_dir)
+    with database.at(settings) as url:
+        database.require_current(url)
+        typer.echo(f"{asyncio.run(town.import_regions(url, file))} regions")
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run in the fast loop where there is one."""
+    try:
+        import uvloop
+    except ImportError:  # pragma: no cover - no wheel for this platform
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def main() -> None:
+    """The console script."""
+    from shared import crypto, embedded, errors, regions
+
+    try:
+        app()
+    except (Stop, embedded.Refused, crypto.KeysRefused, regions.RegionFileWrong) as stop:
+        print(f"linli: {stop}", file=sys.stderr)
+        sys.exit(1)
+    except errors.Unavailable:
+        print("linli: The database does not answer; check DATABASE_URL, or that it is running.", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,125 @@
+"""Which database a command works on, and whether it may: the given one, the embedded one, its keys and its version."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from services.cli import Stop
+from shared import crypto, embedded, migrate
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.crypto import Keyring
+
+
+@contextlib.contextmanager
+def at(settings: Settings) -> Iterator[str]:
+    """The database's URL: DATABASE_URL, the running embedded one, or that one started for as long as this takes."""
+    if settings.database_url is not None:
+        require_reachable(settings.database_url)
+        yield settings.database_url
+        return
+    beside = embedded.running(settings.data_dir)
+    if beside is not None:
+        yield beside.url()
+        return
+    with embedded.own(settings.data_dir):
+        started = embedded.start(settings.data_dir)
+        try:
+            yield started.url()
+        finally:
+            embedded.stop(started)
+
+
+def require_reachable(url: str) -> None:
+    """Refuse a database that cannot be used, in one sentence."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            version = connection.info.server_version
+    except psycopg.OperationalError as error:
+        why = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
+        raise Stop(f"The database at DATABASE_URL cannot be reached ({why}); start it or correct the URL.") from None
+    except (psycopg.Error, ValueError):
+        raise Stop("DATABASE_URL is not a PostgreSQL URL; write postgresql://user:password@host:5432/name.") from None
+    if version < 180000:
+        raise Stop(f"The database is PostgreSQL {version // 10000}; Linli needs version 18 or newer.")
+
+
+def require_current(url: str) -> None:
+    """Refuse a database of another version of the code."""
+    current = migrate.current(url)
+    if current == migrate.head():
+        return
+    if current is None:
+        raise Stop("The database is empty; run `linli migrate` first.")
+    if migrate.is_known(current):
+        raise Stop(f"The database is at an older version ({current}); run `linli migrate` first.")
+    raise Stop(f"The database is at version {current}, which this code does not know; install the newer Linli.")
+
+
+def keys(settings: Settings, url: str) -> Keyring:
+    """This deployment's keys: new ones only for a database that was made with none."""
+    known = _one(url, "SELECT fingerprint FROM deployment") if _has(url, "deployment") else None
+    ring = crypto.load_or_create(settings.keys_file, may_create=known is None)
+    if known is not None and ring.fingerprint() != known:
+        raise Stop(
+            f"The keys in {settings.keys_file} are not those this database was made with; "
+            "put the right keys there, or use another data dir."
+        )
+    return ring
+
+
+def remember_keys(url: str, ring: Keyring, *, demo: bool) -> None:
+    """Write down with which keys this database was made, once."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO deployment (fingerprint, is_demo) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            (ring.fingerprint(), demo),
+        )
+
+
+def prepare(settings: Settings, url: str) -> Keyring:
+    """Keys and this version's schema, in a demo database."""
+    ring = keys(settings, url)
+    if migrate.current(url) != migrate.head():
+        migrate.upgrade(url)
+    remember_keys(url, ring, demo=True)
+    if not is_demo(url):
+        raise Stop("This is not a demo database: it is not filled with synthetic residents.")
+    return ring
+
+
+def is_demo(url: str) -> bool:
+    """Whether the database was made as a demo town."""
+    return bool(_one(url, "SELECT is_demo FROM deployment"))
+
+
+def is_empty(url: str) -> bool:
+    """Whether nobody lives in it yet."""
+    return not _one(url, "SELECT EXISTS (SELECT 1 FROM places) OR EXISTS (SELECT 1 FROM persons)")
+
+
+def _has(url: str, table: str) -> bool:
+    return _one(url, f"SELECT to_regclass('{table}')") is not None
+
+
+def _one(url: str, sql: str) -> object:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(sql.encode()).fetchone()
+    return row[0] if row else None
+
+
+def ensure_data_dir(path: Path) -> None:
+    """Make the data dir, or say in one sentence why it cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError:
+        raise Stop(f"The data dir {path} cannot be written to; choose another with --data-dir.") from None

@@ -1,0 +1,44 @@
+"""What the gateway itself writes: leaving a waiting list, a slot's capacity, a day's kind. One use, one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date
+
+from services.gateway import sql
+from services.gateway.arbiter import sql as ledger
+from shared import claims, errors
+from shared.assertion import Caller
+from shared.db import Tx
+
+PLACE_STAFF = frozenset({"staff", "manager", "operator"})
+CALENDAR_STAFF = frozenset({"manager"})
+
+
+async def leave(tx: Tx, group_id: uuid.UUID, account_no: int, key: str) -> None:
+    """Take a group off the waiting lists; places held for it at this moment are freed."""
+    slots = await sql.wait_slots(tx, group_id)
+    await claims.lock_slots(tx, slots)
+    await ledger.leave_lists(tx, [group_id])
+    await claims.release(tx, group_id, reason="left", only_held=True)
+    await sql.set_ask_state(tx, group_id, account_no, key, "left", "left")
+
+
+async def set_capacity(tx: Tx, caller: Caller, slot_id: uuid.UUID, capacity: int) -> None:
+    """Give a slot more or fewer places; never fewer than are taken."""
+    slot = await sql.slot_for_edit(tx, slot_id)
+    if slot is None:
+        raise errors.NotThere
+    caller.require(PLACE_STAFF, slot["community"], slot["place_id"])
+    if capacity < slot["taken"]:
+        raise errors.CapacityTaken(taken=slot["taken"])
+    await sql.set_capacity(tx, slot_id, capacity)
+
+
+async def set_day(tx: Tx, caller: Caller, day: date, kind: str, name: str | None) -> None:
+    """Say what a date is for the whole town."""
+    if caller.account_no is None:
+        raise errors.NotKnown
+    if not any(role.role in CALENDAR_STAFF for role in caller.roles):
+        raise errors.NotAllowed
+    await sql.set_day(tx, day, kind, name)

@@ -1,0 +1,270 @@
+"""The front door: every request passes here, and every answer leaves here.
+
+request ─► id ─► address within its rate? ─► body within its bound? ─► who? ─► account within its rate?
+        ─► a claim          claiming (arbiter, then the service)
+        ─► /v1/<service>/…  the service, with a signed assertion
+        ─► anything else    the gateway's own routes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services import SERVICES
+from services.gateway import routes, upstreams
+from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.availability import Availability
+from services.gateway.claiming import Call, Claiming
+from services.gateway.credentials import INTERNAL, Credentials
+from services.gateway.rates import Rates
+from services.gateway.upstreams import Answer, Guard, NoAnswer
+from shared import errors, problems
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Database
+from shared.line import Line
+from shared.settings import Settings
+from shared.web import Context
+
+log = structlog.get_logger(__name__)
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_ALWAYS: Final = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything a running gateway is made of; its routes find it at `request.app.state.parts`."""
+
+    db: Database
+    keys: Keyring
+    settings: Settings
+    guards: Mapping[str, Guard]
+    line: Line[Asked, Outcome]
+    claiming: Claiming
+    availability: Availability
+    credentials: Credentials
+    metrics: Metrics
+
+
+class Metrics:
+    """What is counted; one registry a gateway, so that several can live in one process (tests do)."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("linli_requests", "Requests answered", ["service", "status"], registry=self.registry)
+        self.seconds = Histogram(
+            "linli_request_seconds",
+            "Time to answer",
+            ["service"],
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=self.registry,
+        )
+        self.line = Gauge("linli_line_waiting", "Asks waiting in the arbiter's line", registry=self.registry)
+        self.lists = {one: self.seconds.labels(one) for one in (*[s.name for s in SERVICES], "gateway")}
+        self._counts: dict[tuple[str, int], Any] = {}
+
+    def count(self, service: str, status: int, seconds: float) -> None:
+        """One more answer."""
+        counter = self._counts.get((service, status))
+        if counter is None:
+            counter = self._counts[service, status] = self.requests.labels(service, str(status))
+        counter.inc()
+        self.lists[service].observe(seconds)
+
+
+class Gateway:
+    """The ASGI app. `make` gives its parts their lives; until then it answers 503."""
+
+    def __init__(self, db: Database, keys: Keyring, settings: Settings) -> None:
+        self._db = db
+        self._keys = keys
+        self._settings = settings
+        self._own: ASGIApp | None = None
+        self._addresses = Rates(settings.address_rate, settings.address_burst)
+        self._accounts = Rates(settings.account_rate, settings.account_burst)
+        self._services = {one.name for one in SERVICES}
+        self._trusted = [ipaddress.ip_network(one) for one in settings.trusted_proxies]
+        self.parts: Parts | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Gateway]:
+        """Start the services that live here, connect to the others, open the line; close all of it in the end."""
+        settings, gateway_db = self._settings, self._db.of("linli_gateway")
+        async with contextlib.AsyncExitStack() as stack:
+            guards = {}
+            for one in SERVICES:
+                url = settings.upstreams.get(one.name)
+                context = Context(self._db.of(one.role), self._keys, settings)
+                app = await stack.enter_async_context(
+                    upstreams.remote(url, seconds=settings.upstream_seconds)
+                    if url
+                    else upstreams.local(one.make(context))
+                )
+                guards[one.name] = Guard(one.name, app, seconds=settings.upstream_seconds)
+            line: Line[Asked, Outcome] = Line(
+                "arbiter",
+                gateway_db,
+                Arbiter(settings.hold_seconds),
+                batch=settings.line_batch,
+                waiting=settings.line_waiting,
+                seconds=settings.line_seconds,
+            )
+            stack.push_async_callback(line.close)
+            self.parts = Parts(
+                db=gateway_db,
+                keys=self._keys,
+                settings=settings,
+                guards=guards,
+                line=line,
+                claiming=Claiming(gateway_db, self._keys, line, guards),
+                availability=Availability(gateway_db),
+                credentials=Credentials(self._keys, gateway_db),
+                metrics=Metrics(),
+            )
+            self._own = routes.app(self.parts)
+            try:
+                yield self
+            finally:
+                self._own = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        began = time.perf_counter()
+        path: str = scope["path"]
+        service = self._service_of(path)
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id")
+        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        try:
+            answer = await self._answer(scope, receive, headers, service, request_id)
+        except NoAnswer as none:
+            answer = self._problem(none.refusal, headers, request_id)
+        except errors.Refusal as refusal:
+            if refusal.status in (401, 403):
+                log.info("refused", code=refusal.code, path=path, request_id=request_id)
+            answer = self._problem(refusal, headers, request_id)
+        except Exception as error:
+            log.exception("broken", path=path, request_id=request_id, exc_info=error)
+            answer = self._problem(errors.Broken(), headers, request_id)
+        status, told, body = answer
+        out = [(key, value) for key, value in told if key != b"content-length"]
+        out += [(b"content-length", str(len(body)).encode()), (b"x-request-id", request_id.encode()), *_ALWAYS]
+        await send({"type": "http.response.start", "status": status, "headers": out})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        if self.parts is not None:
+            self.parts.metrics.count(service or "gateway", status, time.perf_counter() - began)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], service: str | None, request_id: str
+    ) -> Answer:
+        parts = self.parts
+        if parts is None or self._own is None:
+            raise errors.Unavailable(retry_after=1)
+        address = self._address(scope, headers)
+        self._within(self._addresses, address)
+        path, method = scope["path"], scope["method"]
+        if not path.isascii() or "\x00" in path:
+            raise errors.NotThere
+        body = b"" if method in ("GET", "HEAD", "OPTIONS") else await self._body(receive, headers)
+        caller = Caller()
+        if b"authorization" in headers:
+            caller = parts.credentials.caller(headers[b"authorization"].decode("latin-1"))
+            self._within(self._accounts, caller.account_no)
+        call = Call(
+            method,
+            path,
+            [(key, value) for key, value in scope["headers"] if key not in INTERNAL and key != b"x-request-id"],
+            body,
+            caller,
+            request_id,
+            scope["query_string"],
+        )
+        if parts.claiming.is_claim(method, path):
+            return await parts.claiming.claim(call)
+        if service is not None:
+            call = replace(call, caller=replace(await parts.credentials.with_facts(caller), address=address))
+            return await parts.claiming.forward(service, call)
+        told = [*call.headers, (b"x-request-id", request_id.encode())]
+        return await upstreams.answer_of(self._own, {**call.scope(told), "linli.call": call}, body)
+
+    async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
+        most = self._settings.body_bytes
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > most:
+            raise errors.TooLarge
+        parts, size = [], 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise errors.Unreadable
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise errors.TooLarge
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    def _service_of(self, path: str) -> str | None:
+        parts = path.split("/", 3)
+        return parts[2] if len(parts) > 3 and parts[1] == "v1" and parts[2] in self._services else None
+
+    def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
+        """The caller's address; a proxy is believed only where the settings trust it."""
+        client = scope.get("client")
+        address: str = client[0] if client else ""
+        forwarded = headers.get(b"x-forwarded-for")
+        if not forwarded or not self._trusted:
+            return address
+        for hop in reversed([address, *forwarded.decode("latin-1").split(",")][1:]):
+            try:
+                if not any(ipaddress.ip_address(address) in network for network in self._trusted):
+                    return address
+                address = str(ipaddress.ip_address(hop.strip()))
+            except ValueError:
+                return address
+        return address
+
+    @staticmethod
+    def _within(rates: Rates, who: object) -> None:
+        wait = rates.take(who)
+        if wait:
+            raise errors.TooMany(retry_after=wait)
+
+    @staticmethod
+    def _problem(refusal: errors.Refusal, headers: dict[bytes, bytes], request_id: str) -> Answer:
+        language = headers.get(b"accept-language")
+        return Answer(
+            *problems.render(
+                refusal, accept_language=language.decode("latin-1") if language else None, request_id=request_id
+            )
+        )
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except Exception as error:
+            log.exception("start_failed", exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,326 @@
+"""The arbiter's line: a list of asks in, a list of outcomes out, in one transaction.
+
+Line first, then look, then decide, then write. See `shared.line` for the laws it stands on.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.gateway.arbiter import rules, sql
+from services.gateway.arbiter.rules import Ask, Decision, Granted, Take, Waiting
+from shared import claims, clock
+from shared.assertion import Caller
+from shared.claims import Grant, GrantedClaim, GrantedSlot
+from shared.db import Tx
+from shared.line import SKIPPED, Answer
+
+DESK = frozenset({"staff", "manager", "operator"})
+"""Roles that may act for residents at the desk, on the phone or from paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request for places, as the front door understood it. `persons` None means the caller."""
+
+    service: str
+    caller: Caller
+    key: str
+    fingerprint: bytes
+    takes: tuple[Take, ...]
+    persons: tuple[uuid.UUID, ...] | None = None
+    channel: str = "app"
+    waits: bool = False
+    serving: uuid.UUID | None = None
+    """The group that comes off the waiting list; None for a newcomer."""
+    sealed_body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The decision on one ask, and what goes with it."""
+
+    group_id: uuid.UUID
+    decision: Decision
+    grant: Grant | None = None
+    slots: tuple[GrantedSlot, ...] = ()
+    persons: tuple[tuple[uuid.UUID, str], ...] = ()
+
+
+@dataclass(slots=True)
+class _Looked:
+    """The facts of one list of asks."""
+
+    now: datetime
+    rows: dict[uuid.UUID, Any]
+    slots: dict[uuid.UUID, rules.Slot]
+    holders: dict[int, rules.Holder]
+    households: dict[tuple[int, uuid.UUID, Any], int]
+    blocked_slots: set[uuid.UUID]
+    blocked_holders: set[int]
+    lapsed: int
+
+
+class Arbiter:
+    """The action behind the line. `hold_seconds` is how long a granted place waits for its service."""
+
+    def __init__(self, hold_seconds: int = 30) -> None:
+        self._hold = timedelta(seconds=hold_seconds)
+
+    async def __call__(self, tx: Tx, asked: Sequence[Asked], *, skip_locked: bool) -> list[Answer[Outcome]]:
+        """Lock, look, decide, write."""
+        persons = await self._numbers(tx, asked)
+        looked = await self._look(tx, asked, persons, skip_locked=skip_locked)
+        asks = await self._asks(tx, asked, persons, looked)
+        open_ = [(i, ask) for i, ask in enumerate(asks) if ask is not None]
+        decisions = rules.decide([ask for _, ask in open_], looked.slots, looked.holders, looked.households, looked.now)
+        answers: list[Answer[Outcome]] = [SKIPPED] * len(asked)
+        held_until = looked.now + self._hold
+        grants: list[tuple[Ask, Grant]] = []
+        waits: list[tuple[Asked, Ask, Waiting]] = []
+        for (i, ask), decision in zip(open_, decisions, strict=True):
+            grant = None
+            if isinstance(decision, Granted):
+                grant = self._grant(ask, looked, held_until)
+                grants.append((ask, grant))
+            elif isinstance(decision, Waiting):
+                waits.append((asked[i], ask, decision))
+            answers[i] = Outcome(
+                ask.group_id,
+                decision,
+                grant,
+                tuple(sql.granted_slot(looked.rows[t.slot_id]) for t in ask.takes)
+                if isinstance(decision, Waiting)
+                else (),
+                tuple((looked.holders[no].id, looked.holders[no].name) for no in ask.holders)
+                if isinstance(decision, Waiting)
+                else (),
+            )
+        if grants or waits:
+            await self._write(tx, grants, waits, held_until)
+        elif not looked.lapsed:
+            tx.discard()  # refusals leave nothing behind, so nobody needs to wait for the disk
+        return answers
+
+    async def _numbers(self, tx: Tx, asked: Sequence[Asked]) -> dict[uuid.UUID, int]:
+        """Numbers of the persons that are named; callers' own are in their tokens."""
+        known = {one.caller.person_id: one.caller.holder_no for one in asked}
+        named = {person for one in asked for person in one.persons or () if person not in known}
+        numbers = {person: no for person, no in known.items() if person is not None and no is not None}
+        if named:
+            numbers |= await sql.holder_nos(tx, list(named))
+        return numbers
+
+    async def _look(
+        self, tx: Tx, asked: Sequence[Asked], persons: dict[uuid.UUID, int], *, skip_locked: bool
+    ) -> _Looked:
+        slot_ids = list({take.slot_id for one in asked for take in one.takes})
+        nos = {no for one in asked for no in self._holders(one, persons)}
+        nos |= {one.caller.holder_no for one in asked if one.caller.holder_no is not None}
+        rows = {row["id"]: row for row in await sql.locked_slots(tx, slot_ids, skip_locked=skip_locked)}
+        blocked = await self._blocked(tx, slot_ids, rows) if skip_locked else set()
+        known = await sql.limits(tx, (row["policy_id"] for row in rows.values()))
+        people = {row["no"]: row for row in await sql.locked_holders(tx, list(nos), skip_locked=skip_locked)}
+        away = nos - people.keys() if skip_locked else set()
+        homes = await self._households(tx, rows, known, people, skip_locked=skip_locked)
+        away |= {no for no, row in people.items() if row["household_no"] in homes[1]}
+
+        # The database's clock, read after the slots were locked: what waited is judged when it is its turn.
+        now = max((row["now"] for row in people.values()), default=None) or datetime.now(UTC)
+        lapsed = 0
+        due = [one for one, row in rows.items() if row["next_lapse"] is not None and row["next_lapse"] <= now]
+        if due:
+            lapsed += len(await sql.lapse(tx, due))
+            rows |= {row["id"]: row for row in await sql.slots(tx, due)}
+
+        days = [row["day"] for row in rows.values()]
+        since = min(
+            [clock.at(day - timedelta(days=day.weekday()), datetime.min.time()) for day in days]
+            + [now - timedelta(days=1)]
+        )
+        places, over = await sql.places(tx, list(people), since, now)
+        if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
+            freed = await sql.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
+            lapsed += len(await sql.lapse(tx, list(freed)))
+            away |= {one.holder_no for one in over if one.slot_id not in freed}
+        counts = (
+            await sql.household_counts(tx, list(homes[0]), list({row["place_id"] for row in rows.values()}), since)
+            if homes[0]
+            else {}
+        )
+        crowded = [row["id"] for row in rows.values() if row["waiting"]]
+        waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
+        full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
+        held = await sql.held_until(tx, full) if full else {}
+        return _Looked(
+            now=now,
+            rows=rows,
+            slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
+            holders={
+                no: sql.holder(row, places.get(no, ()), frozenset(waits.get(no, ()))) for no, row in people.items()
+            },
+            households=counts,
+            blocked_slots=blocked,
+            blocked_holders=away,
+            lapsed=lapsed,
+        )
+
+    @staticmethod
+    def _holders(one: Asked, persons: dict[uuid.UUID, int]) -> list[int]:
+        if one.persons is None:
+            return [] if one.caller.holder_no is None else [one.caller.holder_no]
+        return [persons.get(person, -1 - i) for i, person in enumerate(one.persons)]
+
+    @staticmethod
+    async def _blocked(tx: Tx, wanted: Sequence[uuid.UUID], rows: dict[uuid.UUID, Any]) -> set[uuid.UUID]:
+        """Slots that exist and were not had: somebody else has them locked."""
+        missing = [one for one in wanted if one not in rows]
+        return await sql.existing(tx, missing) if missing else set()
+
+    @staticmethod
+    async def _households(
+        tx: Tx, rows: dict[uuid.UUID, Any], known: Any, people: dict[int, Any], *, skip_locked: bool
+    ) -> tuple[set[int], set[int]]:
+        """Households whose limits matter here: those locked, and those not had."""
+        if not any(known[row["policy_id"]].household_per_day is not None for row in rows.values()):
+            return set(), set()
+        wanted = {row["household_no"] for row in people.values() if row["household_no"] is not None}
+        if not wanted:
+            return set(), set()
+        had = await sql.locked_households(tx, list(wanted), skip_locked=skip_locked)
+        return had, wanted - had
+
+    async def _asks(
+        self, tx: Tx, asked: Sequence[Asked], persons: dict[uuid.UUID, int], looked: _Looked
+    ) -> list[Ask | None]:
+        """The asks as the rules see them; None where a row it needs is locked by somebody else."""
+        previous = await sql.previous(tx, [(one.caller.account_no or 0, one.key) for one in asked])
+        acting = [one for one in asked if one.persons is not None and one.caller.holder_no is not None]
+        relations = await sql.relations(tx, [one.caller.holder_no or 0 for one in acting]) if acting else []
+        desk = [one for one in asked if one.channel != "app"]
+        roles = await sql.roles(tx, [one.caller.account_no or 0 for one in desk]) if desk else []
+        serving = [one.serving for one in asked if one.serving is not None]
+        ranked = await sql.ranked(tx, serving) if serving else {}
+        asks: list[Ask | None] = []
+        for one in asked:
+            holders = tuple(self._holders(one, persons))
+            if any(take.slot_id in looked.blocked_slots for take in one.takes) or any(
+                no in looked.blocked_holders for no in (*holders, one.caller.holder_no)
+            ):
+                asks.append(None)
+                continue
+            own = one.caller.holder_no
+            mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
+            may = {r.holder_no for r in mine} | ({own} if own is not None else set())
+            guards = {r.holder_no for r in mine if r.kind == "guardian"}
+            if one.channel != "app" and self._may_act_at_desk(one, roles, looked):
+                may |= set(holders)
+                guards |= set(holders)
+            asks.append(
+                Ask(
+                    group_id=one.serving or claims.new_id(),
+                    account_no=one.caller.account_no or 0,
+                    key=one.key,
+                    fingerprint=one.fingerprint,
+                    service=one.service,
+                    takes=one.takes,
+                    holders=holders,
+                    channel=one.channel,
+                    waits=one.waits,
+                    serving=one.serving is not None,
+                    ranked=ranked.get(one.serving, frozenset()) if one.serving else frozenset(),
+                    may=frozenset(may),
+                    guards=frozenset(guards),
+                    previous=previous.get((one.caller.account_no or 0, one.key)),
+                )
+            )
+        return asks
+
+    @staticmethod
+    def _may_act_at_desk(one: Asked, roles: Sequence[Any], looked: _Looked) -> bool:
+        for take in one.takes:
+            row = looked.rows.get(take.slot_id)
+            if row is None:
+                continue
+            if not any(
+                role["account_no"] == one.caller.account_no
+                and role["role"] in DESK
+                and row["community"].startswith(role["prefix"])
+                and role["place_id"] in (None, row["place_id"])
+                for role in roles
+            ):
+                return False
+        return True
+
+    @staticmethod
+    def _grant(ask: Ask, looked: _Looked, held_until: datetime) -> Grant:
+        return Grant(
+            ask.group_id,
+            held_until,
+            tuple(
+                GrantedClaim(
+                    claims.new_id(), take.slot_id, no, looked.holders[no].id, looked.holders[no].name, take.units
+                )
+                for take in ask.takes
+                for no in ask.holders
+            ),
+            tuple(sql.granted_slot(looked.rows[take.slot_id]) for take in ask.takes),
+        )
+
+    @staticmethod
+    async def _write(
+        tx: Tx,
+        grants: Sequence[tuple[Ask, Grant]],
+        waits: Sequence[tuple[Asked, Ask, Waiting]],
+        held_until: datetime,
+    ) -> None:
+        if grants:
+            held = [(ask, grant, claim) for ask, grant in grants for claim in grant.claims]
+            await sql.hold(
+                tx,
+                claim_ids=[claim.id for _, _, claim in held],
+                group_ids=[grant.group_id for _, grant, _ in held],
+                slot_ids=[claim.slot_id for _, _, claim in held],
+                holder_nos=[claim.holder_no for _, _, claim in held],
+                account_nos=[ask.account_no for ask, _, _ in held],
+                units=[claim.units for _, _, claim in held],
+                channels=[ask.channel for ask, _, _ in held],
+                held_until=held_until,
+            )
+        remembered = [(ask, "granted") for ask, _ in grants if not ask.serving]
+        remembered += [(ask, "waiting") for _, ask, _ in waits if not ask.serving]
+        if remembered:
+            await sql.write_asks(
+                tx,
+                account_nos=[ask.account_no for ask, _ in remembered],
+                keys=[ask.key for ask, _ in remembered],
+                group_ids=[ask.group_id for ask, _ in remembered],
+                fingerprints=[ask.fingerprint for ask, _ in remembered],
+                services=[ask.service for ask, _ in remembered],
+                states=[state for _, state in remembered],
+            )
+        if waits:
+            units = {
+                (ask.group_id, take.slot_id): take.units * len(ask.holders) for _, ask, _ in waits for take in ask.takes
+            }
+            await sql.write_waits(
+                tx,
+                [
+                    (
+                        slot_id,
+                        ask.group_id,
+                        ask.account_no,
+                        ask.key,
+                        list(ask.holders),
+                        units[ask.group_id, slot_id],
+                        ask.channel,
+                        one.sealed_body,
+                    )
+                    for one, ask, decision in waits
+                    for slot_id in decision.slots
+                ],
+            )

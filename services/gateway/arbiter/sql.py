@@ -1,0 +1,330 @@
+"""What the arbiter asks the database: locks in the one order, then facts, then the writes of a decided list."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from services.gateway.arbiter.rules import Holder, Limits, Place, Previous, Slot
+from shared import claims
+from shared.claims import GrantedSlot
+from shared.db import Tx
+
+ZONE = "Asia/Shanghai"
+
+SLOT = f"""
+    SELECT s.id, s.service, s.place_id, s.community, s.starts_at, s.ends_at,
+           (s.starts_at AT TIME ZONE '{ZONE}')::date AS day, s.opens_at, s.closes_at, s.capacity, s.taken, s.taken_offline,
+           s.waiting, s.offline_share, s.offline_until, s.min_age, s.max_age, s.regions, s.level, s.needs_guardian,
+           s.allocation, s.is_exclusive, s.is_waitable, s.state, s.policy_id, s.next_lapse, s.title, s.cancel_by,
+           p.name AS place_name, s.subject_kind, s.subject_id
+    FROM slots s JOIN places p ON p.id = s.place_id
+"""
+_FACTS = 24
+"""The leading columns of SLOT that are a Slot's own, before its limits."""
+
+_policies: dict[uuid.UUID, Limits] = {}
+"""Policies never change, so what was read once is known."""
+
+
+async def limits(tx: Tx, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Limits]:
+    """The limits of these policies; a query only for policies not seen before."""
+    unknown = [one for one in set(ids) if one not in _policies]
+    if unknown:
+        if len(_policies) > 10_000:
+            _policies.clear()
+        for row in await tx.fetch(
+            "SELECT id, body->'limits' AS limits FROM policies WHERE id = ANY($1::uuid[])", unknown
+        ):
+            _policies[row["id"]] = Limits(**(row["limits"] or {}))
+    return _policies
+
+
+def slot(row: Any, known: Mapping[uuid.UUID, Limits], held_until: datetime | None = None) -> Slot:
+    """A row of SLOT as the rules see it."""
+    return Slot._make((*row[:_FACTS], known[row["policy_id"]], held_until))
+
+
+def granted_slot(row: Any) -> GrantedSlot:
+    """A row of SLOT as a grant names it."""
+    return GrantedSlot(
+        row["id"],
+        row["place_id"],
+        row["place_name"],
+        row["title"],
+        row["community"],
+        row["starts_at"],
+        row["ends_at"],
+        row["cancel_by"],
+        row["state"],
+    )
+
+
+async def locked_slots(tx: Tx, ids: Sequence[uuid.UUID], *, skip_locked: bool) -> list[Any]:
+    """Rows of SLOT, locked in the order of their ids."""
+    return await tx.fetch(
+        SLOT
+        + " WHERE s.id = ANY($1::uuid[]) ORDER BY s.id FOR NO KEY UPDATE OF s"
+        + (" SKIP LOCKED" if skip_locked else ""),
+        ids,
+    )
+
+
+async def existing(tx: Tx, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Which of these slots exist at all."""
+    return {row[0] for row in await tx.fetch("SELECT id FROM slots WHERE id = ANY($1::uuid[])", ids)}
+
+
+async def slots(tx: Tx, ids: Sequence[uuid.UUID]) -> list[Any]:
+    """Rows of SLOT, unlocked or already locked by the caller."""
+    return await tx.fetch(SLOT + " WHERE s.id = ANY($1::uuid[])", ids)
+
+
+HOLDER = """
+    SELECT h.no, h.id, h.name, h.kind, h.community, h.born, h.level, h.household_no,
+           (SELECT jsonb_object_agg(x.service, x.ends_at)
+            FROM suspensions x
+            WHERE x.holder_no = h.no AND x.lifted_at IS NULL AND x.starts_at <= now() AND x.ends_at > now()) AS suspended,
+           clock_timestamp() AS now
+    FROM holders h
+"""
+
+
+async def locked_holders(tx: Tx, nos: Sequence[int], *, skip_locked: bool) -> list[Any]:
+    """Rows of HOLDER, locked in the order of their numbers."""
+    return await tx.fetch(
+        HOLDER
+        + " WHERE h.no = ANY($1::bigint[]) ORDER BY h.no FOR NO KEY UPDATE OF h"
+        + (" SKIP LOCKED" if skip_locked else ""),
+        nos,
+    )
+
+
+async def holders(tx: Tx, nos: Sequence[int]) -> list[Any]:
+    """Rows of HOLDER, unlocked."""
+    return await tx.fetch(HOLDER + " WHERE h.no = ANY($1::bigint[])", nos)
+
+
+async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Numbers of holders by id; unknown ids are missing."""
+    rows = await tx.fetch("SELECT id, no FROM holders WHERE id = ANY($1::uuid[])", ids)
+    return {row["id"]: row["no"] for row in rows}
+
+
+def holder(row: Any, places: Sequence[Place], waits: frozenset[uuid.UUID] = frozenset()) -> Holder:
+    """A row of HOLDER as the rules see it."""
+    suspended = {service: datetime.fromisoformat(until) for service, until in (row["suspended"] or {}).items()}
+    return Holder._make((*row[:8], places, suspended, waits))
+
+
+async def locked_households(tx: Tx, nos: Sequence[int], *, skip_locked: bool) -> set[int]:
+    """Lock households in order; the numbers that were had."""
+    rows = await tx.fetch(
+        "SELECT no FROM households WHERE no = ANY($1::bigint[]) ORDER BY no FOR NO KEY UPDATE"
+        + (" SKIP LOCKED" if skip_locked else ""),
+        nos,
+    )
+    return {row[0] for row in rows}
+
+
+class Lapsing(NamedTuple):
+    """A hold that is over but still takes its place."""
+
+    holder_no: int
+    slot_id: uuid.UUID
+
+
+async def places(
+    tx: Tx, nos: Sequence[int], since: datetime, now: datetime
+) -> tuple[dict[int, list[Place]], list[Lapsing]]:
+    """Active claims of these holders from `since` on; holds whose time is over are told apart."""
+    rows = await tx.fetch(
+        f"SELECT holder_no, slot_id, place_id, starts_at, ends_at, (starts_at AT TIME ZONE '{ZONE}')::date, is_exclusive, "
+        "held_until FROM claims WHERE holder_no = ANY($1::bigint[]) AND starts_at >= $2 AND is_active",
+        nos,
+        since,
+    )
+    found: dict[int, list[Place]] = {}
+    over: list[Lapsing] = []
+    for no, slot_id, place_id, starts_at, ends_at, day, is_exclusive, held_until in rows:
+        if held_until is not None and held_until <= now:
+            over.append(Lapsing(no, slot_id))
+            continue
+        place = Place(slot_id, place_id, starts_at, ends_at, day, is_exclusive, held_until is not None)
+        found.setdefault(no, []).append(place)
+    return found, over
+
+
+async def household_counts(
+    tx: Tx, nos: Sequence[int], place_ids: Sequence[uuid.UUID], since: datetime
+) -> dict[tuple[int, uuid.UUID, date], int]:
+    """Active claims by household, place and day."""
+    rows = await tx.fetch(
+        f"SELECT h.household_no, c.place_id, (c.starts_at AT TIME ZONE '{ZONE}')::date, count(*) "
+        "FROM claims c JOIN holders h ON h.no = c.holder_no WHERE h.household_no = ANY($1::bigint[]) "
+        "AND c.place_id = ANY($2::uuid[]) AND c.starts_at >= $3 AND c.is_active GROUP BY 1, 2, 3",
+        nos,
+        place_ids,
+        since,
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+async def previous(tx: Tx, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Previous]:
+    """What earlier asks with these keys came to."""
+    rows = await tx.fetch(
+        """
+        SELECT a.account_no, a.key, a.group_id, a.fingerprint, a.state, c.is_confirmed, c.is_held
+        FROM unnest($1::bigint[], $2::text[]) AS k(account_no, key) JOIN asks a USING (account_no, key)
+        LEFT JOIN LATERAL (
+            SELECT bool_or(c.resource_id IS NOT NULL) AS is_confirmed,
+                   bool_or(c.state = 'held' AND c.held_until > clock_timestamp()) AS is_held
+            FROM claims c WHERE c.group_id = a.group_id
+        ) c ON true
+        """,
+        [account_no for account_no, _ in keys],
+        [key for _, key in keys],
+    )
+    found = {}
+    for account_no, key, group_id, fingerprint, state, is_confirmed, is_held in rows:
+        now = "confirmed" if is_confirmed else "held" if is_held else "lapsed" if state == "granted" else state
+        found[account_no, key] = Previous(group_id, fingerprint, now)
+    return found
+
+
+async def held_until(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, datetime]:
+    """The first moment at which a hold on each of these slots can lapse; slots without holds are missing."""
+    rows = await tx.fetch(
+        "SELECT slot_id, min(held_until) FROM claims WHERE slot_id = ANY($1::uuid[]) AND is_active AND state = 'held' "
+        "GROUP BY slot_id",
+        ids,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+async def lapsed_units(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
+    """Units of holds on these slots that are over but not yet freed, and how many of them were made offline."""
+    rows = await tx.fetch(
+        "SELECT slot_id, sum(units)::int, coalesce(sum(units) FILTER (WHERE channel = ANY($2::text[])), 0)::int "
+        "FROM claims WHERE slot_id = ANY($1::uuid[]) AND is_active AND state = 'held' "
+        "AND held_until <= clock_timestamp() GROUP BY slot_id",
+        ids,
+        claims.OFFLINE,
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+class Relation(NamedTuple):
+    """Somebody an account's person may act for."""
+
+    actor_no: int
+    holder_no: int
+    person_id: uuid.UUID
+    name: str
+    kind: str
+    services: Sequence[str] | None
+
+
+async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
+    """Whom these holders may act for at this moment."""
+    rows = await tx.fetch(
+        """
+        SELECT a.no, p.no, p.id, p.name, r.kind, r.services
+        FROM holders a JOIN relations r ON r.actor_id = a.id JOIN holders p ON p.id = r.person_id
+        WHERE a.no = ANY($1::bigint[]) AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
+        ORDER BY p.name, p.no
+        """,
+        actor_nos,
+    )
+    return [Relation(*row) for row in rows]
+
+
+async def roles(tx: Tx, account_nos: Sequence[int]) -> list[Any]:
+    """Roles in force: account_no, role, prefix, place_id."""
+    return await tx.fetch(
+        "SELECT account_no, role, prefix, place_id FROM roles WHERE account_no = ANY($1::bigint[]) AND starts_at <= now() "
+        "AND (ends_at IS NULL OR ends_at > now())",
+        account_nos,
+    )
+
+
+async def waits_of(tx: Tx, nos: Sequence[int], slot_ids: Sequence[uuid.UUID]) -> dict[int, set[uuid.UUID]]:
+    """On which of these slots' waiting lists these holders already stand."""
+    rows = await tx.fetch(
+        "SELECT slot_id, holders FROM waits WHERE slot_id = ANY($1::uuid[]) AND holders && $2::bigint[]", slot_ids, nos
+    )
+    found: dict[int, set[uuid.UUID]] = {}
+    for row in rows:
+        for no in row["holders"]:
+            found.setdefault(no, set()).add(row["slot_id"])
+    return found
+
+
+async def ranked(tx: Tx, group_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
+    """The slots on whose waiting lists these groups stand."""
+    rows = await tx.fetch(
+        "SELECT group_id, array_agg(slot_id) FROM waits WHERE group_id = ANY($1::uuid[]) GROUP BY group_id", group_ids
+    )
+    return {row[0]: frozenset(row[1]) for row in rows}
+
+
+async def write_asks(
+    tx: Tx,
+    *,
+    account_nos: Sequence[int],
+    keys: Sequence[str],
+    group_ids: Sequence[uuid.UUID],
+    fingerprints: Sequence[bytes],
+    services: Sequence[str],
+    states: Sequence[str],
+) -> None:
+    """Remember what each key came to; a key's newest group replaces the one before."""
+    await tx.execute(
+        """
+        INSERT INTO asks (account_no, key, group_id, fingerprint, service, state)
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bytea[], $5::text[], $6::text[])
+        ON CONFLICT (account_no, key) DO UPDATE
+        SET group_id = excluded.group_id, fingerprint = excluded.fingerprint, state = excluded.state, reason = NULL
+        """,
+        account_nos,
+        keys,
+        group_ids,
+        fingerprints,
+        services,
+        states,
+    )
+
+
+async def write_waits(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Put asks on waiting lists; ranks are drawn here, under the slots' locks. Rows already there keep their rank."""
+    for row in rows:
+        written = await tx.execute(
+            "INSERT INTO waits (slot_id, group_id, no, account_no, key, holders, units, channel, body) "
+            "VALUES ($1, $2, nextval('waits_no_seq'), $3, $4, $5::bigint[], $6, $7, $8) ON CONFLICT DO NOTHING",
+            *row,
+        )
+        if written:
+            await tx.execute("UPDATE slots SET waiting = waiting + 1 WHERE id = $1", row[0])
+
+
+async def leave_lists(tx: Tx, group_ids: Sequence[uuid.UUID]) -> int:
+    """Take groups off every waiting list; how many there were. The slots are locked by the caller."""
+    gone: int = await tx.value(
+        """
+        WITH gone AS (DELETE FROM waits WHERE group_id = ANY($1::uuid[]) RETURNING slot_id, group_id),
+        counted AS (
+            UPDATE slots s SET waiting = s.waiting - t.n
+            FROM (SELECT slot_id, count(*) AS n FROM gone GROUP BY slot_id) t WHERE s.id = t.slot_id
+        )
+        SELECT count(DISTINCT group_id) FROM gone
+        """,
+        list(group_ids),
+    )
+    return gone
+
+
+hold = claims.hold
+lapse = claims.lapse
+lock_slots = claims.lock_slots

@@ -1,0 +1,256 @@
+"""A claim's way through the gateway: ask the arbiter, let the service confirm, and account for every way it can end.
+
+    granted ─► service ─► 2xx   the service's answer
+                       ├► 4xx   it refused by itself: the hold is freed at once
+                       └► none  unknown: the ledger is asked. Confirmed there is a 201; what is still held is freed.
+
+No POST is ever sent to a service twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pydantic
+from starlette.types import Scope
+
+from services import SERVICES, Service, load
+from services.gateway.arbiter import sql
+from services.gateway.arbiter.line import Asked, Outcome
+from services.gateway.arbiter.rules import Refused, Replayed, Take, Waiting
+from services.gateway.upstreams import Answer, Guard, NoAnswer
+from shared import assertion, claiming, claims, crypto, errors, problems
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Database, Tx
+from shared.line import Line
+
+KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+_JSON: Final = [(b"content-type", b"application/json")]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the front door hands it on. `headers` are already free of anything forged."""
+
+    method: str
+    path: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    caller: Caller
+    request_id: str
+    query: bytes = b""
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this (lower-case) name."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def scope(self, headers: list[tuple[bytes, bytes]], method: str | None = None, path: str | None = None) -> Scope:
+        """The ASGI scope of the same request for a service."""
+        path = path or self.path
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": method or self.method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode("ascii", "replace"),
+            "query_string": self.query if path == self.path else b"",
+            "root_path": "",
+            "headers": headers,
+            "client": ("gateway", 0),
+            "server": ("service", 80),
+        }
+
+
+class Claiming:
+    """The pipeline of claims; also forwards everything else with a signed assertion."""
+
+    def __init__(self, db: Database, keys: Keyring, line: Line[Asked, Outcome], guards: Mapping[str, Guard]) -> None:
+        self._db = db
+        self._keys = keys
+        self._line = line
+        self._guards = guards
+        self._bodies: dict[str, Any] = {
+            f"/v1/{one.name}/{one.collection}": (one, load(one.claims)) for one in SERVICES if one.claims
+        }
+
+    def is_claim(self, method: str, path: str) -> bool:
+        """Whether this request asks for places."""
+        return method == "POST" and path in self._bodies
+
+    async def forward(
+        self, service: str, call: Call, *, method: str | None = None, path: str | None = None, body: bytes | None = None
+    ) -> Answer:
+        """The service's answer to this call, with the assertion about its caller."""
+        token = assertion.sign(call.caller, audience=service, key=self._keys.assertion)
+        body = call.body if body is None else body
+        headers = [
+            *(
+                (key, value)
+                for key, value in call.headers
+                if key not in (b"authorization", b"content-length", b"cookie")
+            ),
+            (assertion.HEADER.encode(), token.encode()),
+            (b"x-request-id", call.request_id.encode()),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        return await self._guards[service].call(call.scope(headers, method, path), body)
+
+    async def claim(self, call: Call) -> Answer:
+        """Ask for places, and have the service confirm them."""
+        service, schema = self._bodies[call.path]
+        if call.caller.account_no is None:
+            raise errors.NotKnown
+        if call.caller.holder_no is None:
+            raise errors.NotAllowed
+        key = idempotency_key(call.header(b"idempotency-key"))
+        body = read(schema, call)
+        asked = Asked(
+            service=service.name,
+            caller=call.caller,
+            key=key,
+            fingerprint=hashlib.sha256(call.path.encode() + b"\0" + call.body).digest()[:16],
+            takes=tuple(Take(*one) for one in body.takes()),
+            persons=tuple(body.persons) if body.persons is not None else None,
+            channel=body.channel,
+            waits=body.if_full == "wait",
+            sealed_body=crypto.seal(
+                self._keys, call.body.decode(), table="waits", column="body", row=f"{call.caller.account_no}|{key}"
+            )
+            if body.if_full == "wait"
+            else b"",
+        )
+        return await self.settle(service, call, await self._line.submit(asked))
+
+    async def settle(self, service: Service, call: Call, outcome: Outcome) -> Answer:
+        """Turn the arbiter's outcome into an answer, with the service's help where there is a grant."""
+        decision = outcome.decision
+        if isinstance(decision, Refused):
+            raise refusal(decision)
+        if isinstance(decision, Replayed):
+            answer = await self.show(service, call, decision.group_id)
+            return Answer(answer.status, [*answer.headers, (b"idempotency-replayed", b"true")], answer.body)
+        if isinstance(decision, Waiting):
+            return await self.show(service, call, outcome.group_id)
+        granted = replace(call, caller=replace(call.caller, grant=outcome.grant))
+        try:
+            answer = await self.forward(service.name, granted)
+        except NoAnswer as none:
+            return await self._unanswered(service, outcome, none)
+        if answer.status >= 500:
+            return await self._unanswered(
+                service, outcome, NoAnswer(errors.Unavailable(retry_after=1), may_have_arrived=True)
+            )
+        if answer.status >= 400:
+            await self._db.run(claims.release, outcome.group_id, reason="refused", only_held=True)
+        return answer
+
+    async def _unanswered(self, service: Service, outcome: Outcome, none: NoAnswer) -> Answer:
+        """Ask the ledger what became of a group whose service did not say; free what is still held."""
+        await self._db.run(claims.release, outcome.group_id, reason="unanswered", only_held=True)
+        group = await self._db.read(claims.group, outcome.group_id)
+        if group is not None and group.resource_id is not None:
+            return of(201, shape(service, group), [(b"location", location(service, group).encode())])
+        raise none.refusal from none
+
+    async def show(self, service: Service, call: Call, group_id: uuid.UUID) -> Answer:
+        """What a group is now: the service's own words if it can be asked, else the ledger's. 202 while it waits."""
+        group = await self._db.read(claims.group, group_id)
+        if group is None:
+            waiting = await self._db.read(waiting_shape, group_id, service)
+            if waiting is None:
+                raise errors.NotThere
+            return of(202, waiting, [(b"location", f"/v1/claims/{group_id}".encode())])
+        headers = [(b"location", location(service, group).encode())]
+        if group.resource_id is not None:
+            try:
+                answer = await self.forward(service.name, call, method="GET", path=location(service, group), body=b"")
+            except NoAnswer:
+                answer = None
+            if answer is not None and answer.status == 200:
+                kept = [(k, v) for k, v in answer.headers if k in (b"content-type", b"etag")]
+                return Answer(201, [*kept, *headers], answer.body)
+        return of(201, shape(service, group), headers)
+
+
+def idempotency_key(told: str | None) -> str:
+    """The key, quotes dropped; refuses a missing or malformed one."""
+    key = (told or "").strip().strip('"')
+    if not KEY.fullmatch(key):
+        raise errors.IdempotencyKeyMissing
+    return key
+
+
+def read(schema: type[Any], call: Call) -> Any:
+    """The body as its service's schema reads it: 415, 400 or 422 for what it cannot."""
+    media = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
+    if media != "application/json":
+        raise errors.WrongMediaType
+    try:
+        return schema.model_validate_json(call.body)
+    except pydantic.ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise problems.of_validation(found) from None
+
+
+def refusal(decision: Refused) -> errors.Refusal:
+    """A decision as the problem its caller hears: which person or slot it was, and until when."""
+    kind = errors.by_code(decision.code)
+    pointer = f"/persons/{decision.person}" if decision.person is not None else None
+    retry = 1 if decision.code == "in_flight" else None
+    until = {"held": "held_until", "not_open_yet": "opens_at", "suspended": "until"}.get(decision.code)
+    extra: dict[str, Any] = {until: decision.until} if until else {}
+    if pointer:
+        extra["errors"] = [{"pointer": pointer, "code": decision.code}]
+    return kind(retry_after=retry, **extra)
+
+
+def location(service: Service, group: claims.Group) -> str:
+    """Where the group's resource is."""
+    return claiming.href(service.name, service.collection or "", group.resource_id, group.group_id)
+
+
+def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
+    """The group in the one shape."""
+    return claiming.ClaimOut(**claiming.of_group(group, where=f"{service.name}/{service.collection}"))
+
+
+async def waiting_shape(tx: Tx, group_id: uuid.UUID, service: Service) -> claiming.ClaimOut | None:
+    """A waiting (or lost) ask in the one shape; None when there is no such ask."""
+    waits = await tx.fetch(
+        "SELECT w.slot_id, w.holders, w.channel, coalesce(a.person_id, a.id) AS made_by, "
+        "(SELECT count(*) FROM waits x WHERE x.slot_id = w.slot_id AND x.no <= w.no) AS position "
+        "FROM waits w JOIN accounts a ON a.no = w.account_no WHERE w.group_id = $1 ORDER BY w.slot_id",
+        group_id,
+    )
+    if not waits:
+        return None
+    slots = [claiming.slot_out(sql.granted_slot(row)) for row in await sql.slots(tx, [row["slot_id"] for row in waits])]
+    people = await sql.holders(tx, waits[0]["holders"])
+    return claiming.ClaimOut(
+        id=None,
+        group_id=group_id,
+        service=service.name,
+        state="waiting",
+        slot=slots[0],
+        slots=slots,
+        persons=[claiming.PersonOut(id=row["id"], name=row["name"], state="waiting") for row in people],
+        made_by=waits[0]["made_by"],
+        position=max(row["position"] for row in waits),
+        href=f"/v1/claims/{group_id}",
+    )
+
+
+def of(status: int, model: pydantic.BaseModel, headers: list[tuple[bytes, bytes]] | None = None) -> Answer:
+    """An answer out of a model."""
+    return Answer(status, [*_JSON, *(headers or [])], model.model_dump_json().encode())

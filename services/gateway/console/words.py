@@ -1,0 +1,192 @@
+"""The console's own texts: tags, headers, and what the words in lists mean. Every one in both languages."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from shared.texts import say
+
+ABOUT: Final = say(
+    """The backend of a neighbourhood's services: find a slot, claim places in it, come, leave.
+
+**Log in.** `POST /v1/identity/codes`, then `POST /v1/identity/sessions`; send `Authorization: Bearer …`. What is public needs no token.
+
+**Claim.** Each claim needs an `Idempotency-Key`: the same key and body give the same claim, never a second one. If the
+answer is lost, send it again, or ask `GET /v1/claims/by-key/{key}`.
+
+**Problems** are `application/problem+json` (RFC 9457); programs read `code`. `Accept-Language` chooses their language: `zh` (default) or `en`.
+
+**Lists** come in pages: `limit` and `cursor` in, `items` and `next` out; `next` is null on the last page.
+
+Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`), temperatures in Celsius (`_c`).
+`X-Request-Id` names a request: send your own, or take ours when you ask us about it.""",
+    """社区服务后端：查询场次、预约、到场、离场。
+
+**登录**：先 `POST /v1/identity/codes` 获取验证码，再 `POST /v1/identity/sessions`；之后携带 `Authorization: Bearer …`。公开内容无需登录。
+
+**预约**：每次预约须带 `Idempotency-Key`：相同的键与内容只会得到同一个预约，不会重复。若未收到结果，可原样重发，或查询 `GET /v1/claims/by-key/{key}`。
+
+**错误**以 `application/problem+json`（RFC 9457）返回，程序读取 `code`。语言由 `Accept-Language` 决定：`zh`（默认）或 `en`。
+
+**列表**分页返回：传入 `limit` 与 `cursor`，得到 `items` 与 `next`；最后一页 `next` 为空。
+
+时间为带时区的 RFC 3339 格式（本地时区）；金额单位为分（`_fen`），温度为摄氏度（`_c`）。
+`X-Request-Id` 标识一次请求：可自行提供，也可在反馈问题时引用我们返回的编号。""",
+)
+
+BEARER: Final = say("An access token: paste it without the word Bearer.", "访问令牌：直接粘贴，无需 Bearer 前缀。")
+
+TAGS: Final[dict[str, str]] = {
+    "slots": say("What can be booked, and when.", "可预约的场次。"),
+    "claims": say("What one has in all services: read it, cancel it.", "在所有服务中的预约：查询与取消。"),
+    "reservations": say("Places in facilities.", "场所预约。"),
+    "booking facilities": say("Facilities, their hours, rules and closures.", "场所、开放时间、预约规则与停用。"),
+    "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
+    "town": say("Regions and days of the town.", "行政区划与日历。"),
+}
+"""In the order of a working day."""
+
+PATHS: Final[dict[str, str]] = {
+    "code": say("The region's code.", "区划代码。"),
+    "day": say("The date.", "日期。"),
+    "group_id": say("The claim's group.", "预约组编号。"),
+    "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
+    "person_id": say("The person.", "人员编号。"),
+    "reservation_id": say("The reservation.", "预约编号。"),
+    "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
+    "slot_id": say("The slot.", "场次编号。"),
+}
+"""What is named in a path, where its route does not say so itself."""
+
+DONE: Final[dict[str, str]] = {
+    "200": say("Done.", "成功。"),
+    "201": say("Made.", "已创建。"),
+    "202": say("Taken on; it is not done yet.", "已受理，尚未完成。"),
+    "204": say("Done; nothing more to say.", "成功，无内容。"),
+    "4XX": say("Refused.", "被拒绝。"),
+}
+
+UNTIL: Final[dict[str, str]] = {
+    "held_until": say("When the held places may come free.", "保留名额可能释放的时间。"),
+    "opens_at": say("When booking opens.", "开放预约的时间。"),
+    "until": say("When the pause ends.", "暂停结束的时间。"),
+}
+
+HEADERS: Final[dict[str, Any]] = {
+    "X-Request-Id": {
+        "description": say("The request's id: yours, or ours.", "请求编号：由您提供或由我们生成。"),
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"},
+    },
+    "Idempotency-Replayed": {
+        "description": say("`true` when this key was answered before.", "该幂等键已处理过时为 `true`。"),
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Location": {
+        "description": say("Where the claim can be read.", "预约的地址。"),
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "ETag": {
+        "description": say("The version read; an edit sends it as If-Match.", "所读版本；修改时作为 If-Match 提交。"),
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {
+        "description": say("Seconds until it is worth trying again.", "多少秒后可重试。"),
+        "schema": {"type": "integer", "minimum": 0},
+    },
+}
+
+PARAMETERS: Final[dict[str, Any]] = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": True,
+        "description": say(
+            "Names this wish, e.g. a UUID; the same key never claims twice. Kept for seven days.",
+            "标识本次请求，例如 UUID；相同的键不会重复预约，保留七天。",
+        ),
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{8,128}$", "minLength": 8, "maxLength": 128},
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "required": True,
+        "description": say("The ETag that was read.", "所读取的 ETag。"),
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+}
+
+MEANINGS: Final[dict[str, dict[str, str]]] = {
+    "allocation": {
+        "first_come": say("whoever asks first", "先到先得"),
+        "ballot": say("drawn by lot after entries close", "报名截止后抽签"),
+    },
+    "channel": {
+        "app": say("by themselves", "本人操作"),
+        "desk": say("at the desk", "窗口"),
+        "phone": say("by phone", "电话"),
+        "paper": say("on paper", "纸质"),
+    },
+    "days": {
+        "work": say("working days", "工作日"),
+        "rest": say("days of rest", "休息日"),
+    },
+    "DocumentKind": {
+        "resident_id": say("resident identity card", "居民身份证"),
+        "hk_mo_tw_residence": say("residence permit for Hong Kong, Macau and Taiwan residents", "港澳台居民居住证"),
+        "foreigner_2017": say("foreigner's permanent residence card of 2017", "外国人永久居留身份证（2017 版）"),
+        "foreigner_2023": say("foreigner's permanent residence card since 2023", "外国人永久居留身份证（2023 版）"),
+        "passport": say("passport", "护照"),
+        "travel_permit": say("mainland travel permit", "港澳居民来往内地通行证或台湾居民来往大陆通行证"),
+        "none": say("none; staff vouch for the person", "无证件，由工作人员确认"),
+    },
+    "format": {
+        "json": say("for programs", "供程序读取"),
+        "csv": say("a sheet", "表格"),
+        "html": say("a page to print", "可打印页面"),
+    },
+    "if_full": {
+        "refuse": say("be refused", "直接拒绝"),
+        "wait": say("go on the waiting list", "进入候补"),
+    },
+    "kind": {
+        "work": say("a working day", "工作日"),
+        "rest": say("a day of rest", "休息日"),
+        "closed": say("everything is closed", "全部停用"),
+        "person": say("somebody's own account", "个人账号"),
+        "device": say("a machine at a place", "场所设备"),
+        "partner": say("another system", "合作系统"),
+    },
+    "provider": {
+        "phone": say("a code sent to a phone", "短信验证码"),
+    },
+    "relation": {
+        "child": say("the caller's child", "子女"),
+        "guardian": say("as their guardian", "监护人"),
+        "proxy": say("as somebody they asked to", "受委托人"),
+    },
+    "state": {
+        "open": say("can be claimed", "可预约"),
+        "closed": say("no longer claimed", "已截止"),
+        "cancelled": say("will not take place", "已取消"),
+        "held": say("kept for seconds while it is confirmed", "确认中，保留数十秒"),
+        "confirmed": say("yours", "已确认"),
+        "waiting": say("on the waiting list", "候补中"),
+        "released": say("given back", "已释放"),
+        "lapsed": say("not confirmed in time", "确认超时"),
+        "attended": say("came", "已到场"),
+        "no_show": say("did not come", "未到场"),
+    },
+    "token_type": {
+        "Bearer": say("sent as `Authorization: Bearer …`", "以 `Authorization: Bearer …` 提交"),
+    },
+    "when": {
+        "upcoming": say("not over yet", "未结束"),
+        "past": say("over", "已结束"),
+    },
+}
+"""Field, word, meaning. A list of words in any schema needs its meanings here (or in its own description)."""
+
+
+def meaning(field: str, word: str) -> str:
+    """What a word means in a field of this name; empty when nobody has written it."""
+    return MEANINGS.get(field, {}).get(word, "")

@@ -1,0 +1,98 @@
+"""Who is asking: access tokens are verified offline, once, and remembered until they expire."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from typing import Final
+
+from services.gateway.arbiter import sql
+from shared import errors, tokens
+from shared.assertion import ActsFor, Caller, Role
+from shared.crypto import Keyring
+from shared.db import Database, Tx
+
+INTERNAL: Final = frozenset(
+    {b"x-linli-assertion", b"x-forwarded-for", b"x-forwarded-proto", b"x-real-ip", b"forwarded"}
+)
+"""Headers that only the gateway may set: what a client sends of them is dropped."""
+_REMEMBERED: Final = 100_000
+_FACTS_SECONDS: Final = 2.0
+
+
+class Credentials:
+    """Verified tokens and the freshest facts about their accounts; both caches are bounded."""
+
+    def __init__(self, keys: Keyring, db: Database) -> None:
+        self._keys = keys
+        self._db = db
+        self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
+        self._facts: OrderedDict[int, tuple[float, Caller]] = OrderedDict()
+
+    def caller(self, authorization: str | None) -> Caller:
+        """Whom a bearer token names; anonymous without one. Refuses what is malformed, forged or expired."""
+        if authorization is None:
+            return Caller()
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise errors.NotKnown
+        known = self._known.get(token)
+        if known is not None:
+            if known[0] <= time.time():
+                raise errors.TokenExpired
+            return known[1]
+        claims = tokens.verify(self._keys, token)
+        caller = Caller(
+            account_id=claims.account_id,
+            account_no=claims.account_no,
+            person_id=claims.person_id,
+            holder_no=claims.holder_no,
+            name=claims.name,
+            session_id=claims.session_id,
+        )
+        self._known[token] = (claims.expires_at, caller)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return caller
+
+    async def with_facts(self, caller: Caller) -> Caller:
+        """The caller with roles and those they act for, at most two seconds old."""
+        if caller.account_no is None:
+            return caller
+        now = time.monotonic()
+        known = self._facts.get(caller.account_no)
+        if known is None or known[0] <= now:
+            known = (now + _FACTS_SECONDS, await self._db.read(facts, caller))
+            self._facts[caller.account_no] = known
+            self._facts.move_to_end(caller.account_no)
+            if len(self._facts) > _REMEMBERED:
+                self._facts.popitem(last=False)
+        told = known[1]
+        return Caller(
+            caller.account_id,
+            caller.account_no,
+            caller.person_id,
+            caller.holder_no,
+            caller.name,
+            caller.session_id,
+            told.roles,
+            told.acts_for,
+        )
+
+    def forget(self, account_no: int | None) -> None:
+        """Read this account's facts anew the next time."""
+        if account_no is not None:
+            self._facts.pop(account_no, None)
+
+
+async def facts(tx: Tx, caller: Caller) -> Caller:
+    """Roles and relations of an account in force now."""
+    roles = await sql.roles(tx, [caller.account_no or 0])
+    relations = await sql.relations(tx, [caller.holder_no]) if caller.holder_no is not None else []
+    return Caller(
+        roles=tuple(Role(row["role"], row["prefix"], row["place_id"]) for row in roles),
+        acts_for=tuple(
+            ActsFor(one.person_id, one.holder_no, one.name, one.kind, tuple(one.services) if one.services else None)
+            for one in relations
+        ),
+    )

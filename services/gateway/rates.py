@@ -1,0 +1,32 @@
+"""How much one caller may ask: a token bucket an account and an address, in memory, bounded."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final
+
+_REMEMBERED: Final = 100_000
+
+
+class Rates:
+    """Buckets of `burst` tokens that refill with `rate` a second; a caller not seen for long has a full one."""
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+
+    def take(self, who: Hashable) -> float:
+        """0 when there was a token, else the seconds until there is one."""
+        now = time.monotonic()
+        tokens, seen = self._buckets.get(who, (float(self.burst), now))
+        tokens = min(self.burst, tokens + (now - seen) * self.rate)
+        if tokens < 1:
+            self._buckets[who] = (tokens, now)
+            return (1 - tokens) / self.rate
+        self._buckets[who] = (tokens - 1, now)
+        if len(self._buckets) > _REMEMBERED:
+            self._buckets.popitem(last=False)
+        return 0.0

@@ -1,0 +1,87 @@
+"""What callers of the gateway's own routes say and hear."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import date as Date  # noqa: N812 - a field is called date
+from typing import Literal
+
+from pydantic import Field
+
+from shared.claiming import Moment, NamedOut, Short
+from shared.texts import say
+from shared.web import In, Out
+
+
+class SubjectOut(Out):
+    """What a slot is about, where that is more than its place: a dish, an event."""
+
+    kind: str
+    id: uuid.UUID
+
+
+class AudienceOut(Out):
+    """For whom a slot is."""
+
+    min_age: int | None
+    max_age: int | None
+    level: int = Field(description=say("Real-name level needed, 0 to 3.", "所需实名等级，0 至 3。"))
+
+
+class SlotOut(Out):
+    """A slot, and whether the caller could book it now."""
+
+    id: uuid.UUID
+    service: str
+    facility: NamedOut
+    title: str
+    subject: SubjectOut | None
+    community: str
+    starts_at: Moment
+    ends_at: Moment
+    opens_at: Moment | None
+    closes_at: Moment
+    cancel_by: Moment | None
+    allocation: Literal["first_come", "ballot"]
+    audience: AudienceOut
+    capacity: int
+    free: int
+    waiting: int
+    state: Literal["open", "closed", "cancelled"]
+    bookable: bool | None = Field(
+        description=say("For the caller or for all in `for`.", "针对本人或 `for` 中的所有人。")
+    )
+    reason: str | None
+
+
+class CapacityIn(In):
+    """A slot's new number of places."""
+
+    capacity: int = Field(ge=0, le=100_000)
+
+
+class RegionOut(Out):
+    """A division of the official tree."""
+
+    code: str
+    name: str
+    level: str
+    parent_code: str | None
+
+
+class DayOut(Out):
+    """What a date is."""
+
+    date: Date
+    kind: Literal["work", "rest", "closed"]
+    name: str | None
+    is_provisional: bool = Field(
+        description=say("No official calendar yet; may change.", "官方日历尚未公布，可能变化。")
+    )
+
+
+class DayIn(In):
+    """What a date is to be."""
+
+    kind: Literal["work", "rest", "closed"]
+    name: Short | None = None

@@ -1,0 +1,131 @@
+"""What the gateway's own routes ask the database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from shared.db import Tx
+
+
+async def region(tx: Tx, code: str) -> Any | None:
+    """One region."""
+    return await tx.row("SELECT code, name, level, parent_code FROM regions WHERE code = $1", code)
+
+
+async def regions(tx: Tx, parent: str | None, after: str, limit: int) -> list[Any]:
+    """Regions below a parent (None: the roots), in the order of their codes."""
+    return await tx.fetch(
+        "SELECT code, name, level, parent_code FROM regions WHERE parent_code IS NOT DISTINCT FROM $1 AND code > $2 "
+        "ORDER BY code LIMIT $3",
+        parent,
+        after,
+        limit,
+    )
+
+
+async def days(tx: Tx, first: date, last: date) -> list[Any]:
+    """The calendar's rows between two dates, both included."""
+    return await tx.fetch("SELECT date, kind, name, is_provisional FROM days WHERE date BETWEEN $1 AND $2", first, last)
+
+
+async def set_day(tx: Tx, day: date, kind: str, name: str | None) -> None:
+    """Say what a date is; from then on no library changes it."""
+    await tx.execute(
+        "INSERT INTO days (date, kind, name, is_provisional) VALUES ($1, $2, $3, false) "
+        "ON CONFLICT (date) DO UPDATE SET kind = excluded.kind, name = excluded.name, is_provisional = false",
+        day,
+        kind,
+        name,
+    )
+
+
+async def group_ids(
+    tx: Tx,
+    *,
+    holders: Sequence[int],
+    when: str | None,
+    state: str | None,
+    service: str | None,
+    after: tuple[datetime, uuid.UUID] | None,
+    limit: int,
+) -> list[Any]:
+    """Groups in which these holders have (or wait for) a place: group_id, starts_at, is_waiting; soonest first.
+
+    Attempts that a service refused, or whose hold lapsed, are shown only when they are asked for.
+    """
+    return await tx.fetch(
+        """
+        SELECT group_id, starts_at, is_waiting FROM (
+            SELECT c.group_id, min(c.starts_at) AS starts_at, max(c.ends_at) AS ends_at, false AS is_waiting
+            FROM claims c
+            WHERE c.holder_no = ANY($1::bigint[]) AND ($3::text IS NULL OR c.state = $3)
+              AND ($4::text IS NULL OR c.service = $4)
+              AND (c.resource_id IS NOT NULL OR c.state = 'held' OR $3 = c.state)
+            GROUP BY c.group_id
+            UNION ALL
+            SELECT w.group_id, min(s.starts_at), max(s.ends_at), true
+            FROM waits w JOIN slots s ON s.id = w.slot_id
+            WHERE w.holders && $1::bigint[] AND ($3::text IS NULL OR $3 = 'waiting') AND ($4::text IS NULL OR s.service = $4)
+              AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = w.group_id AND c.is_active)
+            GROUP BY w.group_id
+        ) AS mine
+        WHERE ($2::text IS NULL OR ($2 = 'upcoming' AND ends_at > now()) OR ($2 = 'past' AND ends_at <= now()))
+          AND ($5::timestamptz IS NULL OR (starts_at, group_id) > ($5, $6))
+        ORDER BY starts_at, group_id LIMIT $7
+        """,
+        holders,
+        when,
+        state,
+        service,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+
+
+async def ask_by_key(tx: Tx, account_no: int, key: str) -> Any | None:
+    """The newest group of a key: group_id, service, state, reason."""
+    return await tx.row(
+        "SELECT group_id, service, state, reason FROM asks WHERE account_no = $1 AND key = $2", account_no, key
+    )
+
+
+async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
+    """Who stands on a waiting list with this group: account_no, key, holders, service, community."""
+    return await tx.row(
+        "SELECT w.account_no, w.key, w.holders, s.service, s.community FROM waits w JOIN slots s ON s.id = w.slot_id "
+        "WHERE w.group_id = $1 LIMIT 1",
+        group_id,
+    )
+
+
+async def wait_slots(tx: Tx, group_id: uuid.UUID) -> list[uuid.UUID]:
+    """The slots on whose lists a group stands."""
+    return [row[0] for row in await tx.fetch("SELECT slot_id FROM waits WHERE group_id = $1", group_id)]
+
+
+async def set_ask_state(tx: Tx, group_id: uuid.UUID, account_no: int, key: str, state: str, reason: str | None) -> None:
+    """What finally became of an ask that waited."""
+    await tx.execute(
+        "UPDATE asks SET state = $4, reason = $5 WHERE account_no = $1 AND key = $2 AND group_id = $3",
+        account_no,
+        key,
+        group_id,
+        state,
+        reason,
+    )
+
+
+async def slot_for_edit(tx: Tx, slot_id: uuid.UUID) -> Any | None:
+    """A slot, locked: id, community, place_id, capacity, taken, state."""
+    return await tx.row(
+        "SELECT id, community, place_id, capacity, taken, state FROM slots WHERE id = $1 FOR NO KEY UPDATE", slot_id
+    )
+
+
+async def set_capacity(tx: Tx, slot_id: uuid.UUID, capacity: int) -> None:
+    """Change a slot's number of places; the referee `taken_within_capacity` has the last word."""
+    await tx.execute("UPDATE slots SET capacity = $2 WHERE id = $1", slot_id, capacity)

@@ -1,0 +1,149 @@
+"""What the gateway does without being asked: lapsed holds, waiting lists, the relay of notices, old keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from services import load, service
+from services.gateway.arbiter import waiting
+from services.gateway.arbiter.line import Asked, Outcome
+from services.gateway.arbiter.rules import Take
+from services.gateway.claiming import Call
+from shared import claims, clock, crypto, days, errors, notices
+from shared.assertion import Caller
+from shared.db import Tx
+from shared.tasks import Task
+
+if TYPE_CHECKING:
+    from services.gateway.app import Parts
+
+
+async def lapse(parts: Parts) -> int:
+    """Free holds whose time is over; slots that are locked at this moment are left for the next round."""
+    freed = 0
+    while True:
+        batch, count = await parts.db.run(_lapse_some)
+        freed += count
+        if batch < 100:
+            return freed
+
+
+async def _lapse_some(tx: Tx) -> tuple[int, int]:
+    due = await tx.fetch("SELECT id FROM slots WHERE next_lapse <= now() ORDER BY next_lapse LIMIT 100")
+    locked = await claims.lock_slots(tx, [row[0] for row in due], skip_locked=True)
+    if not locked:
+        tx.discard()
+        return 0, 0
+    return len(locked), len(await claims.lapse(tx, sorted(locked)))
+
+
+async def serve_waiting(parts: Parts) -> int:
+    """Give places that came free to those who wait for them."""
+
+    async def prepare(row: Any) -> Asked | None:
+        return _asked(parts, row)
+
+    async def settle(asked: Asked, outcome: Outcome) -> str | None:
+        return await _settle(parts, asked, outcome)
+
+    return await waiting.serve(parts.db, parts.line, prepare, settle)
+
+
+def _asked(parts: Parts, row: Any) -> Asked | None:
+    """The ask a waiting row stands for, read from its sealed body."""
+    one = service(row["service"])
+    try:
+        body = _body(parts, row)
+        told = load(one.claims or "").model_validate_json(body)
+    except (crypto.Tampered, ValueError):
+        return None
+    return Asked(
+        service=one.name,
+        caller=Caller(
+            account_id=row["account_id"],
+            account_no=row["account_no"],
+            person_id=row["person_id"],
+            holder_no=row["holder_no"],
+            name=row["name"] or "",
+        ),
+        key=row["key"],
+        fingerprint=row["fingerprint"] or b"",
+        takes=tuple(Take(*take) for take in told.takes()),
+        persons=tuple(told.persons) if told.persons is not None else None,
+        channel=told.channel,
+        waits=True,
+        serving=row["group_id"],
+        sealed_body=row["body"],
+    )
+
+
+def _body(parts: Parts, row: Any) -> str:
+    return crypto.unseal(parts.keys, row["body"], table="waits", column="body", row=f"{row['account_no']}|{row['key']}")
+
+
+async def _settle(parts: Parts, asked: Asked, outcome: Outcome) -> str | None:
+    one = service(asked.service)
+    body = crypto.unseal(
+        parts.keys, asked.sealed_body, table="waits", column="body", row=f"{asked.caller.account_no}|{asked.key}"
+    )
+    path = f"/v1/{one.name}/{one.collection}"
+    call = Call(
+        "POST",
+        path,
+        [(b"content-type", b"application/json")],
+        body.encode(),
+        asked.caller,
+        f"waiting-{clock.uuid7().hex}",
+    )
+    try:
+        answer = await parts.claiming.settle(one, call, outcome)
+    except errors.Refusal:
+        return "unanswered"
+    return None if answer.status < 400 else "refused"
+
+
+async def stamp_notices(parts: Parts) -> int:
+    """Give positions to what was announced."""
+    stamped = 0
+    while True:
+        some = await parts.db.run(notices.stamp)
+        stamped += some
+        if some < 1000:
+            return stamped
+
+
+async def seed_days(parts: Parts) -> int:
+    """This year and the next, as far as the library knows them; rows of the staff are never touched."""
+    year = clock.today().year
+    return await parts.db.run(write_days, [day for n in (year, year + 1) for day in days.known(n)])
+
+
+async def write_days(tx: Tx, facts: list[days.DayFact]) -> int:
+    """Insert days; a provisional row gives way to a better one."""
+    return await tx.execute(
+        "INSERT INTO days (date, kind, name, is_provisional) SELECT * FROM unnest($1::date[], $2::text[], $3::text[], "
+        "$4::bool[]) ON CONFLICT (date) DO UPDATE SET kind = excluded.kind, name = excluded.name, is_provisional = "
+        "excluded.is_provisional WHERE days.is_provisional AND NOT excluded.is_provisional",
+        [day.date for day in facts],
+        [day.kind for day in facts],
+        [day.name for day in facts],
+        [day.is_provisional for day in facts],
+    )
+
+
+async def purge_keys(parts: Parts) -> int:
+    """Forget idempotency keys after their eight days; those that still wait are kept."""
+    return await parts.db.run(_purge_keys)
+
+
+async def _purge_keys(tx: Tx) -> int:
+    return await tx.execute("DELETE FROM asks WHERE made_at < now() - interval '8 days' AND state <> 'waiting'")
+
+
+TASKS = (
+    Task("ledger.lapse", 5, lapse),
+    Task("ledger.serve_waiting", 1, serve_waiting),
+    Task("notices.stamp", 1, stamp_notices),
+    Task("days.seed", 3600, seed_days),
+    Task("ledger.purge_keys", 3600, purge_keys),
+)

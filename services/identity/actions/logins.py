@@ -1,0 +1,148 @@
+"""Logging in, staying logged in, logging out.
+
+A wrong login code and a reused refresh token must leave their trace, so those uses do not raise: they return None, are
+committed, and the route refuses.
+"""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+import structlog
+
+from services.identity import codes, sealing, sql, tokens
+from services.identity.actions import people
+from services.identity.rules import Phone
+from shared import clock, crypto, errors
+from shared.crypto import Keyring
+from shared.db import Tx
+
+log = structlog.get_logger(__name__)
+
+GRACE_SECONDS: Final = 30
+"""For so long a phone that lost the answer to its refresh gets the same answer again."""
+
+
+def _code_index(keys: Keyring, phone: Phone) -> bytes:
+    return crypto.blind_index(keys, phone.digits, column="login_codes.phone")
+
+
+class CodeMade(NamedTuple):
+    """A code that is to be sent now, and the seconds until the next may be."""
+
+    code: str
+    resend_in: int
+
+
+async def make_code(tx: Tx, keys: Keyring, phone: Phone, *, demo: bool) -> CodeMade:
+    """A new code for a phone, whether or not anybody logs in with it; the one before is void."""
+    index, code = _code_index(keys, phone), codes.make()
+    kept = codes.kept(keys, phone, code)
+    sent = 1
+    if not await sql.logins.insert_code(tx, index, kept, codes.LIFE):
+        last = await sql.logins.locked_code(tx, index)
+        if last is None:  # used up by a login between the two statements
+            raise errors.InFlight(retry_after=1)
+        first_sent_at = last.first_sent_at
+        if last.now - first_sent_at >= codes.MEMORY:
+            first_sent_at = last.now
+        else:
+            sent = last.sent + 1
+            wait = last.sent_at + codes.pause(last.sent, demo=demo) - last.now
+            if wait > timedelta(0):
+                raise errors.TooMany(retry_after=wait.total_seconds())
+        await sql.logins.replace_code(
+            tx, index, kept, sent=sent, first_sent_at=first_sent_at, at=last.now, expires_at=last.now + codes.LIFE
+        )
+    return CodeMade(code, int(codes.pause(sent, demo=demo).total_seconds()))
+
+
+async def forget_code(tx: Tx, keys: Keyring, phone: Phone) -> None:
+    """As if no code had been made: it could not be sent."""
+    await sql.logins.delete_code(tx, _code_index(keys, phone))
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A session that goes on: whose it is and with which refresh token."""
+
+    member: sql.people.Member
+    session_id: uuid.UUID
+    refresh_token: str = field(repr=False)
+    seconds_left: float
+
+
+async def open_session(
+    tx: Tx, keys: Keyring, *, phone: Phone, code: str, device: str | None, life: timedelta
+) -> Issued | None:
+    """Log in by phone; None when the code is wrong, and that try is counted. Who is new becomes a resident."""
+    index = _code_index(keys, phone)
+    kept = await sql.logins.try_code(tx, index, codes.TRIES)
+    if not hmac.compare_digest(kept or b"", codes.kept(keys, phone, code)):
+        return None
+    await sql.logins.delete_code(tx, index)
+    member = await people.member_by_phone(tx, keys, phone)
+    session_id = clock.uuid7()
+    token = tokens.make(keys, session_id)
+    await sql.logins.insert_session(
+        tx,
+        session_id,
+        member.account_no,
+        provider="phone",
+        device=device,
+        refresh_hash=token.digest,
+        expires_at=clock.now() + life,
+    )
+    return Issued(member, session_id, token.text, life.total_seconds())
+
+
+async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh) -> Issued | None:
+    """The next refresh token, or within the grace the same one again. None when the session is over.
+
+    Whoever brings an older token is a thief, or was robbed: nobody can tell which, so the session ends for both.
+    """
+    live = await sql.logins.locked_session(tx, token.session_id)
+    member = await sql.people.member(tx, live.account_no) if live else None
+    if live is None or member is None:
+        return None
+    if hmac.compare_digest(token.digest, live.refresh_hash):
+        following = tokens.make(keys, token.session_id)
+        await sql.logins.rotate_session(
+            tx,
+            token.session_id,
+            used=token.digest,
+            following=following.digest,
+            sealed=sealing.successor(keys, following.text, token.session_id),
+        )
+        return Issued(member, token.session_id, following.text, live.seconds_left)
+    if (
+        hmac.compare_digest(token.digest, live.previous_hash or b"")
+        and live.seconds_since is not None
+        and live.seconds_since <= GRACE_SECONDS
+        and live.successor_sealed is not None
+    ):
+        text = sealing.open_successor(keys, live.successor_sealed, token.session_id)
+        return Issued(member, token.session_id, text, live.seconds_left)
+    await sql.logins.revoke_session(tx, token.session_id, live.account_no)
+    log.warning("refresh_token_reused", session=str(token.session_id), account=str(member.account_id))
+    return None
+
+
+async def end_session(tx: Tx, account_no: int, session_id: uuid.UUID) -> None:
+    """Log out one device. Its access token still works for what is left of its minutes."""
+    if not await sql.logins.revoke_session(tx, session_id, account_no):
+        raise errors.NotThere
+
+
+async def forget_old(tx: Tx, *, sessions_kept: timedelta) -> int:
+    """Forget codes and sessions that are over, and successors nobody may ask for again; how many rows."""
+    now = clock.now()
+    return (
+        await sql.logins.delete_old_codes(tx, now - codes.MEMORY)
+        + await sql.logins.delete_dead_sessions(tx, now - sessions_kept)
+        + await sql.logins.forget_successors(tx, now - timedelta(seconds=2 * GRACE_SECONDS))
+    )

@@ -1,0 +1,349 @@
+"""Identity over HTTP: codes, sessions, me, and my family."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from pydantic import BaseModel
+
+from services.identity import actions, codes, rules, sql, tokens
+from services.identity.limits import Allowance, network
+from services.identity.rules import Document, Phone
+from services.identity.schemas import (
+    AccountOut,
+    ActsForOut,
+    ChildIn,
+    CodeIn,
+    CodeOut,
+    DocumentIn,
+    DocumentOut,
+    MeOut,
+    OwnAccountOut,
+    PersonOut,
+    RealNameIn,
+    RefreshIn,
+    RoleOut,
+    SessionIn,
+    SessionOut,
+    TokensOut,
+)
+from shared import clock, errors, pages, web
+from shared import tokens as access
+from shared.claiming import NamedOut
+from shared.pages import Cursor, Limit, Page
+from shared.texts import say
+from shared.web import EVERYWHERE, Context, Ctx, Who, refuses, service_app
+
+# The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
+router = APIRouter(
+    prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)]
+)
+
+DOCUMENT_REFUSALS = (
+    errors.DocumentMalformed,
+    errors.DocumentOldFormat,
+    errors.DocumentDate,
+    errors.DocumentCheckDigit,
+    errors.DocumentTaken,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes keep between requests: who sends codes, and how often one may try."""
+
+    sender: codes.Sender
+    codes: Allowance
+    logins: Allowance
+    documents: Allowance
+
+
+def desk(request: Request) -> Desk:
+    """The running app's desk."""
+    found: Desk = request.app.state.desk
+    return found
+
+
+def known(who: Who) -> int:
+    """The number of the account that asks."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    return who.account_no
+
+
+At = Annotated[Desk, Depends(desk)]
+Mine = Annotated[int, Depends(known)]
+
+
+def _private(model: BaseModel, status: int = 200) -> Response:
+    return web.json(model, status, {"Cache-Control": "no-store"})
+
+
+def _at(pointer: str, code: str) -> list[dict[str, str]]:
+    return [{"in": "body", "pointer": pointer, "code": code}]
+
+
+def _phone(told: str) -> Phone:
+    try:
+        return rules.normalise_phone(told)
+    except rules.PhoneMalformed as refused:
+        raise errors.PhoneMalformed(errors=_at("/phone", refused.code)) from None
+
+
+def _document(told: DocumentIn) -> Document:
+    try:
+        return rules.read_document(told.kind, told.number, today=clock.today())
+    except rules.DocumentRefused as refused:
+        raise errors.by_code(refused.code)(errors=_at("/document/number", refused.code)) from None
+
+
+@router.post(
+    "/codes",
+    operation_id="identity.codes.create",
+    status_code=202,
+    response_model=CodeOut,
+    response_model_exclude_none=True,
+    summary=say("Send a login code to a phone", "发送登录验证码"),
+    description=say(
+        "Six digits, valid for five minutes and five tries. The answer is the same for every phone; the pause before "
+        "the next code grows.",
+        "六位数字，五分钟内有效，最多尝试五次。对任何手机号的回答都相同；再次发送的间隔逐次延长。",
+    ),
+    responses=refuses(errors.PhoneMalformed, errors.InFlight),
+)
+async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
+    phone, demo = _phone(told.phone), ctx.settings.demo
+    at.codes.take(network(who.address))
+    made = await ctx.db.run(actions.logins.make_code, ctx.keys, phone, demo=demo)
+    try:
+        await at.sender.send(phone, made.code)
+    except errors.Refusal:
+        await ctx.db.run(actions.logins.forget_code, ctx.keys, phone)
+        raise
+    answer = CodeOut(
+        expires_in=int(codes.LIFE.total_seconds()), resend_in=made.resend_in, demo_code=made.code if demo else None
+    )
+    return Response(answer.model_dump_json(exclude_none=True), 202, {"Cache-Control": "no-store"}, "application/json")
+
+
+def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
+    member = issued.member
+    seconds = max(1, min(ctx.settings.access_seconds, int(issued.seconds_left)))
+    return TokensOut(
+        access_token=access.issue(
+            ctx.keys,
+            account_id=member.account_id,
+            account_no=member.account_no,
+            person_id=member.person_id,
+            holder_no=member.holder_no,
+            name=member.name,
+            session_id=issued.session_id,
+            seconds=seconds,
+        ),
+        expires_in=seconds,
+        refresh_token=issued.refresh_token,
+        account=AccountOut(
+            id=member.account_id,
+            person=NamedOut(id=member.person_id, name=member.name) if member.person_id else None,
+        ),
+    )
+
+
+@router.post(
+    "/sessions",
+    operation_id="identity.sessions.create",
+    status_code=201,
+    response_model=TokensOut,
+    summary=say("Log in with a code", "验证码登录"),
+    description=say(
+        "Who logs in for the first time becomes a resident. A wrong code counts as a try.",
+        "首次登录自动注册为居民。验证码错误计入尝试次数。",
+    ),
+    responses=refuses(errors.CodeWrong, errors.PhoneMalformed),
+)
+async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Response:
+    phone = _phone(told.phone)
+    at.logins.take(network(who.address))
+    life = timedelta(days=ctx.settings.refresh_days)
+    issued = await ctx.db.run(
+        actions.logins.open_session, ctx.keys, phone=phone, code=told.code, device=told.device, life=life
+    )
+    if issued is None:
+        raise errors.CodeWrong
+    return _private(_tokens(ctx, issued), 201)
+
+
+@router.post(
+    "/sessions/refresh",
+    operation_id="identity.sessions.refresh",
+    response_model=TokensOut,
+    summary=say("Get the next tokens", "刷新令牌"),
+    description=say(
+        "A refresh token is good once. If the answer was lost, ask again with the same token within thirty seconds and "
+        "get the same answer; used later, it ends the session.",
+        "刷新令牌一次有效。若未收到回答，三十秒内可用同一令牌重试并得到相同结果；此后再用将终止会话。",
+    ),
+)
+async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
+    token = tokens.read(ctx.keys, told.refresh_token)
+    issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
+    if issued is None:
+        raise errors.NotKnown
+    return _private(_tokens(ctx, issued))
+
+
+@router.get(
+    "/sessions",
+    operation_id="identity.sessions.list",
+    response_model=Page[SessionOut],
+    summary=say("My devices", "我的登录设备"),
+)
+async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    after = pages.after(cursor, datetime, uuid.UUID)
+    found = await ctx.db.read(sql.logins.sessions, account_no, (after[0], after[1]) if after else None, limit + 1)
+    items = [SessionOut(**one._asdict(), current=one.id == who.session_id) for one in found[:limit]]
+    following = pages.cursor(found[limit - 1].made_at, str(found[limit - 1].id)) if len(found) > limit else None
+    return _private(Page[SessionOut](items=items, next=following))
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    operation_id="identity.sessions.delete",
+    status_code=204,
+    summary=say("Log out a device", "退出登录"),
+    description=say(
+        "`current` is the session of this request. An access token already handed out works for its last minutes.",
+        "`current` 为当前会话。已签发的访问令牌在剩余有效期内仍可使用。",
+    ),
+)
+async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:
+    wanted = who.session_id if session_id == "current" else session_id
+    if not isinstance(wanted, uuid.UUID):
+        raise errors.NotThere
+    await ctx.db.run(actions.logins.end_session, account_no, wanted)
+    return Response(status_code=204)
+
+
+def _acts_for(one: sql.people.Relation) -> ActsForOut:
+    return ActsForOut(
+        person=NamedOut(id=one.person_id, name=one.name),
+        relation="guardian" if one.kind == "guardian" else "proxy",
+        services=one.services,
+        until=one.ends_at,
+    )
+
+
+def _me(me: actions.people.Me) -> MeOut:
+    member = me.member
+    person = None
+    if member.person_id is not None and member.community is not None:
+        document = None
+        if member.document_kind is not None and member.document_last4 is not None:
+            document = DocumentOut(kind=rules.DocumentKind(member.document_kind), last4=member.document_last4)
+        person = PersonOut(
+            id=member.person_id,
+            name=member.name,
+            community=member.community,
+            level=member.level,
+            document=document,
+            phone_masked=me.phone_masked,
+        )
+    return MeOut(
+        person=person,
+        account=OwnAccountOut.model_validate({"id": member.account_id, "kind": member.kind}),
+        roles=[RoleOut(role=one.role, region=one.prefix, place_id=one.place_id) for one in me.roles],
+        acts_for=[_acts_for(one) for one in me.acts_for],
+    )
+
+
+@router.get(
+    "/me",
+    operation_id="identity.me.read",
+    response_model=MeOut,
+    summary=say("Who I am, and for whom I may act", "我的信息与可代办对象"),
+)
+async def read_me(ctx: Ctx, account_no: Mine) -> Response:
+    return _private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
+
+
+@router.post(
+    "/me/real-name",
+    operation_id="identity.me.real_name",
+    response_model=MeOut,
+    summary=say("Say who I am, by a document", "实名登记"),
+    description=say(
+        "The number is checked, kept only encrypted, and never shown again but for its last four characters.",
+        "证件号码经校验后仅以密文保存，此后只显示末四位。",
+    ),
+    responses=refuses(*DOCUMENT_REFUSALS, errors.Exists),
+)
+async def set_real_name(told: RealNameIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
+    document = _document(told.document)
+    at.documents.take(account_no)
+    return _private(
+        _me(await ctx.db.run(actions.people.set_real_name, ctx.keys, account_no, name=told.name, document=document))
+    )
+
+
+@router.get(
+    "/me/family",
+    operation_id="identity.me.family.list",
+    response_model=Page[ActsForOut],
+    summary=say("My children", "我的子女"),
+)
+async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    after = pages.after(cursor, uuid.UUID)
+    found = await ctx.db.read(actions.people.family, account_no, after=after[0] if after else None, limit=limit + 1)
+    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
+    return _private(Page[ActsForOut](items=[_acts_for(one) for one in found[:limit]], next=following))
+
+
+@router.post(
+    "/me/family",
+    operation_id="identity.me.family.create",
+    status_code=201,
+    response_model=ActsForOut,
+    summary=say("Add a child of mine", "添加子女"),
+    description=say(
+        "For a verified adult; the child is under 18 by its document and nobody has registered it yet.",
+        "限已实名的成年人；按证件未满 18 周岁且尚未登记的子女。",
+    ),
+    responses=refuses(*DOCUMENT_REFUSALS, errors.VerificationRequired, errors.LimitReached),
+)
+async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
+    document = _document(told.document)
+    at.documents.take(account_no)
+    made = await ctx.db.run(actions.people.add_child, ctx.keys, account_no, name=told.name, document=document)
+    return _private(_acts_for(made), 201)
+
+
+@router.delete(
+    "/me/family/{person_id}",
+    operation_id="identity.me.family.delete",
+    status_code=204,
+    summary=say("End my guardianship of a child", "解除监护关系"),
+)
+async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
+    await ctx.db.run(actions.people.remove_child, account_no, person_id)
+    return Response(status_code=204)
+
+
+_service: Callable[[Context], FastAPI] = service_app("identity", "Identity", [router])
+
+
+def app(given: Context) -> FastAPI:
+    """Identity's app: the usual one, with its desk."""
+    made = _service(given)
+    demo = given.settings.demo
+    made.state.desk = Desk(
+        sender=codes.NoProvider(demo=demo),
+        codes=Allowance(30, demo=demo),
+        logins=Allowance(30 * codes.TRIES, demo=demo),
+        documents=Allowance(20, demo=demo),
+    )
+    return made

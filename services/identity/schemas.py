@@ -1,0 +1,171 @@
+"""What callers of identity say and hear. A document number goes in and never comes out."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from services.identity.rules import DocumentKind
+from shared.claiming import Moment, NamedOut, Short
+from shared.texts import say
+from shared.web import In, Out
+
+
+def _is_shown(kind: DocumentKind) -> DocumentKind:
+    if kind is DocumentKind.NONE:
+        raise ValueError("only staff can vouch for a person")
+    return kind
+
+
+Name = Annotated[
+    Short,
+    StringConstraints(pattern=r"^[^\n\t]*$"),
+    Field(description=say("The name as the document has it.", "证件上的姓名。")),
+]
+Phone = Annotated[
+    Short, Field(description=say("A mainland mobile or landline number.", "大陆手机号或固定电话（含区号）。"))
+]
+
+
+class CodeIn(In):
+    """Whose phone a login code is to be sent to."""
+
+    phone: Phone
+
+
+class CodeOut(Out):
+    """A code is on its way; the same answer for every phone."""
+
+    expires_in: int = Field(description=say("Seconds for which the code is valid.", "验证码有效秒数。"))
+    resend_in: int = Field(description=say("Seconds until another may be asked for.", "可再次发送的等待秒数。"))
+    demo_code: str | None = Field(
+        default=None, description=say("The code itself; in a demo only.", "验证码本身，仅演示环境返回。")
+    )
+
+
+class SessionIn(In):
+    """A login with a code."""
+
+    provider: Literal["phone"]
+    phone: Phone
+    code: Annotated[
+        str, StringConstraints(min_length=1, max_length=12), Field(description=say("The code.", "验证码。"))
+    ]
+    device: Short | None = Field(default=None, description=say("What to call this device.", "设备名称。"))
+
+
+class RefreshIn(In):
+    """The newest refresh token of a session."""
+
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class AccountOut(Out):
+    """What logged in."""
+
+    id: uuid.UUID
+    person: NamedOut | None
+
+
+class TokensOut(Out):
+    """An access token to call with, and a refresh token to get the next pair with."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - its type, not a secret
+    expires_in: int = Field(description=say("Seconds for which the access token is valid.", "访问令牌有效秒数。"))
+    refresh_token: str
+    account: AccountOut
+
+
+class SessionOut(Out):
+    """One login on one device."""
+
+    id: uuid.UUID
+    provider: str
+    device: str | None
+    current: bool = Field(description=say("The session of this request.", "是否为当前会话。"))
+    made_at: Moment
+    used_at: Moment = Field(description=say("When it was last refreshed.", "最近一次刷新时间。"))
+    expires_at: Moment
+
+
+class DocumentOut(Out):
+    """A document, as far as its owner sees it again."""
+
+    kind: DocumentKind
+    last4: str
+
+
+class PersonOut(Out):
+    """The caller as a resident."""
+
+    id: uuid.UUID
+    name: str
+    community: str = Field(description=say("The region where they live.", "居住地区划代码。"))
+    level: int = Field(
+        description=say(
+            "How well they are known: 1 by phone, 2 by a document number, 3 confirmed by staff or an authority.",
+            "实名等级：1 手机号，2 证件号码，3 经工作人员或权威机构核验。",
+        )
+    )
+    document: DocumentOut | None
+    phone_masked: str | None
+
+
+class OwnAccountOut(Out):
+    """The caller's account."""
+
+    id: uuid.UUID
+    kind: Literal["person", "device", "partner"]
+
+
+class RoleOut(Out):
+    """What the account may do, for everything whose region code starts with `region`."""
+
+    role: str
+    region: str
+    place_id: uuid.UUID | None
+
+
+class ActsForOut(Out):
+    """Somebody the caller may act for."""
+
+    person: NamedOut
+    relation: Literal["guardian", "proxy"]
+    services: list[str] | None = Field(
+        description=say("For these services only; null: all.", "仅限这些服务；空为全部。")
+    )
+    until: Moment | None
+
+
+class MeOut(Out):
+    """Who the caller is, and for whom they may act."""
+
+    person: PersonOut | None
+    account: OwnAccountOut
+    roles: list[RoleOut]
+    acts_for: list[ActsForOut]
+
+
+class DocumentIn(In):
+    """A document as somebody typed it."""
+
+    kind: Annotated[DocumentKind, AfterValidator(_is_shown)]
+    number: Short
+
+
+class RealNameIn(In):
+    """Who the caller is, by a document."""
+
+    name: Name
+    document: DocumentIn
+
+
+class ChildIn(In):
+    """A child of the caller."""
+
+    name: Name
+    document: DocumentIn
+    relation: Literal["child"] = Field(description=say("Who they are to the caller.", "与本人的关系。"))

@@ -1,0 +1,47 @@
+"""How identity keeps what must not be read: sealed for its owner's row, and indexed blindly to be found again."""
+
+from __future__ import annotations
+
+import uuid
+
+from services.identity.rules import Document, Phone
+from shared import crypto
+from shared.crypto import Keyring
+
+
+def phone(keys: Keyring, told: Phone, person_id: uuid.UUID) -> bytes:
+    """A person's telephone, sealed."""
+    return crypto.seal(keys, told.digits, table="persons", column="phone_sealed", row=str(person_id))
+
+
+def open_phone(keys: Keyring, sealed: bytes, person_id: uuid.UUID) -> str:
+    """The digits of a person's telephone."""
+    return crypto.unseal(keys, sealed, table="persons", column="phone_sealed", row=str(person_id))
+
+
+def phone_index(keys: Keyring, told: Phone) -> bytes:
+    """What the login by this phone is found by."""
+    return crypto.blind_index(keys, told.digits, column="logins.phone")
+
+
+def document(keys: Keyring, told: Document, person_id: uuid.UUID) -> bytes:
+    """A person's document number, sealed."""
+    return crypto.seal(keys, told.number, table="persons", column="document_sealed", row=str(person_id))
+
+
+def document_index(keys: Keyring, told: Document) -> bytes:
+    """What the person with this document is found by.
+
+    The kind is left out on purpose: a number shown once as a resident's and once as a passport's is one person's.
+    """
+    return crypto.blind_index(keys, told.number, column="persons.document")
+
+
+def successor(keys: Keyring, token: str, session_id: uuid.UUID) -> bytes:
+    """A session's newest refresh token, sealed for whoever lost it on the way."""
+    return crypto.seal(keys, token, table="sessions", column="successor_sealed", row=str(session_id))
+
+
+def open_successor(keys: Keyring, sealed: bytes, session_id: uuid.UUID) -> str:
+    """The refresh token that was sealed."""
+    return crypto.unseal(keys, sealed, table="sessions", column="successor_sealed", row=str(session_id))

@@ -1,0 +1,191 @@
+"""Login codes and sessions in the database."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from shared.db import Tx
+
+
+class CodeSent(NamedTuple):
+    """The code last sent to a phone."""
+
+    sent: int
+    first_sent_at: datetime
+    sent_at: datetime
+    now: datetime
+
+
+async def insert_code(tx: Tx, phone: bytes, kept: bytes, life: timedelta) -> bool:
+    """Keep the first code of a phone; False when there is one already."""
+    return bool(
+        await tx.execute(
+            "INSERT INTO login_codes (phone_index, code_hash, expires_at) VALUES ($1, $2, now() + $3::interval) "
+            "ON CONFLICT DO NOTHING",
+            phone,
+            kept,
+            life,
+        )
+    )
+
+
+async def locked_code(tx: Tx, phone: bytes) -> CodeSent | None:
+    """The code of a phone, locked."""
+    row = await tx.row(
+        "SELECT sent, first_sent_at, sent_at, clock_timestamp() FROM login_codes WHERE phone_index = $1 FOR UPDATE",
+        phone,
+    )
+    return CodeSent(*row) if row else None
+
+
+async def replace_code(
+    tx: Tx, phone: bytes, kept: bytes, *, sent: int, first_sent_at: datetime, at: datetime, expires_at: datetime
+) -> None:
+    """Keep a newer code of a phone, with all its tries."""
+    await tx.execute(
+        "UPDATE login_codes SET code_hash = $2, tries = 0, sent = $3, first_sent_at = $4, sent_at = $5, expires_at = $6 "
+        "WHERE phone_index = $1",
+        phone,
+        kept,
+        sent,
+        first_sent_at,
+        at,
+        expires_at,
+    )
+
+
+async def try_code(tx: Tx, phone: bytes, most: int) -> bytes | None:
+    """Count a try and return what is kept of the code; None when there is no code, or no try left."""
+    kept: bytes | None = await tx.value(
+        "UPDATE login_codes SET tries = tries + 1 WHERE phone_index = $1 AND tries < $2 "
+        "AND expires_at > clock_timestamp() RETURNING code_hash",
+        phone,
+        most,
+    )
+    return kept
+
+
+async def delete_code(tx: Tx, phone: bytes) -> None:
+    """Forget a phone's code and how many were sent."""
+    await tx.execute("DELETE FROM login_codes WHERE phone_index = $1", phone)
+
+
+async def delete_old_codes(tx: Tx, first_sent_before: datetime) -> int:
+    """Forget expired codes whose sends no longer count; how many."""
+    return await tx.execute(
+        "DELETE FROM login_codes WHERE expires_at <= now() AND first_sent_at < $1", first_sent_before
+    )
+
+
+async def insert_session(
+    tx: Tx,
+    session_id: uuid.UUID,
+    account_no: int,
+    *,
+    provider: str,
+    device: str | None,
+    refresh_hash: bytes,
+    expires_at: datetime,
+) -> None:
+    """A new login."""
+    await tx.execute(
+        "INSERT INTO sessions (id, account_no, provider, device, refresh_hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        session_id,
+        account_no,
+        provider,
+        device,
+        refresh_hash,
+        expires_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A live session as its refresh finds it; `seconds_since` its token was last replaced."""
+
+    account_no: int
+    refresh_hash: bytes = field(repr=False)
+    previous_hash: bytes | None = field(repr=False)
+    successor_sealed: bytes | None = field(repr=False)
+    seconds_since: float | None
+    seconds_left: float
+
+
+async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
+    """A session that is neither over nor revoked, locked."""
+    row = await tx.row(
+        """
+        SELECT account_no, refresh_hash, previous_hash, successor_sealed,
+               extract(epoch FROM clock_timestamp() - rotated_at)::float8,
+               extract(epoch FROM expires_at - clock_timestamp())::float8
+        FROM sessions WHERE id = $1 AND revoked_at IS NULL AND expires_at > now() FOR NO KEY UPDATE
+        """,
+        session_id,
+    )
+    return Session(*row) if row else None
+
+
+async def rotate_session(tx: Tx, session_id: uuid.UUID, *, used: bytes, following: bytes, sealed: bytes) -> None:
+    """Replace a session's token."""
+    await tx.execute(
+        "UPDATE sessions SET previous_hash = $2, refresh_hash = $3, successor_sealed = $4, rotated_at = clock_timestamp() "
+        "WHERE id = $1",
+        session_id,
+        used,
+        following,
+        sealed,
+    )
+
+
+async def revoke_session(tx: Tx, session_id: uuid.UUID, account_no: int) -> int:
+    """End an account's session, if it has not ended; 0 when the account has no such session."""
+    return await tx.execute(
+        "UPDATE sessions SET revoked_at = coalesce(revoked_at, now()), successor_sealed = NULL "
+        "WHERE id = $1 AND account_no = $2",
+        session_id,
+        account_no,
+    )
+
+
+class LiveSession(NamedTuple):
+    """A session as its owner sees it; `used_at` is when it was last refreshed."""
+
+    id: uuid.UUID
+    provider: str
+    device: str | None
+    made_at: datetime
+    used_at: datetime
+    expires_at: datetime
+
+
+async def sessions(tx: Tx, account_no: int, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[LiveSession]:
+    """An account's live sessions, newest first."""
+    rows = await tx.fetch(
+        """
+        SELECT id, provider, device, made_at, coalesce(rotated_at, made_at) AS used_at, expires_at
+        FROM sessions
+        WHERE account_no = $1 AND revoked_at IS NULL AND expires_at > now()
+          AND ($2::timestamptz IS NULL OR (made_at, id) < ($2, $3))
+        ORDER BY made_at DESC, id DESC LIMIT $4
+        """,
+        account_no,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+    return [LiveSession(*row) for row in rows]
+
+
+async def delete_dead_sessions(tx: Tx, before: datetime) -> int:
+    """Forget sessions that ended before a moment; how many."""
+    return await tx.execute("DELETE FROM sessions WHERE expires_at < $1 OR revoked_at < $1", before)
+
+
+async def forget_successors(tx: Tx, before: datetime) -> int:
+    """Forget sealed tokens that nobody may ask for again; how many."""
+    return await tx.execute(
+        "UPDATE sessions SET successor_sealed = NULL WHERE successor_sealed IS NOT NULL AND rotated_at < $1", before
+    )

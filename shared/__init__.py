@@ -1,0 +1,1 @@
+"""The kernels every service stands on: one noun each, and none of them knows a service."""

@@ -1,0 +1,166 @@
+"""The signed word of the gateway about one request: who calls, what they are, and what was granted to them.
+
+One compact JWS a request (HS256 inside one deployment; audience is the service, life is seconds). A service believes
+nothing else about its caller. Birth dates and document numbers never travel in it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import jwt
+
+from shared import errors, wire
+from shared.claims import Grant, GrantedClaim, GrantedSlot
+
+HEADER: Final = "x-linli-assertion"
+LIFE_SECONDS: Final = 30
+_JWS = jwt.PyJWS(algorithms=["HS256"])
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What the account may do, for everything whose region code starts with `prefix`."""
+
+    role: str
+    prefix: str
+    place_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActsFor:
+    """Somebody the caller may act for: as guardian, or as proxy for some services (None is all)."""
+
+    person_id: uuid.UUID
+    holder_no: int
+    name: str
+    relation: str
+    services: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is asking. Anonymous callers have no account."""
+
+    account_id: uuid.UUID | None = None
+    account_no: int | None = None
+    person_id: uuid.UUID | None = None
+    holder_no: int | None = None
+    name: str = ""
+    session_id: uuid.UUID | None = None
+    roles: tuple[Role, ...] = ()
+    acts_for: tuple[ActsFor, ...] = ()
+    address: str = ""
+    grant: Grant | None = field(default=None, compare=False)
+
+    @property
+    def holders(self) -> list[int]:
+        """The holders this caller may read about: oneself and those one acts for."""
+        own = [] if self.holder_no is None else [self.holder_no]
+        return own + [one.holder_no for one in self.acts_for]
+
+    def may(self, roles: frozenset[str], community: str, place_id: uuid.UUID | None = None) -> bool:
+        """Whether one of these roles reaches this community (and place, where the role is bound to one)."""
+        return any(
+            role.role in roles
+            and community.startswith(role.prefix)
+            and (role.place_id is None or role.place_id == place_id)
+            for role in self.roles
+        )
+
+    def require(self, roles: frozenset[str], community: str, place_id: uuid.UUID | None = None) -> None:
+        """Refuse unless one of these roles reaches this community."""
+        if self.account_no is None:
+            raise errors.NotKnown
+        if not self.may(roles, community, place_id):
+            raise errors.NotAllowed
+
+
+def sign(caller: Caller, *, audience: str, key: bytes) -> str:
+    """The assertion about `caller` for one service."""
+    now = int(time.time())
+    payload = {
+        "iss": "linli-gateway",
+        "aud": audience,
+        "iat": now,
+        "exp": now + LIFE_SECONDS,
+        "acc": caller.account_id,
+        "no": caller.account_no,
+        "per": caller.person_id,
+        "hol": caller.holder_no,
+        "nam": caller.name,
+        "sid": caller.session_id,
+        "adr": caller.address,
+        "rol": [(role.role, role.prefix, role.place_id) for role in caller.roles],
+        "for": [(one.person_id, one.holder_no, one.name, one.relation, one.services) for one in caller.acts_for],
+    }
+    if caller.grant is not None:
+        grant = caller.grant
+        payload["grant"] = {
+            "group": grant.group_id,
+            "until": grant.held_until,
+            "claims": [tuple(claim) for claim in grant.claims],
+            "slots": [tuple(slot) for slot in grant.slots],
+        }
+    return _JWS.encode(wire.dumps(payload), key, algorithm="HS256", headers={"typ": "linli+jws"})
+
+
+def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
+    """The caller that the gateway vouches for; refuses anything unsigned, stale or meant for another service."""
+    if not token:
+        raise errors.AssertionMissing
+    try:
+        payload: dict[str, Any] = wire.loads(_JWS.decode(token, key, algorithms=["HS256"]))
+        if payload["iss"] != "linli-gateway" or payload["aud"] != audience or payload["exp"] <= time.time():
+            raise errors.AssertionMissing
+        grant = payload.get("grant")
+        return Caller(
+            account_id=_id(payload["acc"]),
+            account_no=payload["no"],
+            person_id=_id(payload["per"]),
+            holder_no=payload["hol"],
+            name=payload["nam"],
+            session_id=_id(payload["sid"]),
+            address=payload["adr"],
+            roles=tuple(Role(role, prefix, _id(place)) for role, prefix, place in payload["rol"]),
+            acts_for=tuple(
+                ActsFor(uuid.UUID(person), no, name, relation, tuple(services) if services is not None else None)
+                for person, no, name, relation, services in payload["for"]
+            ),
+            grant=_grant(grant) if grant else None,
+        )
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+        raise errors.AssertionMissing from error
+
+
+def _id(text: str | None) -> uuid.UUID | None:
+    return uuid.UUID(text) if text else None
+
+
+def _grant(told: dict[str, Any]) -> Grant:
+    return Grant(
+        uuid.UUID(told["group"]),
+        datetime.fromisoformat(told["until"]),
+        tuple(
+            GrantedClaim(uuid.UUID(claim), uuid.UUID(slot), no, uuid.UUID(person), name, units)
+            for claim, slot, no, person, name, units in told["claims"]
+        ),
+        tuple(
+            GrantedSlot(
+                uuid.UUID(slot),
+                uuid.UUID(place),
+                place_name,
+                title,
+                community,
+                datetime.fromisoformat(starts_at),
+                datetime.fromisoformat(ends_at),
+                datetime.fromisoformat(cancel_by) if cancel_by else None,
+                state,
+            )
+            for slot, place, place_name, title, community, starts_at, ends_at, cancel_by, state in told["slots"]
+        ),
+    )

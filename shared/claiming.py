@@ -1,0 +1,221 @@
+"""Claiming as callers see it: one body to ask with and one shape to hear, the same in every service."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
+
+from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
+
+from shared import clock
+from shared.claims import Grant, Group
+from shared.texts import say
+from shared.web import In, Out
+
+Moment = Annotated[datetime, PlainSerializer(lambda moment: clock.local(moment).isoformat(), when_used="json")]
+"""An instant, told in the town's zone."""
+
+
+def _no_controls(text: str) -> str:
+    if any((character < " " and character not in "\n\t") or character == "\x7f" for character in text):
+        raise ValueError("control characters")
+    text.encode("utf-8")  # lone surrogates cannot be stored
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(_no_controls)]
+"""Free text of a caller: bounded, and nothing in it that a terminal or a database would trip over."""
+Short = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_no_controls)]
+
+
+class ClaimIn(In):
+    """What every claim says; a service's own body adds its own fields."""
+
+    slot_id: uuid.UUID | None = Field(default=None, description=say("The slot to claim.", "要预约的场次。"))
+    slot_ids: list[uuid.UUID] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=60,
+        description=say(
+            "Several slots, all or none; instead of slot_id.", "多个场次，全部成功或全部不成功；代替 slot_id。"
+        ),
+    )
+    persons: list[uuid.UUID] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20,
+        description=say(
+            "For whom, all or none; left out: the caller.", "为谁预约，全部成功或全部不成功；省略则为本人。"
+        ),
+    )
+    guests: int = Field(
+        default=0, ge=0, le=20, description=say("Guests brought along by each person.", "每人携带的访客数。")
+    )
+    if_full: Literal["refuse", "wait"] = Field(
+        default="refuse", description=say("What to do when it is full.", "名额已满时：拒绝或候补。")
+    )
+    channel: Literal["app", "desk", "phone", "paper"] = Field(
+        default="app",
+        description=say("How the resident asked; staff name the others.", "居民的预约渠道；其他渠道由工作人员填写。"),
+    )
+
+    @model_validator(mode="after")
+    def _is_one_ask(self) -> ClaimIn:
+        if (self.slot_id is None) == (self.slot_ids is None):
+            raise ValueError("name either slot_id or slot_ids")
+        if len(set(self.slots)) != len(self.slots):
+            raise ValueError("a slot is named twice")
+        if self.persons is not None and len(set(self.persons)) != len(self.persons):
+            raise ValueError("a person is named twice")
+        if self.channel != "app" and self.persons is None:
+            raise ValueError("name the persons whom staff act for")
+        return self
+
+    @property
+    def slots(self) -> list[uuid.UUID]:
+        """The slots, however they were named."""
+        return self.slot_ids if self.slot_ids is not None else [self.slot_id] if self.slot_id is not None else []
+
+
+class Taken(NamedTuple):
+    """So many units of one slot for each person."""
+
+    slot_id: uuid.UUID
+    units: int
+
+
+class Taking(Protocol):
+    """What a service's body must be able to say of itself."""
+
+    persons: list[uuid.UUID] | None
+    channel: Literal["app", "desk", "phone", "paper"]
+    if_full: Literal["refuse", "wait"]
+
+    def takes(self) -> tuple[Taken, ...]:
+        """The slots and units it needs, for each person."""
+
+
+class NamedOut(Out):
+    """Something with a name."""
+
+    id: uuid.UUID
+    name: str
+
+
+class SlotOut(Out):
+    """A slot, as far as a claim shows it."""
+
+    id: uuid.UUID
+    facility: NamedOut
+    title: str
+    community: str
+    starts_at: Moment
+    ends_at: Moment
+    cancel_by: Moment | None
+    state: str
+
+
+class PersonOut(Out):
+    """One person of a claim and how it stands for them."""
+
+    id: uuid.UUID
+    name: str
+    state: str
+
+
+class ClaimOut(Out):
+    """One group of claims; the same in every answer about it."""
+
+    id: uuid.UUID | None = Field(description=say("The service's own id; null while waiting.", "业务编号；候补时为空。"))
+    group_id: uuid.UUID
+    service: str
+    state: str = Field(description=say("The ledger's word for it.", "名额账本中的状态。"))
+    progress: str | None = Field(default=None, description=say("The service's word for it.", "业务进度。"))
+    reason: str | None = Field(
+        default=None, description=say("Why it was released, lapsed or lost.", "释放、超时或落空的原因。")
+    )
+    slot: SlotOut
+    slots: list[SlotOut]
+    persons: list[PersonOut]
+    made_by: uuid.UUID | None
+    position: int | None = None
+    held_until: Moment | None = None
+    href: str
+
+
+def href(service: str, collection: str, resource_id: uuid.UUID | None, group_id: uuid.UUID) -> str:
+    """Where the claim can be read."""
+    return f"/v1/{service}/{collection}/{resource_id}" if resource_id else f"/v1/claims/{group_id}"
+
+
+def slot_out(told: Any) -> SlotOut:
+    """A GrantedSlot as it is shown."""
+    return SlotOut(
+        id=told.id,
+        facility=NamedOut(id=told.place_id, name=told.place_name),
+        title=told.title,
+        community=told.community,
+        starts_at=told.starts_at,
+        ends_at=told.ends_at,
+        cancel_by=told.cancel_by,
+        state=told.state,
+    )
+
+
+def of_grant(
+    grant: Grant, *, service: str, where: str, resource_id: uuid.UUID, made_by: uuid.UUID | None
+) -> dict[str, Any]:
+    """The fields of a ClaimOut for a group that was just confirmed."""
+    slots = [slot_out(one) for one in grant.slots]
+    people = {claim.person_id: claim.name for claim in grant.claims}
+    return {
+        "id": resource_id,
+        "group_id": grant.group_id,
+        "service": service,
+        "state": "confirmed",
+        "slot": slots[0],
+        "slots": slots,
+        "persons": [PersonOut(id=person, name=name, state="confirmed") for person, name in people.items()],
+        "made_by": made_by,
+        "href": f"/v1/{where}/{resource_id}",
+    }
+
+
+def of_group(group: Group, *, where: str) -> dict[str, Any]:
+    """The fields of a ClaimOut for a group as the ledger knows it."""
+    slots: dict[uuid.UUID, SlotOut] = {}
+    people: dict[uuid.UUID, PersonOut] = {}
+    active = {"held", "confirmed", "attended"}
+    for row in group.claims:
+        if row["slot_id"] not in slots:
+            slots[row["slot_id"]] = SlotOut(
+                id=row["slot_id"],
+                facility=NamedOut(id=row["place_id"], name=row["place_name"]),
+                title=row["title"],
+                community=row["community"],
+                starts_at=row["starts_at"],
+                ends_at=row["ends_at"],
+                cancel_by=row["cancel_by"],
+                state=row["slot_state"],
+            )
+        known = people.get(row["person_id"])
+        if known is None or (known.state not in active and row["state"] in active):
+            people[row["person_id"]] = PersonOut(id=row["person_id"], name=row["person_name"], state=row["state"])
+    state = group.state
+    held = [row["held_until"] for row in group.claims if row["held_until"] is not None]
+    listed: Sequence[SlotOut] = list(slots.values())
+    return {
+        "id": group.resource_id,
+        "group_id": group.group_id,
+        "service": group.service,
+        "state": state,
+        "reason": None if state in active else next((row["reason"] for row in group.claims if row["reason"]), None),
+        "slot": listed[0],
+        "slots": list(listed),
+        "persons": list(people.values()),
+        "made_by": group.claims[0]["made_by"],
+        "held_until": min(held) if held else None,
+        "href": f"/v1/{where}/{group.resource_id}" if group.resource_id else f"/v1/claims/{group.group_id}",
+    }

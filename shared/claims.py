@@ -1,0 +1,292 @@
+"""Claims: the only code that writes them.
+
+The gateway's arbiter holds places for a group (`hold`), a service confirms a whole group in the transaction of its own
+row (`confirm`), and anybody who frees places does it here. Everybody locks in one order: slots, holders, households,
+claims by id, own rows; each sorted. Whoever frees reads ids unlocked, locks in that order, and looks again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from shared import clock
+from shared.db import Tx
+
+OFFLINE = ("desk", "phone", "paper")
+
+
+class GrantedClaim(NamedTuple):
+    """One held place, as the grant names it."""
+
+    id: uuid.UUID
+    slot_id: uuid.UUID
+    holder_no: int
+    person_id: uuid.UUID
+    name: str
+    units: int
+
+
+class GrantedSlot(NamedTuple):
+    """What a service needs to know of a slot to write its row and to answer."""
+
+    id: uuid.UUID
+    place_id: uuid.UUID
+    place_name: str
+    title: str
+    community: str
+    starts_at: datetime
+    ends_at: datetime
+    cancel_by: datetime | None
+    state: str = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """All places of one ask, held until `held_until`; a service confirms exactly these or none."""
+
+    group_id: uuid.UUID
+    held_until: datetime
+    claims: tuple[GrantedClaim, ...]
+    slots: tuple[GrantedSlot, ...]
+
+
+class Freed(NamedTuple):
+    """A place that came free."""
+
+    id: uuid.UUID
+    group_id: uuid.UUID
+    slot_id: uuid.UUID
+    holder_no: int
+    resource_id: uuid.UUID | None
+
+
+async def lock_slots(tx: Tx, ids: Iterable[uuid.UUID], *, skip_locked: bool = False) -> set[uuid.UUID]:
+    """Lock slots in order; the ids that were had."""
+    rows = await tx.fetch(
+        "SELECT id FROM slots WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+        + (" SKIP LOCKED" if skip_locked else ""),
+        list(set(ids)),
+    )
+    return {row[0] for row in rows}
+
+
+async def hold(  # noqa: PLR0913 - the columns of the rows it writes
+    tx: Tx,
+    *,
+    claim_ids: Sequence[uuid.UUID],
+    group_ids: Sequence[uuid.UUID],
+    slot_ids: Sequence[uuid.UUID],
+    holder_nos: Sequence[int],
+    account_nos: Sequence[int],
+    units: Sequence[int],
+    channels: Sequence[str],
+    held_until: datetime,
+) -> None:
+    """Write held claims and count them on their slots, which the caller has locked."""
+    await tx.execute(
+        """
+        WITH asked AS (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[])
+                AS a(id, group_id, slot_id, holder_no, account_no, units, channel)
+        ), written AS (
+            INSERT INTO claims (id, group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at,
+                                ends_at, units, channel, state, is_active, is_exclusive, held_until)
+            SELECT a.id, a.group_id, a.slot_id, a.holder_no, a.account_no, s.community, s.service, s.place_id, s.starts_at,
+                   s.ends_at, a.units, a.channel, 'held', true, s.is_exclusive AND h.kind = 'person', $8
+            FROM asked a JOIN slots s ON s.id = a.slot_id JOIN holders h ON h.no = a.holder_no
+        )
+        UPDATE slots s
+        SET taken = s.taken + t.units, taken_offline = s.taken_offline + t.offline,
+            next_lapse = coalesce(s.next_lapse, $8)
+        FROM (SELECT slot_id, sum(units) AS units, coalesce(sum(units) FILTER (WHERE channel = ANY($9::text[])), 0) AS offline
+              FROM asked GROUP BY slot_id) t
+        WHERE s.id = t.slot_id
+        """,
+        claim_ids,
+        group_ids,
+        slot_ids,
+        holder_nos,
+        account_nos,
+        units,
+        channels,
+        held_until,
+        OFFLINE,
+    )
+
+
+async def confirm(tx: Tx, grants: Sequence[tuple[Grant, uuid.UUID]], *, skip_locked: bool = False) -> list[bool | None]:
+    """Confirm whole groups, each with the id of its service's row.
+
+    True: every claim of the grant was held and alive, and is confirmed now. False: not, and nothing of the group was
+    touched. None: some claim is locked by somebody else (only with `skip_locked`).
+    """
+    ids = [claim.id for grant, _ in grants for claim in grant.claims]
+    rows = await tx.fetch(
+        "SELECT id, state = 'held' AND held_until > clock_timestamp() FROM claims WHERE id = ANY($1::uuid[]) "
+        "ORDER BY id FOR NO KEY UPDATE" + (" SKIP LOCKED" if skip_locked else ""),
+        ids,
+    )
+    alive = dict(rows)
+    answers: list[bool | None] = []
+    claim_ids: list[uuid.UUID] = []
+    resource_ids: list[uuid.UUID] = []
+    for grant, resource_id in grants:
+        states = [alive.get(claim.id) for claim in grant.claims]
+        if all(states):
+            claim_ids += [claim.id for claim in grant.claims]
+            resource_ids += [resource_id] * len(grant.claims)
+            answers.append(True)
+        else:
+            answers.append(None if skip_locked and None in states else False)
+    if claim_ids:
+        await tx.execute(
+            "UPDATE claims c SET state = 'confirmed', held_until = NULL, resource_id = t.resource_id "
+            "FROM unnest($1::uuid[], $2::uuid[]) AS t(id, resource_id) WHERE c.id = t.id",
+            claim_ids,
+            resource_ids,
+        )
+    return answers
+
+
+async def release(
+    tx: Tx, group_id: uuid.UUID, *, holder_nos: Sequence[int] | None = None, reason: str, only_held: bool = False
+) -> list[Freed]:
+    """Free a group's active places, all or some holders'; what was freed. Nothing active is not an error."""
+    found = await tx.fetch(
+        "SELECT id, slot_id FROM claims WHERE group_id = $1 AND is_active AND ($2::bigint[] IS NULL OR holder_no = ANY($2))"
+        " AND state <> 'attended'",
+        group_id,
+        holder_nos,
+    )
+    if not found:
+        return []
+    await lock_slots(tx, (row["slot_id"] for row in found))
+    return await free(tx, [row["id"] for row in found], state="released", reason=reason, only_held=only_held)
+
+
+async def free(
+    tx: Tx, ids: Sequence[uuid.UUID], *, state: str, reason: str, only_held: bool = False, skip_locked: bool = False
+) -> list[Freed]:
+    """Free these claims if they still take a place; the caller has locked their slots."""
+    rows = await tx.fetch(
+        """
+        WITH locked AS (
+            SELECT id FROM claims
+            WHERE id = ANY($1::uuid[]) AND is_active AND (NOT $4 OR state = 'held')
+              AND ($2 <> 'lapsed' OR (state = 'held' AND held_until <= clock_timestamp()))
+            ORDER BY id FOR NO KEY UPDATE"""
+        + (" SKIP LOCKED" if skip_locked else "")
+        + """
+        ), gone AS (
+            UPDATE claims c SET state = $2, is_active = false, held_until = NULL, reason = $3, left_at = now()
+            FROM locked WHERE c.id = locked.id
+            RETURNING c.id, c.group_id, c.slot_id, c.holder_no, c.resource_id, c.units, c.channel
+        ), counted AS (
+            UPDATE slots s SET taken = s.taken - t.units, taken_offline = s.taken_offline - t.offline
+            FROM (SELECT slot_id, sum(units) AS units,
+                         coalesce(sum(units) FILTER (WHERE channel = ANY($5::text[])), 0) AS offline
+                  FROM gone GROUP BY slot_id) t
+            WHERE s.id = t.slot_id
+        )
+        SELECT id, group_id, slot_id, holder_no, resource_id FROM gone ORDER BY id
+        """,
+        list(ids),
+        state,
+        reason,
+        only_held,
+        OFFLINE,
+    )
+    return [Freed(*row) for row in rows]
+
+
+async def lapse(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Freed]:
+    """Free the holds on these slots whose time is over, and note when the next one will be; the slots are locked.
+
+    A hold that is being confirmed at this moment is left alone: its claim is locked.
+    """
+    rows = await tx.fetch(
+        "SELECT id, slot_id, held_until, held_until <= clock_timestamp() AS is_over FROM claims "
+        "WHERE slot_id = ANY($1::uuid[]) AND is_active AND state = 'held'",
+        list(slot_ids),
+    )
+    over = [row["id"] for row in rows if row["is_over"]]
+    freed = await free(tx, over, state="lapsed", reason="hold_lapsed", skip_locked=True) if over else []
+    gone = {claim.id for claim in freed}
+    following: dict[uuid.UUID, datetime | None] = dict.fromkeys(slot_ids)
+    for row in rows:
+        if row["id"] not in gone:
+            known = following[row["slot_id"]]
+            following[row["slot_id"]] = min(known, row["held_until"]) if known else row["held_until"]
+    await tx.execute(
+        "UPDATE slots s SET next_lapse = t.next_lapse FROM unnest($1::uuid[], $2::timestamptz[]) AS t(id, next_lapse) "
+        "WHERE s.id = t.id AND s.next_lapse IS DISTINCT FROM t.next_lapse",
+        list(following),
+        list(following.values()),
+    )
+    return freed
+
+
+class Group(NamedTuple):
+    """Everything the ledger knows of one group, one row a claim."""
+
+    group_id: uuid.UUID
+    service: str
+    account_no: int
+    resource_id: uuid.UUID | None
+    claims: tuple[Any, ...]
+
+    @property
+    def state(self) -> str:
+        """The group's state: that of its active claims, else of those that left."""
+        states = {row["state"] for row in self.claims}
+        for state in ("held", "confirmed", "attended", "no_show", "released", "lapsed"):
+            if state in states:
+                return state
+        raise LookupError(self.group_id)
+
+
+GROUP = """
+    SELECT c.id, c.group_id, c.service, c.account_no, c.resource_id, c.slot_id, c.holder_no, c.units, c.state, c.reason,
+           c.held_until, c.made_at, c.channel, c.community, c.place_id, h.id AS person_id, h.name AS person_name,
+           coalesce(a.person_id, a.id) AS made_by,
+           p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state
+    FROM claims c JOIN slots s ON s.id = c.slot_id JOIN places p ON p.id = s.place_id JOIN holders h ON h.no = c.holder_no
+    JOIN accounts a ON a.no = c.account_no
+"""
+"""One row a claim with what is shown of it; complete it with a WHERE on `c`."""
+
+
+def groups(rows: Iterable[Any]) -> list[Group]:
+    """Rows of GROUP, gathered by group in the order in which the groups appear."""
+    found: dict[uuid.UUID, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row["group_id"], []).append(row)
+    return [
+        Group(group_id, claims[0]["service"], claims[0]["account_no"], claims[0]["resource_id"], tuple(claims))
+        for group_id, claims in found.items()
+    ]
+
+
+async def group(tx: Tx, group_id: uuid.UUID) -> Group | None:
+    """One group, or None when the ledger has no claim of it."""
+    found = groups(await tx.fetch(GROUP + " WHERE c.group_id = $1 ORDER BY s.starts_at, c.id", group_id))
+    return found[0] if found else None
+
+
+def new_id() -> uuid.UUID:
+    """A new id for a group or a claim."""
+    return clock.uuid7()
+
+
+def matches(
+    grant: Grant, takes: Sequence[tuple[uuid.UUID, int]], persons: Sequence[uuid.UUID] | None, caller: uuid.UUID | None
+) -> bool:
+    """Whether a grant is for exactly these slots, units and persons: what a service recomputes before it confirms."""
+    named: Sequence[uuid.UUID | None] = persons or [caller]
+    wanted = {(slot, person, units) for slot, units in takes for person in named}
+    granted = {(claim.slot_id, claim.person_id, claim.units) for claim in grant.claims}
+    return granted == wanted and len(grant.claims) == len(wanted)

@@ -1,0 +1,70 @@
+"""Notices: written in the transaction of their fact, stamped afterwards with gap-free positions by one relay at a time."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared import wire
+from shared.db import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A fact in the past tense. `holders` are the people who are to be told; `data` holds nothing personal."""
+
+    type: str
+    community: str
+    subject: uuid.UUID
+    holders: tuple[int, ...]
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+async def announce(tx: Tx, notices: Sequence[Notice]) -> None:
+    """Write notices in the transaction of their facts. They are read only once they have a position."""
+    if not notices:
+        return
+    await tx.execute(
+        """
+        INSERT INTO notices (type, community, subject, holders, data)
+        SELECT n.type, n.community, n.subject, n.holders::bigint[], n.data::jsonb
+        FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[]) AS n(type, community, subject, holders, data)
+        """,
+        [notice.type for notice in notices],
+        [notice.community for notice in notices],
+        [notice.subject for notice in notices],
+        ["{" + ",".join(map(str, notice.holders)) + "}" for notice in notices],
+        [wire.dumps(notice.data).decode() for notice in notices],
+    )
+
+
+async def stamp(tx: Tx, *, most: int = 1000) -> int:
+    """Give the next positions to notices that are visible by now, in the order of their numbers; how many there were.
+
+    One relay at a time: it holds the head's row. What is not yet visible is stamped by a later call, so no position is
+    ever skipped by a reader, and no slow transaction elsewhere holds anything up.
+    """
+    head = await tx.row("SELECT position FROM notice_head FOR UPDATE SKIP LOCKED")
+    if head is None:
+        return 0
+    # A new statement: it sees what was committed before the lock was had.
+    stamped: int = await tx.value(
+        """
+        WITH next AS (
+            SELECT no, $1 + row_number() OVER (ORDER BY no) AS position
+            FROM (SELECT no FROM notices WHERE position IS NULL ORDER BY no LIMIT $2) AS unstamped
+        ), stamped AS (
+            UPDATE notices n SET position = next.position FROM next WHERE n.no = next.no RETURNING 1
+        )
+        SELECT count(*) FROM stamped
+        """,
+        head["position"],
+        most,
+    )
+    if stamped:
+        await tx.execute("UPDATE notice_head SET position = position + $1", stamped)
+    else:
+        tx.discard()
+    return stamped

@@ -1,0 +1,62 @@
+"""Lists in pages: `?limit=&cursor=` in, `{"items": […], "next": …}` out. Cursors are opaque and grant nothing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Query
+
+from shared import errors, wire
+from shared.texts import say
+from shared.web import Out
+
+T = TypeVar("T")
+
+Limit = Annotated[int, Query(ge=1, le=500, description=say("Most items on this page.", "本页最多条数。"))]
+Cursor = Annotated[
+    str | None, Query(max_length=200, description=say("`next` of the page before.", "上一页返回的 `next`。"))
+]
+
+
+class Page(Out, Generic[T]):
+    """One page; `next` is null on the last."""
+
+    items: list[T]
+    next: str | None = None
+
+
+def cursor(*key: datetime | uuid.UUID | int | str) -> str:
+    """A cursor behind the item with this sort key."""
+    parts = [part.isoformat() if isinstance(part, datetime) else part for part in key]
+    return base64.urlsafe_b64encode(wire.dumps(parts)).decode().rstrip("=")
+
+
+def after(told: str | None, *kinds: type[datetime | uuid.UUID | int | str]) -> tuple[Any, ...] | None:
+    """The sort key in a cursor; None for the first page. Refuses a cursor that is not one of ours."""
+    if told is None:
+        return None
+    try:
+        parts = wire.loads(base64.urlsafe_b64decode(told + "=" * (-len(told) % 4)))
+        if not isinstance(parts, list) or len(parts) != len(kinds):
+            raise ValueError(told)
+        key = tuple(_read(part, kind) for part, kind in zip(parts, kinds, strict=True))
+    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/cursor", "code": "cursor"}]) from error
+    return key
+
+
+def _read(part: Any, kind: type[Any]) -> Any:
+    if kind is datetime:
+        moment = datetime.fromisoformat(part)
+        if moment.tzinfo is None:
+            raise ValueError(part)
+        return moment
+    if kind is int:
+        if not isinstance(part, int) or abs(part) >= 1 << 62:
+            raise ValueError(part)
+        return part
+    return kind(part)

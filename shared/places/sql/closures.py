@@ -1,0 +1,147 @@
+"""Closures: what they shut, and who still has a place in it."""
+
+# ruff: noqa: S608 - SQL composed of this module's own constants; values are always bound
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.db import Tx
+
+
+async def closure_windows(tx: Tx, place_id: uuid.UUID, since: datetime) -> list[tuple[datetime, datetime]]:
+    """Begin and end of the closures that are not over."""
+    rows = await tx.fetch(
+        "SELECT starts_at, ends_at FROM closures WHERE place_id = $1 AND ends_at > $2", place_id, since
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+class Closure(NamedTuple):
+    """A time at which a place is shut, and what became of its slots."""
+
+    id: uuid.UUID
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    slots: int
+    released: int
+    made_at: datetime
+
+
+async def closures(tx: Tx, place_id: uuid.UUID, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[Closure]:
+    """Closures of a place, the latest first."""
+    rows = await tx.fetch(
+        "SELECT id, starts_at, ends_at, reason, slots, released, made_at FROM closures WHERE place_id = $1 "
+        "AND ($2::timestamptz IS NULL OR (starts_at, id) < ($2, $3::uuid)) ORDER BY starts_at DESC, id DESC LIMIT $4",
+        place_id,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+    return [Closure(*row) for row in rows]
+
+
+async def insert_closure(
+    tx: Tx, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime, reason: str, made_by: uuid.UUID | None
+) -> uuid.UUID:
+    """A new closure."""
+    made: uuid.UUID = await tx.value(
+        "INSERT INTO closures (place_id, starts_at, ends_at, reason, made_by) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        place_id,
+        starts_at,
+        ends_at,
+        reason,
+        made_by,
+    )
+    return made
+
+
+async def count_closure(tx: Tx, closure_id: uuid.UUID, *, slots: int = 0, released: int = 0) -> None:
+    """Add to what a closure has closed and released."""
+    await tx.execute(
+        "UPDATE closures SET slots = slots + $2, released = released + $3 WHERE id = $1", closure_id, slots, released
+    )
+
+
+class Affected(NamedTuple):
+    """An open slot that a closure would close, and how many claims in it would be released."""
+
+    id: uuid.UUID
+    claims: int
+
+
+_RELEASABLE = "is_active AND state IN ('held', 'confirmed')"
+"""Who has already come keeps the place; a hold that is being confirmed is waited for."""
+
+
+async def slots_during(tx: Tx, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> list[Affected]:
+    """Open slots of a place, not over yet, that meet this time."""
+    rows = await tx.fetch(
+        f"SELECT s.id, (SELECT count(*) FROM claims c WHERE c.slot_id = s.id AND {_RELEASABLE}) "
+        "FROM slots s WHERE s.place_id = $1 AND s.state = 'open' AND s.ends_at > now() "
+        "AND s.starts_at < $3 AND s.ends_at > $2",
+        place_id,
+        starts_at,
+        ends_at,
+    )
+    return [Affected(*row) for row in rows]
+
+
+async def close_slots(tx: Tx, ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
+    """Close those of these locked slots that are open."""
+    rows = await tx.fetch(
+        "UPDATE slots SET state = 'closed' WHERE id = ANY($1::uuid[]) AND state = 'open' RETURNING id", ids
+    )
+    return sorted(row[0] for row in rows)
+
+
+class Shut(NamedTuple):
+    """A slot inside a closure, in which somebody may still have a place."""
+
+    id: uuid.UUID
+    service: str
+    community: str
+    starts_at: datetime
+    closure_id: uuid.UUID
+    reason: str
+
+
+_SHUT = """
+    SELECT s.id, s.service, s.community, s.starts_at, x.id, x.reason
+    FROM slots s JOIN LATERAL (
+        SELECT id, reason FROM closures x
+        WHERE x.place_id = s.place_id AND x.starts_at < s.ends_at AND x.ends_at > s.starts_at
+        ORDER BY made_at DESC, id DESC LIMIT 1
+    ) x ON true
+"""
+
+
+async def shut(tx: Tx, slot_id: uuid.UUID) -> Shut | None:
+    """A closed slot, locked, with the closure that closed it; None when it is not closed."""
+    row = await tx.row(_SHUT + " WHERE s.id = $1 AND s.state = 'closed' FOR NO KEY UPDATE OF s", slot_id)
+    return None if row is None else Shut(*row)
+
+
+async def unfinished(tx: Tx, service: str | None) -> list[uuid.UUID]:
+    """Closed slots, not over yet, in which somebody still has a place."""
+    rows = await tx.fetch(
+        f"SELECT s.id FROM ({_SHUT}) AS s(id, service, community, starts_at, closure_id, reason) "
+        "JOIN slots o ON o.id = s.id WHERE o.starts_at > now() - interval '1 day' AND o.ends_at > now() "
+        "AND o.state = 'closed' AND o.taken > 0 AND ($1::text IS NULL OR o.service = $1) "
+        f"AND EXISTS (SELECT FROM claims c WHERE c.slot_id = o.id AND {_RELEASABLE}) ORDER BY s.id",
+        service,
+    )
+    return [row[0] for row in rows]
+
+
+async def releasable(tx: Tx, slot_id: uuid.UUID, most: int) -> list[uuid.UUID]:
+    """Claims to be released from a locked slot, locked."""
+    rows = await tx.fetch(
+        f"SELECT id FROM claims WHERE slot_id = $1 AND {_RELEASABLE} ORDER BY id LIMIT $2 FOR NO KEY UPDATE",
+        slot_id,
+        most,
+    )
+    return [row[0] for row in rows]

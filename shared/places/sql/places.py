@@ -1,0 +1,212 @@
+"""Places and what is in them."""
+
+# ruff: noqa: S608 - SQL composed of this module's own constants; values are always bound
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from shared.db import Tx
+from shared.places.rules import Resource
+from shared.places.sql import constraints
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place as it is stored, with what is in it. `metres` is how far off it is when that was asked."""
+
+    id: uuid.UUID
+    service: str
+    kind: str
+    name: str
+    name_en: str | None
+    community: str
+    address: str | None
+    lat: float | None
+    lon: float | None
+    state: str
+    version: int
+    metres: int | None
+    resources: tuple[Resource, ...]
+
+
+_PLACE = "p.id, p.service, p.kind, p.name, p.name_en, p.community, p.address, p.lat, p.lon, p.state, p.version"
+
+
+async def place(tx: Tx, service: str, place_id: uuid.UUID) -> Place | None:
+    """One place of this service."""
+    row = await tx.row(
+        f"SELECT {_PLACE}, NULL::int FROM places p WHERE p.id = $1 AND p.service = $2", place_id, service
+    )
+    return None if row is None else (await _with_resources(tx, [row]))[0]
+
+
+async def locked_place(tx: Tx, place_id: uuid.UUID, service: str | None = None) -> Place | None:
+    """One place, locked against everybody else who edits it, its schedule, its policy or its slots."""
+    row = await tx.row(
+        f"SELECT {_PLACE}, NULL::int FROM places p WHERE p.id = $1 AND ($2::text IS NULL OR p.service = $2) "
+        "FOR NO KEY UPDATE",
+        place_id,
+        service,
+    )
+    return None if row is None else (await _with_resources(tx, [row]))[0]
+
+
+async def place_ids(tx: Tx, service: str | None) -> list[uuid.UUID]:
+    """All places of a service, or of all, that have a schedule."""
+    rows = await tx.fetch(
+        "SELECT p.id FROM places p JOIN schedules s ON s.place_id = p.id "
+        "WHERE p.state = 'open' AND ($1::text IS NULL OR p.service = $1) ORDER BY p.id",
+        service,
+    )
+    return [row[0] for row in rows]
+
+
+async def places(
+    tx: Tx, service: str, *, community: str | None, kind: str | None, after: tuple[str, uuid.UUID] | None, limit: int
+) -> list[Place]:
+    """Places by name."""
+    rows = await tx.fetch(
+        f"SELECT {_PLACE}, NULL::int FROM places p WHERE p.service = $1 "
+        "AND ($2::text IS NULL OR p.community LIKE $2 || '%') AND ($3::text IS NULL OR p.kind = $3) "
+        "AND ($4::text IS NULL OR (p.name, p.id) > ($4, $5::uuid)) ORDER BY p.name, p.id LIMIT $6",
+        service,
+        community,
+        kind,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+    return await _with_resources(tx, rows)
+
+
+async def places_near(  # noqa: PLR0913 - the filters of one question
+    tx: Tx,
+    service: str,
+    *,
+    lat: float,
+    lon: float,
+    metres: float,
+    community: str | None,
+    kind: str | None,
+    after: tuple[int, uuid.UUID] | None,
+    limit: int,
+) -> list[Place]:
+    """Places within so many metres as the crow flies (haversine on a sphere of 6,371 km), nearest first."""
+    rows = await tx.fetch(
+        f"""
+        SELECT * FROM (
+            SELECT {_PLACE}, round(12742000 * asin(least(1, sqrt(
+                sin(radians(p.lat - $2) / 2) ^ 2
+                + cos(radians($2)) * cos(radians(p.lat)) * sin(radians(p.lon - $3) / 2) ^ 2))))::int AS metres
+            FROM places p
+            WHERE p.service = $1 AND p.lat BETWEEN $2::float8 - 0.1 AND $2::float8 + 0.1 AND p.lon IS NOT NULL
+              AND ($5::text IS NULL OR p.community LIKE $5 || '%') AND ($6::text IS NULL OR p.kind = $6)
+        ) p
+        WHERE p.metres <= $4 AND ($7::int IS NULL OR (p.metres, p.id) > ($7, $8::uuid))
+        ORDER BY p.metres, p.id LIMIT $9
+        """,
+        service,
+        lat,
+        lon,
+        metres,
+        community,
+        kind,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+    return await _with_resources(tx, rows)
+
+
+async def _with_resources(tx: Tx, rows: Sequence[Any]) -> list[Place]:
+    found = await tx.fetch(
+        "SELECT place_id, id, name, capacity, is_exclusive, name_en, no FROM resources WHERE place_id = ANY($1::uuid[]) "
+        "ORDER BY no",
+        [row["id"] for row in rows],
+    )
+    return [Place(*(*row, tuple(Resource(*one[1:]) for one in found if one["place_id"] == row["id"]))) for row in rows]
+
+
+async def insert_place(tx: Tx, service: str, values: Sequence[Any]) -> uuid.UUID:
+    """A new place: kind, name, name_en, community, address, lat, lon."""
+    try:
+        made: uuid.UUID = await tx.value(
+            "INSERT INTO places (service, kind, name, name_en, community, address, lat, lon) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
+            service,
+            *values,
+        )
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise constraints.refused(error) or error from error
+    return made
+
+
+async def update_place(tx: Tx, place_id: uuid.UUID, values: Sequence[Any]) -> None:
+    """Replace kind, name, name_en, community, address, lat, lon; the next version."""
+    try:
+        await tx.execute(
+            "UPDATE places SET kind = $2, name = $3, name_en = $4, community = $5, address = $6, lat = $7, lon = $8, "
+            "version = version + 1 WHERE id = $1",
+            place_id,
+            *values,
+        )
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise constraints.refused(error) or error from error
+
+
+async def write_resources(tx: Tx, place_id: uuid.UUID, resources: Sequence[Resource], gone: Sequence[int]) -> None:
+    """Make (`no` None) or change resources and remove those that are gone."""
+    try:
+        if gone:
+            await tx.execute("DELETE FROM resources WHERE no = ANY($1::bigint[])", gone)
+        for one in resources:
+            if one.no is None:
+                await tx.execute(
+                    "INSERT INTO resources (id, place_id, name, name_en, is_exclusive, capacity) "
+                    "VALUES ($1, $2, $3, $4, $5, $6)",
+                    one.id,
+                    place_id,
+                    one.name,
+                    one.name_en,
+                    one.is_exclusive,
+                    one.capacity,
+                )
+            else:
+                await tx.execute(
+                    "UPDATE resources SET name = $2, name_en = $3, is_exclusive = $4, capacity = $5 WHERE no = $1",
+                    one.no,
+                    one.name,
+                    one.name_en,
+                    one.is_exclusive,
+                    one.capacity,
+                )
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise constraints.refused(error) or error from error
+
+
+async def has_slots(tx: Tx, place_id: uuid.UUID) -> bool:
+    """Whether any slot was ever made at a place."""
+    return bool(await tx.value("SELECT EXISTS (SELECT FROM slots WHERE place_id = $1)", place_id))
+
+
+async def resources_with_slots(tx: Tx, place_id: uuid.UUID) -> set[int]:
+    """Those of its resources on which a slot was ever made."""
+    rows = await tx.fetch(
+        "SELECT no FROM resources r WHERE r.place_id = $1 "
+        "AND EXISTS (SELECT FROM slots s WHERE s.place_id = $1 AND s.resource_no = r.no)",
+        place_id,
+    )
+    return {row[0] for row in rows}
+
+
+async def unknown_regions(tx: Tx, codes: Sequence[str]) -> list[str]:
+    """Which of these codes are no regions."""
+    rows = await tx.fetch(
+        "SELECT c FROM unnest($1::text[]) AS c WHERE NOT EXISTS (SELECT FROM regions r WHERE r.code = c)", codes
+    )
+    return [row[0] for row in rows]

@@ -1,0 +1,60 @@
+"""Everything that can be set from outside: environment variables named LINLI_…, and DATABASE_URL.
+
+`docs/settings.md` explains each of them, and a test compares.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """/var/lib/linli for root, whose PostgreSQL runs as another user that must get there; else the user's own folder."""
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib/linli")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "linli"
+
+
+class Settings(BaseSettings):
+    """One deployment's settings; immutable once read."""
+
+    model_config = SettingsConfigDict(env_prefix="LINLI_", frozen=True, extra="ignore", populate_by_name=True)
+
+    data_dir: Path = Field(default_factory=default_data_dir, description="Where keys and the embedded database live.")
+    database_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DATABASE_URL", "LINLI_DATABASE_URL", "database_url"),
+        description="A PostgreSQL 18 to use instead of the embedded one (postgresql://user:password@host/name).",
+    )
+    demo: bool = Field(default=False, description="Demo helpers: codes shown in answers, demo accounts, tokens.")
+    public_url: str = Field(default="http://127.0.0.1:8000", description="How the outside reaches the gateway.")
+    upstreams: dict[str, str] = Field(
+        default_factory=dict,
+        description='Services that run elsewhere, as JSON: {"booking": "http://booking:8000"}; others run inside.',
+    )
+    pool_size: int = Field(default=12, ge=2, le=70, description="Database connections of one serving process.")
+    line_batch: int = Field(default=64, ge=1, le=1000, description="Most asks decided in one transaction.")
+    line_waiting: int = Field(default=4000, ge=1, description="Most asks waiting in the line; more are told 503.")
+    line_seconds: float = Field(default=8.0, gt=0, le=14, description="Longest an ask waits in the line (< 15 s).")
+    hold_seconds: int = Field(default=30, ge=5, le=600, description="How long a held place waits for its service.")
+    upstream_seconds: float = Field(default=6.0, gt=0, le=14, description="Longest a service may take to answer.")
+    body_bytes: int = Field(default=64 * 1024, ge=1024, description="Largest request body.")
+    account_rate: float = Field(default=50.0, gt=0, description="Requests a second for one account, on average.")
+    account_burst: int = Field(default=200, ge=1, description="Requests one account may send at once.")
+    address_rate: float = Field(default=2000.0, gt=0, description="Requests a second from one address, on average.")
+    address_burst: int = Field(default=8000, ge=1, description="Requests one address may send at once.")
+    trusted_proxies: tuple[str, ...] = Field(default=(), description="Addresses whose X-Forwarded-For is believed.")
+    cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call from a browser.")
+    access_seconds: int = Field(default=900, ge=60, le=3600, description="Life of an access token.")
+    refresh_days: int = Field(default=30, ge=1, le=180, description="Absolute life of a login.")
+    log_level: str = Field(default="info", description="debug, info, warning or error.")
+
+    @cached_property
+    def keys_file(self) -> Path:
+        """Where this deployment's keys are."""
+        return self.data_dir / "keys.json"

@@ -1,0 +1,97 @@
+"""Access tokens: a short word, signed once by this deployment and verified anywhere offline (RFC 9068, EdDSA).
+
+A token says who an account is, never what it may do: roles and relations are read fresh, so that a role taken away is
+gone in seconds and not when the last token runs out.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import jwt
+
+from shared import errors, wire
+from shared.crypto import Keyring
+
+ISSUER: Final = "linli"
+AUDIENCE: Final = "linli-api"
+_TYPE: Final = "at+jwt"
+_LONGEST: Final = 4096
+"""Characters; ours have a tenth of that."""
+_JWS = jwt.PyJWS(algorithms=["EdDSA"])
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says; `expires_at` in seconds of the epoch."""
+
+    account_id: uuid.UUID
+    account_no: int
+    person_id: uuid.UUID | None
+    holder_no: int | None
+    name: str = field(repr=False)
+    session_id: uuid.UUID | None
+    expires_at: float
+
+
+def issue(  # noqa: PLR0913 - the claims of the token
+    keys: Keyring,
+    *,
+    account_id: uuid.UUID,
+    account_no: int,
+    person_id: uuid.UUID | None,
+    holder_no: int | None,
+    name: str,
+    session_id: uuid.UUID | None,
+    seconds: int,
+) -> str:
+    """A new access token."""
+    now = int(time.time())
+    newest = keys.signing[0]
+    payload = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": account_id,
+        "no": account_no,
+        "per": person_id,
+        "hol": holder_no,
+        "nam": name,
+        "sid": session_id,
+        "iat": now,
+        "exp": now + seconds,
+        "jti": uuid.uuid4(),
+    }
+    return _JWS.encode(
+        wire.dumps(payload), newest.private, algorithm="EdDSA", headers={"typ": _TYPE, "kid": newest.kid}
+    )
+
+
+def verify(keys: Keyring, token: str) -> Claims:
+    """What the token says. Refuses what is malformed, forged, meant for somebody else, or expired."""
+    if len(token) > _LONGEST:
+        raise errors.NotKnown
+    try:
+        header: dict[str, Any] = jwt.get_unverified_header(token)
+        key = next((one.public for one in keys.signing if one.kid == header["kid"]), None)
+        if key is None or header.get("typ") != _TYPE:
+            raise errors.NotKnown
+        payload = wire.loads(_JWS.decode(token, key, algorithms=["EdDSA"]))
+        if payload["iss"] != ISSUER or payload["aud"] != AUDIENCE:
+            raise errors.NotKnown
+        claims = Claims(
+            account_id=uuid.UUID(payload["sub"]),
+            account_no=int(payload["no"]),
+            person_id=uuid.UUID(payload["per"]) if payload["per"] else None,
+            holder_no=payload["hol"],
+            name=payload["nam"],
+            session_id=uuid.UUID(payload["sid"]) if payload["sid"] else None,
+            expires_at=float(payload["exp"]),
+        )
+    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise errors.NotKnown from error
+    if claims.expires_at <= time.time():
+        raise errors.TokenExpired
+    return claims

@@ -1,0 +1,208 @@
+"""A service as an ASGI app: FastAPI with the manners that all services share.
+
+Every request must carry the gateway's assertion; every refusal becomes a problem document; nothing leaves before its
+transaction is committed, because handlers await actions that commit (a `yield` dependency would commit after the answer).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from shared import assertion, errors, problems
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Database
+from shared.line import Line
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a running service is given: the database in its own role, keys, settings, and the lines it opens."""
+
+    db: Database
+    keys: Keyring
+    settings: Settings
+    lines: dict[str, Line[Any, Any]] = field(default_factory=dict)
+
+
+class In(BaseModel):
+    """What callers may say: nothing unknown, no surprise types, no NUL, bounded text."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=2000, allow_inf_nan=False, str_strip_whitespace=True)
+
+
+class Out(BaseModel):
+    """What callers hear."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Problem(Out):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str | None = None
+
+
+def refuses(*kinds: type[errors.Refusal]) -> dict[int | str, dict[str, Any]]:
+    """The refusals of a route, for its documentation: `responses=refuses(errors.Full, …)`."""
+    by_status: dict[int | str, list[type[errors.Refusal]]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        status: {
+            "description": "\n".join(f"- `{kind.code}`: {kind.title('en')}" for kind in several)
+            + "\u241f"
+            + "\n".join(f"- `{kind.code}`：{kind.title('zh')}" for kind in several),
+            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, several in by_status.items()
+    }
+
+
+EVERYWHERE = refuses(
+    errors.Unreadable,
+    errors.NotKnown,
+    errors.TokenExpired,
+    errors.NotAllowed,
+    errors.NotThere,
+    errors.MethodNotAllowed,
+    errors.TooLarge,
+    errors.WrongMediaType,
+    errors.Unprocessable,
+    errors.TooMany,
+    errors.Unavailable,
+    errors.ServiceDown,
+    errors.ServiceSlow,
+)
+"""What any route behind the gateway may answer."""
+
+
+def problem(request: Request, refusal: errors.Refusal) -> Response:
+    """The refusal as this request's answer."""
+    status, headers, body = problems.render(
+        refusal,
+        accept_language=request.headers.get("accept-language"),
+        request_id=request.headers.get("x-request-id"),
+    )
+    response = Response(body, status)
+    response.raw_headers = headers
+    return response
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    return problem(request, error if isinstance(error, errors.Refusal) else errors.Broken())
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    return problem(request, problems.of_validation(error.errors() if isinstance(error, RequestValidationError) else []))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    kinds: Mapping[int, type[errors.Refusal]] = {
+        400: errors.Unreadable,
+        404: errors.NotThere,
+        405: errors.MethodNotAllowed,
+        413: errors.TooLarge,
+        415: errors.WrongMediaType,
+    }
+    return problem(request, kinds.get(status, errors.Broken)())
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log.error("broken", path=request.url.path, request_id=request.headers.get("x-request-id"), exc_info=error)
+    return problem(request, errors.Broken())
+
+
+def with_manners(app: FastAPI) -> FastAPI:
+    """Every failure of this app as a problem document."""
+    app.add_exception_handler(errors.Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+    return app
+
+
+def context(request: Request) -> Context:
+    """The running service's parts."""
+    found: Context = request.app.state.context
+    return found
+
+
+def caller(request: Request) -> Caller:
+    """Whom the gateway vouches for."""
+    state = request.app.state
+    key: bytes = state.context.keys.assertion
+    return assertion.verify(request.headers.get(assertion.HEADER), audience=state.audience, key=key)
+
+
+Ctx = Annotated[Context, Depends(context)]
+Who = Annotated[Caller, Depends(caller)]
+
+
+def service_app(
+    name: str,
+    title: str,
+    routers: list[APIRouter],
+    *,
+    opens: Callable[[Context], Mapping[str, Line[Any, Any]]] | None = None,
+) -> Callable[[Context], FastAPI]:
+    """A maker of the service's app: call it with a context. `opens` names the lines that live as long as the app."""
+
+    def make(given: Context) -> FastAPI:
+        @contextlib.asynccontextmanager
+        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+            if opens is not None:
+                given.lines.update(opens(given))
+            try:
+                yield
+            finally:
+                for line in given.lines.values():
+                    await line.close()
+                given.lines.clear()
+
+        app = FastAPI(title=title, redirect_slashes=False, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+        app.state.context = given
+        app.state.audience = name
+        with_manners(app)
+        for router in routers:
+            app.include_router(router)
+        return app
+
+    return make
+
+
+def json(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer out of a model, serialised once."""
+    return Response(model.model_dump_json(), status, headers, "application/json")
+
+
+def etag(*parts: object) -> str:
+    """A strong ETag out of what the resource depends on."""
+    return '"' + "-".join(str(part) for part in parts) + '"'
+
+
+def require_match(request: Request, current: str) -> None:
+    """Refuse an edit of something that was not read, or has changed since."""
+    wanted = request.headers.get("if-match")
+    if wanted is None:
+        raise errors.ConditionMissing
+    if wanted.strip() != "*" and current not in {one.strip() for one in wanted.split(",")}:
+        raise errors.Changed

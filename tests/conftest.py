@@ -1,0 +1,91 @@
+"""A PostgreSQL for the run, a migrated template in it, and a fresh copy for every test that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from shared import embedded, migrate
+from shared.crypto import Keyring
+from shared.db import Database
+from shared.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[embedded.Embedded]:
+    """One server a test process, in a folder of its own that an unprivileged PostgreSQL can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="linli-test-"))
+    folder.chmod(0o755)
+    started = embedded.start(folder)
+    try:
+        yield started
+    finally:
+        embedded.stop(started)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(server: embedded.Embedded) -> str:
+    """The name of a database with the schema and nothing in it."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE linli_template")
+    migrate.upgrade(server.url("linli_template"))
+    return "linli_template"
+
+
+def copy_of(server: embedded.Embedded, template: str) -> contextlib.AbstractContextManager[str]:
+    """A fresh copy of a template database, dropped in the end."""
+
+    @contextlib.contextmanager
+    def made() -> Iterator[str]:
+        name = f"t_{uuid.uuid4().hex[:16]}"
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            try:
+                yield server.url(name)
+            finally:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return made()
+
+
+@pytest.fixture
+def database_url(server: embedded.Embedded, template: str) -> Iterator[str]:
+    """A fresh, migrated database."""
+    with copy_of(server, template) as url:
+        yield url
+
+
+@pytest.fixture
+def keys() -> Keyring:
+    """Keys of a deployment that lives as long as the test."""
+    return Keyring.fresh()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a demo deployment."""
+    return Settings(data_dir=tmp_path, demo=True)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, *, role: str | None = None, pool_size: int = 10) -> AsyncIterator[Database]:
+    """A pool on a database, closed in the end."""
+    db = Database.connect(url, pool_size=pool_size, role=role)
+    try:
+        yield db
+    finally:
+        await db.close()
+
+
+def run(coroutine: object) -> object:
+    """Run a coroutine to its end in a loop of its own."""
+    return asyncio.run(coroutine)  # type: ignore[arg-type]
