@@ -62,9 +62,7 @@ def due_tasks(gateway: Gateway) -> list[tuple[Task, Callable[[], Awaitable[objec
 
 
 def _queue(url: str, tasks: list[tuple[Task, Callable[[], Awaitable[object]]]]) -> procrastinate.App:
-    app = procrastinate.App(
-        connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=POOL)
-    )
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, min_size=1, max_size=POOL))
     for task, act in tasks:
         _register(app, task, act)
     return app

@@ -2,24 +2,28 @@
 
 One compact JWS a request (HS256 inside one deployment; audience is the service, life is seconds). A service believes
 nothing else about its caller. Birth dates and document numbers never travel in it.
+
+It is signed and verified once a request, so it is done here in a few lines of the standard library: exactly one header
+is ever written, and any other is refused before anything is parsed. A general JWT library took as long as the rest of a
+service's work together.
 """
 
 from __future__ import annotations
 
+import base64
+import hmac
 import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-import jwt
-
 from shared import errors, wire
 from shared.claims import Grant, GrantedClaim, GrantedSlot
 
 HEADER: Final = "x-linli-assertion"
 LIFE_SECONDS: Final = 30
-_JWS = jwt.PyJWS(algorithms=["HS256"])
+_HEAD: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"linli+jws"}').rstrip(b"=") + b"."
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ def sign(caller: Caller, *, audience: str, key: bytes) -> str:
             "claims": [tuple(claim) for claim in grant.claims],
             "slots": [tuple(slot) for slot in grant.slots],
         }
-    return _JWS.encode(wire.dumps(payload), key, algorithm="HS256", headers={"typ": "linli+jws"})
+    signed = _HEAD + base64.urlsafe_b64encode(wire.dumps(payload)).rstrip(b"=")
+    return (signed + b"." + base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")).decode()
 
 
 def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
@@ -114,7 +119,7 @@ def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
     if not token:
         raise errors.AssertionMissing
     try:
-        payload: dict[str, Any] = wire.loads(_JWS.decode(token, key, algorithms=["HS256"]))
+        payload = _opened(token.encode("ascii"), key)
         if payload["iss"] != "linli-gateway" or payload["aud"] != audience or payload["exp"] <= time.time():
             raise errors.AssertionMissing
         grant = payload.get("grant")
@@ -133,8 +138,18 @@ def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
             ),
             grant=_grant(grant) if grant else None,
         )
-    except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise errors.AssertionMissing from error
+
+
+def _opened(token: bytes, key: bytes) -> dict[str, Any]:
+    signed, _, mac = token.rpartition(b".")
+    expected = base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
+    if not signed.startswith(_HEAD) or not hmac.compare_digest(mac, expected):
+        raise errors.AssertionMissing
+    body = signed[len(_HEAD) :]
+    payload: dict[str, Any] = wire.loads(base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4)))
+    return payload
 
 
 def _id(text: str | None) -> uuid.UUID | None:

@@ -167,18 +167,34 @@ def slot_out(told: Any) -> SlotOut:
 def of_grant(
     grant: Grant, *, service: str, where: str, resource_id: uuid.UUID, made_by: uuid.UUID | None
 ) -> dict[str, Any]:
-    """The fields of a ClaimOut for a group that was just confirmed."""
-    slots = [slot_out(one) for one in grant.slots]
+    """A ClaimOut as plain values, for a group that was just confirmed: the answer that is made most often."""
+    slots = [
+        {
+            "id": slot.id,
+            "facility": {"id": slot.place_id, "name": slot.place_name},
+            "title": slot.title,
+            "community": slot.community,
+            "starts_at": clock.local(slot.starts_at),
+            "ends_at": clock.local(slot.ends_at),
+            "cancel_by": clock.local(slot.cancel_by) if slot.cancel_by is not None else None,
+            "state": slot.state,
+        }
+        for slot in grant.slots
+    ]
     people = {claim.person_id: claim.name for claim in grant.claims}
     return {
         "id": resource_id,
         "group_id": grant.group_id,
         "service": service,
         "state": "confirmed",
+        "progress": None,
+        "reason": None,
         "slot": slots[0],
         "slots": slots,
-        "persons": [PersonOut(id=person, name=name, state="confirmed") for person, name in people.items()],
+        "persons": [{"id": person, "name": name, "state": "confirmed"} for person, name in people.items()],
         "made_by": made_by,
+        "position": None,
+        "held_until": None,
         "href": f"/v1/{where}/{resource_id}",
     }
 

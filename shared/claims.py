@@ -74,47 +74,54 @@ async def lock_slots(tx: Tx, ids: Iterable[uuid.UUID], *, skip_locked: bool = Fa
     return {row[0] for row in rows}
 
 
-async def hold(  # noqa: PLR0913 - the columns of the rows it writes
-    tx: Tx,
-    *,
-    claim_ids: Sequence[uuid.UUID],
-    group_ids: Sequence[uuid.UUID],
-    slot_ids: Sequence[uuid.UUID],
-    holder_nos: Sequence[int],
-    account_nos: Sequence[int],
-    units: Sequence[int],
-    channels: Sequence[str],
-    held_until: datetime,
-) -> None:
+class Holding(NamedTuple):
+    """One place about to be held: a row of claims."""
+
+    claim_id: uuid.UUID
+    group_id: uuid.UUID
+    slot_id: uuid.UUID
+    holder_no: int
+    account_no: int
+    community: str
+    service: str
+    place_id: uuid.UUID
+    starts_at: datetime
+    ends_at: datetime
+    units: int
+    channel: str
+    is_exclusive: bool
+
+
+async def hold(tx: Tx, holdings: Sequence[Holding], held_until: datetime) -> None:
     """Write held claims and count them on their slots, which the caller has locked."""
+    slots: dict[uuid.UUID, list[int]] = {}
+    for one in holdings:
+        counted = slots.setdefault(one.slot_id, [0, 0])
+        counted[0] += one.units
+        counted[1] += one.units if one.channel in OFFLINE else 0
     await tx.execute(
         """
-        WITH asked AS (
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[])
-                AS a(id, group_id, slot_id, holder_no, account_no, units, channel)
-        ), written AS (
+        WITH written AS (
             INSERT INTO claims (id, group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at,
                                 ends_at, units, channel, state, is_active, is_exclusive, held_until)
-            SELECT a.id, a.group_id, a.slot_id, a.holder_no, a.account_no, s.community, s.service, s.place_id, s.starts_at,
-                   s.ends_at, a.units, a.channel, 'held', true, s.is_exclusive AND h.kind = 'person', $8
-            FROM asked a JOIN slots s ON s.id = a.slot_id JOIN holders h ON h.no = a.holder_no
+            SELECT a.id, a.group_id, a.slot_id, a.holder_no, a.account_no, a.community, a.service, a.place_id,
+                   a.starts_at, a.ends_at, a.units, a.channel, 'held', true, a.is_exclusive, $14
+            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
+                        $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bool[])
+                AS a(id, group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at, ends_at,
+                     units, channel, is_exclusive)
         )
         UPDATE slots s
         SET taken = s.taken + t.units, taken_offline = s.taken_offline + t.offline,
-            next_lapse = coalesce(s.next_lapse, $8)
-        FROM (SELECT slot_id, sum(units) AS units, coalesce(sum(units) FILTER (WHERE channel = ANY($9::text[])), 0) AS offline
-              FROM asked GROUP BY slot_id) t
+            next_lapse = coalesce(s.next_lapse, $14)
+        FROM unnest($15::uuid[], $16::int[], $17::int[]) AS t(slot_id, units, offline)
         WHERE s.id = t.slot_id
         """,
-        claim_ids,
-        group_ids,
-        slot_ids,
-        holder_nos,
-        account_nos,
-        units,
-        channels,
+        *(list(column) for column in zip(*holdings, strict=True)),
         held_until,
-        OFFLINE,
+        list(slots),
+        [units for units, _ in slots.values()],
+        [offline for _, offline in slots.values()],
     )
 
 

@@ -158,8 +158,11 @@ class Database:
 
     async def run(self, action: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`action(tx, …)` in one transaction, committed when this returns."""
-        async with self.transaction() as tx:
-            return await action(tx, *args, **kwargs)
+        try:
+            async with self.transaction() as tx:
+                return await action(tx, *args, **kwargs)
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+            raise errors.Unavailable(retry_after=1) from error
 
     async def read(self, query: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`query(tx, …)` in a transaction that cannot write."""

@@ -20,7 +20,7 @@ import contextlib
 import enum
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import asyncpg
@@ -159,25 +159,28 @@ class Line(Generic[A, R]):
     async def _serve(self, places: list[_Place[A, R]], *, skip: bool, again: bool = True) -> None:
         try:
             answers = await self._transact([place.item for place in places], skip=skip)
-        except asyncpg.LockNotAvailableError as error:
-            if skip:
-                return self._fail(places, error)
+        except asyncpg.LockNotAvailableError:
+            if skip:  # a lock that cannot be skipped, such as a foreign key's: those it concerns are found like poison
+                return await self._halve(places, errors.LineFull(retry_after=1), skip=True)
             self._skipping_until = time.monotonic() + SKIPPING_SECONDS
             return await self._serve(places, skip=True)
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             if again:  # PostgreSQL rolled it back before COMMIT: a second try is safe
                 return await self._serve(places, skip=True, again=False)
-            return self._fail(places, error)
+            return self._fail(places, errors.LineFull(retry_after=1))
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.InternalServerError) as error:
-            if len(places) == 1:
-                return self._fail(places, error)
-            half = len(places) // 2
-            await self._serve(places[:half], skip=skip)
-            await self._serve(places[half:], skip=skip)
-            return None
+            return await self._halve(places, error, skip=skip)
         except Exception as error:  # noqa: BLE001 - CommitUnknown, NotCommitted, no connection: callers hear it
             return self._fail(places, error)
         return self._answer(places, answers)
+
+    async def _halve(self, places: list[_Place[A, R]], error: Exception, *, skip: bool) -> None:
+        """Serve both halves by themselves; who stands alone hears the error."""
+        if len(places) == 1:
+            return self._fail(places, error)
+        half = len(places) // 2
+        await self._serve(places[:half], skip=skip)
+        return await self._serve(places[half:], skip=skip)
 
     async def _transact(self, items: list[A], *, skip: bool) -> Sequence[Answer[R]]:
         self.transactions += 1
@@ -208,3 +211,42 @@ class Line(Generic[A, R]):
         for place in places:
             if not place.answer.done():
                 place.answer.set_exception(error)
+
+
+class Readers(Generic[A, R]):
+    """Readers that arrive while a query is under way share the next one: no locks, no writes, nothing older than a call.
+
+    `read(tx, items)` answers all who wait in one read-only transaction that begins after the last of them came.
+    """
+
+    def __init__(
+        self, name: str, db: Database, read: Callable[[Tx, Sequence[A]], Awaitable[Sequence[R]]], *, batch: int = 256
+    ) -> None:
+        self.name = name
+        self._db = db
+        self._read = read
+        self._batch = batch
+        self._waiting: list[tuple[A, asyncio.Future[R]]] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    async def submit(self, item: A) -> R:
+        """The answer to `item`."""
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._runner is None or self._runner.done():
+            self._runner = asyncio.create_task(self._run(), name=f"readers {self.name}")
+        return await answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            several, self._waiting = self._waiting[: self._batch], self._waiting[self._batch :]
+            try:
+                found = await self._db.read(self._read, [item for item, _ in several])
+            except Exception as error:  # noqa: BLE001 - every reader hears what went wrong
+                for _, answer in several:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for (_, answer), one in zip(several, found, strict=True):
+                if not answer.done():
+                    answer.set_result(one)

@@ -59,4 +59,6 @@ def _read(part: Any, kind: type[Any]) -> Any:
         if not isinstance(part, int) or abs(part) >= 1 << 62:
             raise ValueError(part)
         return part
+    if not isinstance(part, str) or "\x00" in part:
+        raise ValueError(part)
     return kind(part)

@@ -34,7 +34,10 @@ GRANT SELECT, INSERT, UPDATE ON reservations TO linli_booking;
 GRANT INSERT, UPDATE ON places, resources, schedules, closures TO linli_booking;
 GRANT INSERT ON policies, slots, notices TO linli_booking;
 GRANT UPDATE (state, is_active, held_until, resource_id, reason, left_at) ON claims TO linli_booking;
-GRANT UPDATE (taken, taken_offline, next_lapse, state, capacity) ON slots TO linli_booking;
+GRANT UPDATE (taken, taken_offline, next_lapse, state, capacity, resource_no, is_exclusive_resource, opens_at, closes_at,
+    cancel_by, offline_share, offline_until, min_age, max_age, regions, level, needs_guardian, is_waitable, policy_id)
+    ON slots TO linli_booking;
+GRANT DELETE ON resources TO linli_booking;
 """
 
 

@@ -80,7 +80,7 @@ async def make(told: ReservationIn, ctx: Ctx, who: Who) -> Response:
     made = claiming.of_grant(
         grant, service="booking", where=WHERE, resource_id=reservation_id, made_by=who.person_id or who.account_id
     )
-    return web.json(ReservationOut(**made, note=told.note), 201, {"Location": made["href"]})
+    return web.plain_json(made | {"note": told.note}, 201, {"Location": made["href"]})
 
 
 @router.get(
@@ -171,4 +171,10 @@ def _lines(context: Context) -> Mapping[str, Line[Any, Any]]:
     }
 
 
-app = web.service_app("booking", "Booking", [router, places.router("booking", "facilities", KINDS)], opens=_lines)
+app = web.service_app(
+    "booking",
+    "Booking",
+    [router, places.router("booking", "facilities", KINDS)],
+    opens=_lines,
+    express={("POST", f"/v1/{WHERE}"): web.express_claim(ReservationIn, make)},
+)

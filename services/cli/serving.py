@@ -231,6 +231,7 @@ async def _http(app: ASGIApp, listening: socket.socket, ready: Callable[[], None
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=False,  # the gateway reads X-Forwarded-For itself, and only from proxies it trusts
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACE_SECONDS,
             backlog=2048,

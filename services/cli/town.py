@@ -337,7 +337,9 @@ async def _places(tx: Tx) -> None:
             )
         lines = [{**line, "resource": str(ids[line["resource"]])} for line in place["lines"]]
         await tx.execute("INSERT INTO policies (place_id, version, body) VALUES ($1, 1, $2)", place_id, place["policy"])
-        await tx.execute("INSERT INTO schedules (place_id, version, body) VALUES ($1, 1, $2)", place_id, {"lines": lines})
+        await tx.execute(
+            "INSERT INTO schedules (place_id, version, body) VALUES ($1, 1, $2)", place_id, {"lines": lines}
+        )
 
 
 async def people(db: Database, keys: Keyring, settings: Settings) -> list[tuple[str, str, str | None, str]]:

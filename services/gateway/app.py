@@ -22,9 +22,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services import SERVICES
-from services.gateway import routes, upstreams
+from services.gateway import availability, routes, upstreams
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
-from services.gateway.availability import Availability
+from services.gateway.availability import Looking, Seen
 from services.gateway.claiming import Call, Claiming
 from services.gateway.credentials import INTERNAL, Credentials
 from services.gateway.rates import Rates
@@ -33,7 +33,7 @@ from shared import errors, problems
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Database
-from shared.line import Line
+from shared.line import Line, Readers
 from shared.settings import Settings
 from shared.web import Context
 
@@ -53,7 +53,7 @@ class Parts:
     guards: Mapping[str, Guard]
     line: Line[Asked, Outcome]
     claiming: Claiming
-    availability: Availability
+    availability: Readers[Looking, Seen]
     credentials: Credentials
     metrics: Metrics
 
@@ -129,7 +129,7 @@ class Gateway:
                 guards=guards,
                 line=line,
                 claiming=Claiming(gateway_db, self._keys, line, guards),
-                availability=Availability(gateway_db),
+                availability=Readers("availability", gateway_db, availability.read),
                 credentials=Credentials(self._keys, gateway_db),
                 metrics=Metrics(),
             )

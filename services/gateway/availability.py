@@ -1,23 +1,23 @@
 """What can be claimed: slots with `bookable` and `reason` for the very person who looks, by the arbiter's own verdict.
 
-Readers that arrive while a query is under way share the next one: all who wait are answered out of a few queries over
-all their windows and all their people (a line without locks or writes). So what each reads is never older than their
-request, and a rush of readers costs the database a handful of queries.
+Readers who wait at the same time are answered together (`shared.line.Readers`), out of a few queries over all their
+windows and all their people: a rush of readers costs the database a handful of queries.
 """
 
 from __future__ import annotations
 
-import asyncio
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from services.gateway.arbiter import rules, sql
-from services.gateway.arbiter.rules import Fold, Holder, Slot
+from services.gateway.arbiter.rules import Holder, Slot
 from shared import clock, errors, wire
-from shared.db import Database, Tx
+from shared.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +40,47 @@ class Looking:
 
     window: Window
     nos: tuple[int, ...] = ()
-    guards: frozenset[int] = frozenset()
 
 
 class Page:
-    """Slots of one window as read by one query, ready to be shown to several readers."""
+    """Slots of one window as read by one query, ready to be shown to many readers.
 
-    __slots__ = ("fixed", "more", "rows", "slots")
+    What is the same for every reader is worked out once: the fixed beginning of each item, its counts, and why nobody
+    could book it. What depends on a person is asked for each.
+    """
 
-    def __init__(self, rows: Sequence[Any], slots: Sequence[Slot], *, more: bool) -> None:
+    def __init__(self, rows: Sequence[Any], slots: Sequence[Slot], now: datetime, *, more: bool) -> None:
         self.rows = rows
+        self.now = now
         self.slots = slots
         self.more = more
-        self.fixed = [_fixed(row) for row in rows]
+        self.closed = [rules.of_slot(slot, now) for slot in slots]
+        self.room: dict[int, list[rules.No | None]] = {}
+        self.audiences = [
+            (slot.min_age, slot.max_age, slot.day if (slot.min_age, slot.max_age) != (None, None) else None,
+             tuple(slot.regions) if slot.regions is not None else None, slot.level, slot.needs_guardian, slot.service)
+            for slot in slots
+        ]  # fmt: skip
 
     @property
     def last(self) -> tuple[datetime, uuid.UUID] | None:
         """Where the next page begins."""
         return (self.rows[-1]["starts_at"], self.rows[-1]["id"]) if self.more else None
+
+    @cached_property
+    def beginnings(self) -> list[bytes]:
+        """Each item up to its verdict."""
+        return [
+            b'%s,"capacity":%d,"free":%d,"waiting":%d,"state":"%s","bookable":'
+            % (_fixed(row), slot.capacity, rules.free(slot, self.now), slot.waiting, slot.state.encode())
+            for row, slot in zip(self.rows, self.slots, strict=True)
+        ]
+
+    def room_for(self, people: int) -> list[rules.No | None]:
+        """Whether each slot has places for so many, whoever they are."""
+        if people not in self.room:
+            self.room[people] = [rules.of_room(slot, self.now, people) for slot in self.slots]
+        return self.room[people]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +91,6 @@ class Seen:
     holders: tuple[Holder, ...]
     now: datetime
     households: Mapping[tuple[int, uuid.UUID, Any], int]
-
-
-class Availability:
-    """Groups readers: one runner reads for all who wait."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-        self._waiting: list[tuple[Looking, asyncio.Future[Seen]]] = []
-        self._runner: asyncio.Task[None] | None = None
-
-    async def look(self, looking: Looking) -> Seen:
-        """The slots of a window and the people they are for, read after this call began."""
-        answer: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
-        self._waiting.append((looking, answer))
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run(), name="availability")
-        return await answer
-
-    async def _run(self) -> None:
-        while self._waiting:
-            several, self._waiting = self._waiting[:256], self._waiting[256:]
-            try:
-                seen = await self._db.read(read, [looking for looking, _ in several])
-            except Exception as error:  # noqa: BLE001 - every reader hears what went wrong
-                for _, answer in several:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
-            for (_, answer), one in zip(several, seen, strict=True):
-                if not answer.done():
-                    answer.set_result(one)
 
 
 async def read(tx: Tx, several: Sequence[Looking]) -> list[Seen]:
@@ -164,7 +156,7 @@ async def _page(tx: Tx, window: Window, now: datetime) -> Page:
     held = await sql.held_until(tx, full) if full else {}
     lapsed = await sql.lapsed_units(tx, over) if over else {}
     slots = [_counting_lapsed(sql.slot(row, known, held.get(row["id"])), lapsed) for row in rows]
-    return Page(rows, slots, more=more)
+    return Page(rows, slots, now, more=more)
 
 
 def _counting_lapsed(slot: Slot, lapsed: Mapping[uuid.UUID, tuple[int, int]]) -> Slot:
@@ -175,44 +167,75 @@ def _counting_lapsed(slot: Slot, lapsed: Mapping[uuid.UUID, tuple[int, int]]) ->
     return slot._replace(taken=slot.taken - units, taken_offline=slot.taken_offline - offline)
 
 
-def reason(slot: Slot, seen: Seen, guards: frozenset[int]) -> rules.No | None:
-    """Why all of these people together cannot have this slot; None when they can. One ask of everybody."""
-    fold = Fold()
-    family: dict[int, int] = {}
-    for holder in seen.holders:
-        home = holder.household_no
-        count = 0
-        if slot.limits.household_per_day is not None and home is not None:
-            count = seen.households.get((home, slot.place_id, slot.day), 0) + family.get(home, 0)
-            family[home] = family.get(home, 0) + 1
-        no = rules.eligible(slot, holder, seen.now, guarded=holder.no in guards, household=count, fold=fold)
+def reasons(seen: Seen, guards: frozenset[int]) -> list[rules.No | None]:
+    """For each slot why these people together cannot have it, None when they can: the parts of `rules.verdict`.
+
+    Slots with the same audience are asked about a person once, and those nobody can claim not at all.
+    """
+    page = seen.page
+    room = page.room_for(len(seen.holders))
+    known: list[dict[Any, rules.No | None]] = [{} for _ in seen.holders]
+    found: list[rules.No | None] = []
+    for slot, closed, audience, full in zip(page.slots, page.closed, page.audiences, room, strict=True):
+        no = closed
+        family: dict[int, int] = {}
+        for holder, answers in zip(seen.holders, known, strict=True):
+            if no is not None:
+                break
+            if audience not in answers:
+                answers[audience] = rules.of_person(slot, holder, guarded=holder.no in guards)
+            no = answers[audience] or _of_their_places(slot, holder, seen, family)
+        found.append(no or full)
+    return found
+
+
+def _of_their_places(slot: Slot, holder: Holder, seen: Seen, family: dict[int, int]) -> rules.No | None:
+    """What stands against it in what this person (and household) has already, or waits for."""
+    if holder.places:
+        no = rules.of_places(slot, holder, seen.now)
         if no is not None:
             return no
-        if slot.id in holder.waits:
-            return rules.No("already_waiting")
-    return rules.of_room(slot, seen.now, len(seen.holders))
+    if slot.limits.household_per_day is not None and holder.household_no is not None:
+        home = holder.household_no
+        count = seen.households.get((home, slot.place_id, slot.day), 0) + family.get(home, 0)
+        if count >= slot.limits.household_per_day:
+            return rules.No("limit_reached")
+        family[home] = family.get(home, 0) + 1
+    return rules.No("already_waiting") if slot.id in holder.waits else None
 
 
 def render(seen: Seen, guards: frozenset[int], *, personal: bool) -> list[bytes]:
-    """The items as JSON: what never changes was written once for all readers, the rest is filled in."""
-    items = []
-    for slot, fixed in zip(seen.page.slots, seen.page.fixed, strict=True):
-        free = rules.free(slot, seen.now)
-        if personal:
-            no = reason(slot, seen, guards)
-            verdict = b'true,"reason":null' if no is None else b'false,"reason":"%s"' % no.code.encode()
-        else:
-            verdict = b'null,"reason":null'
-        items.append(
-            b'%s,"capacity":%d,"free":%d,"waiting":%d,"state":"%s","bookable":%s}'
-            % (fixed, slot.capacity, free, slot.waiting, slot.state.encode(), verdict)
-        )
-    return items
+    """The items as JSON: what is the same for all readers was written once, the verdict is added."""
+    if not personal:
+        return [beginning + b'null,"reason":null}' for beginning in seen.page.beginnings]
+    return [
+        beginning + (b'true,"reason":null}' if no is None else b'false,"reason":"%s"}' % no.code.encode())
+        for beginning, no in zip(seen.page.beginnings, reasons(seen, guards), strict=True)
+    ]
+
+
+_written: OrderedDict[uuid.UUID, tuple[tuple[Any, ...], bytes]] = OrderedDict()
+_MOST_WRITTEN = 20_000
 
 
 def _fixed(row: Any) -> bytes:
-    """What of a slot is the same for every reader, as the beginning of a JSON object."""
+    """What of a slot hardly ever changes, as the beginning of a JSON object; written once and remembered."""
+    told = (
+        row["id"], row["service"], row["place_id"], row["place_name"], row["title"], row["subject_kind"],
+        row["subject_id"], row["community"], row["starts_at"], row["ends_at"], row["opens_at"], row["closes_at"],
+        row["cancel_by"], row["allocation"], row["min_age"], row["max_age"], row["level"],
+    )  # fmt: skip
+    known = _written.get(told[0])
+    if known is not None and known[0] == told:
+        return known[1]
+    written = _write(row)
+    _written[told[0]] = (told, written)
+    if len(_written) > _MOST_WRITTEN:
+        _written.popitem(last=False)
+    return written
 
+
+def _write(row: Any) -> bytes:
     def moment(value: datetime | None) -> str | None:
         return clock.local(value).isoformat() if value is not None else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from services.gateway.arbiter import sql
@@ -11,6 +12,7 @@ from shared import errors, tokens
 from shared.assertion import ActsFor, Caller, Role
 from shared.crypto import Keyring
 from shared.db import Database, Tx
+from shared.line import Readers
 
 INTERNAL: Final = frozenset(
     {b"x-linli-assertion", b"x-forwarded-for", b"x-forwarded-proto", b"x-real-ip", b"forwarded"}
@@ -25,7 +27,7 @@ class Credentials:
 
     def __init__(self, keys: Keyring, db: Database) -> None:
         self._keys = keys
-        self._db = db
+        self._facts_line = Readers("facts", db, facts)
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._facts: OrderedDict[int, tuple[float, Caller]] = OrderedDict()
 
@@ -62,7 +64,7 @@ class Credentials:
         now = time.monotonic()
         known = self._facts.get(caller.account_no)
         if known is None or known[0] <= now:
-            known = (now + _FACTS_SECONDS, await self._db.read(facts, caller))
+            known = (now + _FACTS_SECONDS, await self._facts_line.submit(caller))
             self._facts[caller.account_no] = known
             self._facts.move_to_end(caller.account_no)
             if len(self._facts) > _REMEMBERED:
@@ -85,14 +87,23 @@ class Credentials:
             self._facts.pop(account_no, None)
 
 
-async def facts(tx: Tx, caller: Caller) -> Caller:
-    """Roles and relations of an account in force now."""
-    roles = await sql.roles(tx, [caller.account_no or 0])
-    relations = await sql.relations(tx, [caller.holder_no]) if caller.holder_no is not None else []
-    return Caller(
-        roles=tuple(Role(row["role"], row["prefix"], row["place_id"]) for row in roles),
-        acts_for=tuple(
-            ActsFor(one.person_id, one.holder_no, one.name, one.kind, tuple(one.services) if one.services else None)
-            for one in relations
-        ),
-    )
+async def facts(tx: Tx, callers: Sequence[Caller]) -> list[Caller]:
+    """Roles and relations of several accounts in force now."""
+    roles = await sql.roles(tx, [caller.account_no or 0 for caller in callers])
+    actors = [caller.holder_no for caller in callers if caller.holder_no is not None]
+    relations = await sql.relations(tx, actors) if actors else []
+    return [
+        Caller(
+            roles=tuple(
+                Role(row["role"], row["prefix"], row["place_id"])
+                for row in roles
+                if row["account_no"] == caller.account_no
+            ),
+            acts_for=tuple(
+                ActsFor(one.person_id, one.holder_no, one.name, one.kind, tuple(one.services) if one.services else None)
+                for one in relations
+                if one.actor_no == caller.holder_no
+            ),
+        )
+        for caller in callers
+    ]

@@ -17,7 +17,7 @@ import services
 from services.gateway import actions, availability, claiming, console, sql
 from services.gateway.availability import Looking
 from services.gateway.claiming import Call
-from services.gateway.schemas import CapacityIn, DayIn, DayOut, RegionOut, SlotOut
+from services.gateway.schemas import CapacityIn, DayIn, DayOut, RegionOut, SlotOut, SlotsQuery
 from services.gateway.upstreams import Answer
 from shared import claims, clock, crypto, days, errors, migrate, pages, web, wire
 from shared.assertion import Caller
@@ -33,13 +33,13 @@ town = APIRouter(prefix="/v1", responses=EVERYWHERE)
 health = APIRouter(include_in_schema=False)
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     """The running gateway's parts."""
     parts: Parts = request.app.state.parts
     return parts
 
 
-def call_of(request: Request) -> Call:
+async def call_of(request: Request) -> Call:
     """This request as the front door read it."""
     call: Call = request.scope["linli.call"]
     return call
@@ -47,7 +47,7 @@ def call_of(request: Request) -> Call:
 
 async def caller_of(request: Request) -> Caller:
     """Who asks, with roles and those they act for."""
-    return await parts_of(request).credentials.with_facts(call_of(request).caller)
+    return await (await parts_of(request)).credentials.with_facts((await call_of(request)).caller)
 
 
 Gate = Annotated["Parts", Depends(parts_of)]
@@ -100,49 +100,31 @@ def _people(caller: Caller, persons: list[uuid.UUID] | None) -> tuple[tuple[int,
     ),
     responses=refuses(errors.NotYours),
 )
-async def list_slots(
-    gate: Gate,
-    who: Who,
-    service: Annotated[
-        str | None, Query(max_length=40, description=say("A service's path word.", "服务名称。"))
-    ] = None,
-    facility: Annotated[uuid.UUID | None, Query(description=say("A place's id.", "场所编号。"))] = None,
-    community: Annotated[
-        str | None,
-        Query(
-            pattern=r"^[0-9]{2,12}(-[0-9]{2})?$",
-            description=say("A region code; all below it.", "区划代码（含下级）。"),
-        ),
-    ] = None,
-    from_: Annotated[
-        str | None, Query(alias="from", max_length=40, description=say("A date or time.", "起始日期或时间。"))
-    ] = None,
-    to: Annotated[
-        str | None, Query(max_length=40, description=say("A date or time, exclusive.", "截止日期或时间（不含）。"))
-    ] = None,
-    persons: Annotated[
-        list[uuid.UUID] | None,
-        Query(alias="for", max_length=20, description=say("For whom; repeatable.", "为谁查询，可重复。")),
-    ] = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Response:
-    after = pages.after(cursor, datetime, uuid.UUID)
+async def list_slots(gate: Gate, call: Told, told: Annotated[SlotsQuery, Query()]) -> Response:
+    after = pages.after(told.cursor, datetime, uuid.UUID)
     window = availability.window_of(
-        starts_from=_moment(from_, "from"),
-        starts_until=_moment(to, "to"),
-        service=service,
-        place_id=facility,
-        community=community,
+        starts_from=_moment(told.starts_from, "from"),
+        starts_until=_moment(told.starts_until, "to"),
+        service=told.service,
+        place_id=told.facility,
+        community=told.community,
         after=(after[0], after[1]) if after else None,
-        limit=limit,
+        limit=told.limit,
     )
-    nos, guards = _people(who, persons)
-    seen = await gate.availability.look(Looking(window, nos, guards))
+    who = await gate.credentials.with_facts(call.caller) if told.persons else call.caller
+    nos, guards = _people(who, told.persons)
+    seen = await gate.availability.submit(Looking(window, nos))
     items = availability.render(seen, guards, personal=bool(nos))
     last = seen.page.last
     following = wire.dumps(pages.cursor(*last) if last else None)
     return Response(b'{"items":[' + b",".join(items) + b'],"next":' + following + b"}", media_type="application/json")
+
+
+async def _express_slots(request: Request) -> Response:
+    """`list_slots` by the express way; see shared.web.App."""
+    query = request.query_params
+    told = SlotsQuery.model_validate({key: query.getlist(key) if key == "for" else query[key] for key in query})
+    return await list_slots(await parts_of(request), await call_of(request), told)
 
 
 @town.get(
@@ -164,7 +146,7 @@ async def read_slot(
 ) -> Response:
     nos, guards = _people(who, persons)
     window = availability.Window(clock.now(), clock.now(), slot_id=slot_id, limit=1)
-    seen = await gate.availability.look(Looking(window, nos, guards))
+    seen = await gate.availability.submit(Looking(window, nos))
     if not seen.page.slots:
         raise errors.NotThere
     (item,) = availability.render(seen, guards, personal=bool(nos))
@@ -181,7 +163,7 @@ async def read_slot(
     responses=refuses(errors.CapacityTaken, errors.Changed, errors.ConditionMissing),
 )
 async def replace_slot(slot_id: uuid.UUID, told: CapacityIn, request: Request, gate: Gate, who: Who) -> Response:
-    seen = await gate.availability.look(
+    seen = await gate.availability.submit(
         Looking(availability.Window(clock.now(), clock.now(), slot_id=slot_id, limit=1))
     )
     if not seen.page.slots:
@@ -452,11 +434,11 @@ async def jwks(gate: Gate) -> Response:
     )
 
 
-def app(parts: Parts) -> FastAPI:
+def app(parts: Parts) -> web.App:
     """The gateway's own routes as an app."""
     made = FastAPI(title="Linli", redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
     made.state.parts = parts
     web.with_manners(made)
     for router in (town, health, console.router):
         made.include_router(router)
-    return made
+    return web.App(made, {("GET", "/v1/slots"): _express_slots})

@@ -6,7 +6,7 @@ import uuid
 from datetime import date as Date  # noqa: N812 - a field is called date
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from shared.claiming import Moment, NamedOut, Short
 from shared.texts import say
@@ -52,6 +52,36 @@ class SlotOut(Out):
         description=say("For the caller or for all in `for`.", "针对本人或 `for` 中的所有人。")
     )
     reason: str | None
+
+
+class SlotsQuery(In):
+    """Which slots, and for whom."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    service: str | None = Field(default=None, max_length=40, description=say("A service's path word.", "服务名称。"))
+    facility: uuid.UUID | None = Field(default=None, description=say("A place's id.", "场所编号。"))
+    community: str | None = Field(
+        default=None,
+        pattern=r"^[0-9]{2,12}(-[0-9]{2})?$",
+        description=say("A region code; all below it.", "区划代码（含下级）。"),
+    )
+    starts_from: str | None = Field(
+        default=None, alias="from", max_length=40, description=say("A date or time.", "起始日期或时间。")
+    )
+    starts_until: str | None = Field(
+        default=None,
+        alias="to",
+        max_length=40,
+        description=say("A date or time, exclusive.", "截止日期或时间（不含）。"),
+    )
+    persons: list[uuid.UUID] | None = Field(
+        default=None, alias="for", max_length=20, description=say("For whom; repeatable.", "为谁查询，可重复。")
+    )
+    limit: int = Field(default=100, ge=1, le=500, description=say("Most items on this page.", "本页最多条数。"))
+    cursor: str | None = Field(
+        default=None, max_length=200, description=say("`next` of the page before.", "上一页返回的 `next`。")
+    )
 
 
 class CapacityIn(In):

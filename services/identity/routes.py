@@ -37,12 +37,10 @@ from shared import tokens as access
 from shared.claiming import NamedOut
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Context, Ctx, Who, refuses, service_app
+from shared.web import App, Context, Ctx, EVERYWHERE, Who, refuses, service_app
 
 # The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
-router = APIRouter(
-    prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)]
-)
+router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
 
 DOCUMENT_REFUSALS = (
     errors.DocumentMalformed,
@@ -63,13 +61,13 @@ class Desk:
     documents: Allowance
 
 
-def desk(request: Request) -> Desk:
+async def desk(request: Request) -> Desk:
     """The running app's desk."""
     found: Desk = request.app.state.desk
     return found
 
 
-def known(who: Who) -> int:
+async def known(who: Who) -> int:
     """The number of the account that asks."""
     if who.account_no is None:
         raise errors.NotKnown
@@ -333,14 +331,14 @@ async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Resp
     return Response(status_code=204)
 
 
-_service: Callable[[Context], FastAPI] = service_app("identity", "Identity", [router])
+_service: Callable[[Context], App] = service_app("identity", "Identity", [router])
 
 
-def app(given: Context) -> FastAPI:
+def app(given: Context) -> App:
     """Identity's app: the usual one, with its desk."""
     made = _service(given)
     demo = given.settings.demo
-    made.state.desk = Desk(
+    made.fastapi.state.desk = Desk(
         sender=codes.NoProvider(demo=demo),
         codes=Allowance(30, demo=demo),
         logins=Allowance(30 * codes.TRIES, demo=demo),

@@ -377,10 +377,10 @@ async def close_place(
     crash leaves is done by `finish_closures`.
     """
     closure_id, slots = await db.run(_begin_closure, who, service, place_id, starts_at, ends_at, reason)
-    released = 0
     for slot_id in slots:
-        released += await _empty(db, slot_id)
-    return Closing(len(slots), released, closure_id)
+        await _empty(db, slot_id)
+    # Counted on the closure itself: the worker may have released some of them meanwhile.
+    return Closing(len(slots), await db.read(sql.released, closure_id), closure_id)
 
 
 async def _begin_closure(

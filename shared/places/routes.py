@@ -38,7 +38,7 @@ Community = Annotated[
         pattern=r"^[0-9]{2,12}(-[0-9]{2})?$", description=say("A region code; all below it.", "区划代码（含下级）。")
     ),
 ]
-Kind = Annotated[str | None, Query(max_length=40, description=say("Only this kind.", "仅此类型。"))]
+Kind = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_]{0,39}$", description=say("Only this kind.", "仅此类型。"))]
 Near = Annotated[
     str | None,
     Query(

@@ -367,7 +367,7 @@ def steps(
     resize: list[tuple[uuid.UUID, int]] = []
     back: list[tuple[Existing, Wanted]] = []
     taken: set[Key] = set()
-    kept: list[Existing] = []
+    kept: dict[int | None, list[Existing]] = {}
     for one in existing:
         want = by_key.get(one.key)
         is_same = want is not None and want.ends_at == one.ends_at
@@ -385,26 +385,20 @@ def steps(
         else:
             taken.add(one.key)
             if one.state == "open":
-                kept.append(one)
+                kept.setdefault(one.resource_no, []).append(one)
                 if want is not None and is_same and one.is_untouched and one.capacity == before != want.capacity:
                     resize.append((one.id, want.capacity))
     reopen = tuple(
         (one.id, want)
         for one, want in back
-        if want.starts_at < makes_until and not (want.is_exclusive and _meets(want, kept))
+        if want.starts_at < makes_until and not (want.is_exclusive and _meets(want, kept.get(want.resource_no, ())))
     )
     make = tuple(one for one in by_key.values() if one.starts_at < makes_until and one.key not in taken)
     return Steps(tuple(cancel), tuple(displace), tuple(resize), reopen, make)
 
 
 def _meets(want: Wanted, kept: Collection[Existing]) -> bool:
-    return any(
-        one.is_exclusive
-        and one.resource_no == want.resource_no
-        and one.starts_at < want.ends_at
-        and want.starts_at < one.ends_at
-        for one in kept
-    )
+    return any(one.is_exclusive and one.starts_at < want.ends_at and want.starts_at < one.ends_at for one in kept)
 
 
 def is_shut(starts_at: datetime, ends_at: datetime, closures: Iterable[tuple[datetime, datetime]]) -> bool:

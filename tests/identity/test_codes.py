@@ -6,8 +6,6 @@ import asyncio
 import json
 from dataclasses import replace
 
-import pytest
-
 from services.identity import codes
 from shared import assertion
 from tests.identity.town import ANYONE, Town, play
@@ -180,14 +178,14 @@ def test_without_a_provider_only_a_demo_makes_codes(database_url: str) -> None:
     play(database_url, scenario, demo=False, sends=False)
 
 
-@pytest.mark.parametrize("phone", ["123", "1" * 70, "15400000001\x00", "", "打电话来", "12345678901"])
-def test_what_is_no_phone_is_refused_and_not_repeated(database_url: str, phone: str) -> None:
+def test_what_is_no_phone_is_refused_and_not_repeated(database_url: str) -> None:
     async def scenario(town: Town) -> None:
-        for path, body in (("/codes", {"phone": phone}), ("/sessions", login(phone, "000000"))):
-            refused = await town.call("POST", path, body)
-            assert refused.status_code == 422
-            assert refused.json()["errors"][0]["pointer"] == "/phone"
-            assert not phone or phone not in refused.text
+        for phone in ("123", "1" * 70, "15400000001\x00", "", "打电话来", "12345678901"):
+            for path, body in (("/codes", {"phone": phone}), ("/sessions", login(phone, "000000"))):
+                refused = await town.call("POST", path, body)
+                assert refused.status_code == 422
+                assert refused.json()["errors"][0]["pointer"] == "/phone"
+                assert not phone or phone not in refused.text
 
     play(database_url, scenario)
 

@@ -13,7 +13,7 @@ from services.identity.actions import enrolment
 from shared import clock, errors
 from tests.identity.town import Town, play
 
-HOMES = [("330411105003", 1.0), ("33", 0.2)]
+HOMES = [("330411105003", 1.0), ("330411105204", 0.2)]
 
 
 def test_everybody_gets_what_the_register_says(database_url: str) -> None:

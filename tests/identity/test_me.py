@@ -7,8 +7,6 @@ import uuid
 from dataclasses import replace
 from datetime import date
 
-import pytest
-
 from services.identity.actions import people
 from services.identity.rules import check_digit
 from shared import clock
@@ -84,30 +82,26 @@ def test_the_same_name_again_changes_nothing_and_another_is_refused(database_url
     play(database_url, scenario)
 
 
-@pytest.mark.parametrize(
-    ("kind", "told", "code"),
-    [
-        ("resident_id", "11010519491231002A", "document_malformed"),
-        ("resident_id", "110105491231002", "document_old_format"),
-        ("resident_id", "110105194912310021", "document_check_digit"),
-        ("resident_id", "110105194902300023", "document_date"),
-        ("hk_mo_tw_residence", ADULT, "document_malformed"),
-        ("none", "", "unprocessable"),
-        ("none", "x", "unprocessable"),
-        ("driving_licence", "12345678", "unprocessable"),
-    ],
-)
-def test_a_wrong_document_is_refused_by_name_and_not_repeated(
-    database_url: str, kind: str, told: str, code: str
-) -> None:
+WRONG = [
+    ("resident_id", "11010519491231002A", "document_malformed"),
+    ("resident_id", "110105491231002", "document_old_format"),
+    ("resident_id", "110105194912310021", "document_check_digit"),
+    ("resident_id", "110105194902300020", "document_date"),
+    ("hk_mo_tw_residence", ADULT, "document_malformed"),
+    ("none", "", "unprocessable"),
+    ("none", "x", "unprocessable"),
+    ("driving_licence", "12345678", "unprocessable"),
+]
+
+
+def test_a_wrong_document_is_refused_by_name_and_not_repeated(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         login = await town.login(PHONE)
-        if code == "document_date":
-            assert check_digit(told[:17]) == told[17]
-        refused = await town.real_name(login, told, kind=kind)
-        assert (refused.status_code, refused.json()["code"]) == (422, code)
-        assert all(one["pointer"].startswith("/document/") for one in refused.json()["errors"])
-        assert len(told) < 2 or told not in refused.text
+        for kind, told, code in WRONG:
+            refused = await town.real_name(login, told, kind=kind)
+            assert (refused.status_code, refused.json()["code"]) == (422, code)
+            assert all(one["pointer"].startswith("/document/") for one in refused.json()["errors"])
+            assert len(told) < 2 or told not in refused.text
         assert (await town.call("GET", "/me", caller=login.caller)).json()["person"]["level"] == 1
 
     play(database_url, scenario)
@@ -307,12 +301,12 @@ def test_a_device_has_an_account_and_no_person(database_url: str) -> None:
     play(database_url, scenario)
 
 
-@pytest.mark.parametrize("name", ["", "  ", "张\n三", "张\x00三", "张\x1b[31m", "张" * 81])
-def test_a_name_is_one_short_line(database_url: str, name: str) -> None:
+def test_a_name_is_one_short_line(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         login = await town.login(PHONE)
-        assert (await town.real_name(login, ADULT, name)).status_code == 422
-        assert (await town.child(login, CHILD, name)).status_code == 422
+        for name in ("", "  ", "张\n三", "张\x00三", "张\x1b[31m", "张" * 81):
+            assert (await town.real_name(login, ADULT, name)).status_code == 422
+            assert (await town.child(login, CHILD, name)).status_code == 422
 
     play(database_url, scenario)
 
@@ -334,6 +328,7 @@ def test_no_number_and_no_phone_is_readable_anywhere(database_url: str) -> None:
         other = await town.login(OTHER)
         await town.real_name(other, CHILD)
         await town.real_name(other, ADULT_TOO[:-1] + "5")
+        assert (await town.real_name(other, ADULT_TOO)).status_code == 200
         await town.refresh(other.refresh)
         await town.call("GET", "/me", caller=login.caller)
         await town.call("GET", "/me/family", caller=login.caller)
@@ -349,11 +344,8 @@ def test_no_number_and_no_phone_is_readable_anywhere(database_url: str) -> None:
         assert len(dump) > 10
         everything = "\n".join([*dump, *town.answers]).lower()
         assert "张三" in everything  # the search would find what is there
-        assert "王" not in everything
-        for secret in (PHONE, OTHER, ADULT, CHILD, ADULT_TOO[:-1] + "5"):
-            for form in (secret, f"86{secret}", secret.encode().hex(), secret[:14]):
-                if len(form) > 10 and form not in (PHONE[:14], OTHER[:14]):
-                    assert form.lower() not in everything
-            assert secret.lower() not in everything
+        secrets = (PHONE, OTHER, ADULT, CHILD, ADULT_TOO)
+        for form in [*secrets, *(one.encode().hex() for one in secrets), *(one[:14] for one in secrets[2:])]:
+            assert form.lower() not in everything
 
     play(database_url, scenario)

@@ -47,6 +47,7 @@ class Proxy:
         """Bytes a write towards the client; 0 is all at once."""
         self._pairs: set[asyncio.Task[None]] = set()
         self._zombies: list[asyncio.StreamWriter] = []
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         folder = self._target.query.get("host")
@@ -63,6 +64,7 @@ class Proxy:
         pair: _Pair | None = None
         try:
             pair = _Pair(self, reader, writer, *await self._connect())
+            self._writers += [writer, pair.server_writer]
             await pair.run()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
@@ -84,6 +86,8 @@ class Proxy:
         for one in list(self._pairs):
             one.cancel()
         await asyncio.gather(*self._pairs, return_exceptions=True)
+        for one in self._writers:
+            one.transport.abort()
 
 
 class _Pair:

@@ -101,7 +101,7 @@ class Arbiter:
                 else (),
             )
         if grants or waits:
-            await self._write(tx, grants, waits, held_until)
+            await self._write(tx, looked, grants, waits, held_until)
         elif not looked.lapsed:
             tx.discard()  # refusals leave nothing behind, so nobody needs to wait for the disk
         return answers
@@ -272,24 +272,37 @@ class Arbiter:
         )
 
     @staticmethod
+    def _holding(ask: Ask, grant: Grant, claim: GrantedClaim, looked: _Looked) -> claims.Holding:
+        slot = looked.slots[claim.slot_id]
+        return claims.Holding(
+            claim.id,
+            grant.group_id,
+            slot.id,
+            claim.holder_no,
+            ask.account_no,
+            slot.community,
+            slot.service,
+            slot.place_id,
+            slot.starts_at,
+            slot.ends_at,
+            claim.units,
+            ask.channel,
+            slot.is_exclusive and looked.holders[claim.holder_no].kind == "person",
+        )
+
     async def _write(
+        self,
         tx: Tx,
+        looked: _Looked,
         grants: Sequence[tuple[Ask, Grant]],
         waits: Sequence[tuple[Asked, Ask, Waiting]],
         held_until: datetime,
     ) -> None:
         if grants:
-            held = [(ask, grant, claim) for ask, grant in grants for claim in grant.claims]
             await sql.hold(
                 tx,
-                claim_ids=[claim.id for _, _, claim in held],
-                group_ids=[grant.group_id for _, grant, _ in held],
-                slot_ids=[claim.slot_id for _, _, claim in held],
-                holder_nos=[claim.holder_no for _, _, claim in held],
-                account_nos=[ask.account_no for ask, _, _ in held],
-                units=[claim.units for _, _, claim in held],
-                channels=[ask.channel for ask, _, _ in held],
-                held_until=held_until,
+                [self._holding(ask, grant, claim, looked) for ask, grant in grants for claim in grant.claims],
+                held_until,
             )
         remembered = [(ask, "granted") for ask, _ in grants if not ask.serving]
         remembered += [(ask, "waiting") for _, ask, _ in waits if not ask.serving]

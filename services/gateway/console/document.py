@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, cast
 
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services import SERVICES, load
@@ -28,6 +27,9 @@ from shared.texts import LANGUAGES, choose, is_bilingual, say, translated
 from shared.web import EVERYWHERE, Context, refuses
 
 Json = dict[str, Any]
+
+ALL: Final = {**EVERYWHERE, **refuses(errors.Broken)}
+"""What any operation may answer: that of `shared.web`, and what nobody plans."""
 
 _PLACES: Final = ("list", "read", "read_schedule", "read_policy", "list_closures", "occupancy")
 OPEN: Final = frozenset(
@@ -86,13 +88,13 @@ def _bilingual() -> Json:
             "description": words.ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": say("This gateway.", "本网关。")}],
+        "servers": [{"url": "/", "description": say("This gateway.", "本网关。"), "x-internal": False}],
         "security": [{"bearer": []}],
         "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in _tags(paths)],
         "paths": paths,
         "components": {
             "schemas": dict(sorted({**schemas, "Problem": _problem()}.items())),
-            "responses": {_everywhere_name(status): _refusal(status, ()) for status in EVERYWHERE},
+            "responses": {_everywhere_name(status): _refusal(status, ()) for status in ALL},
             "parameters": words.PARAMETERS,
             "headers": words.HEADERS,
             "securitySchemes": {
@@ -107,7 +109,7 @@ def _routes() -> list[Any]:
     context = Context(cast("Database", None), Keyring.fresh(), Settings())
     found = [*load("services.gateway.routes:town").routes]
     for service in SERVICES:
-        found += cast("FastAPI", service.make(context)).routes
+        found += cast("Any", service.make(context)).router.routes
     return found
 
 
@@ -171,6 +173,8 @@ def _plain(schema: Json, field: str = "") -> Json:
             made[key] = _mapped(value, _plain)
         else:
             made[key] = value
+    if made.get("type") == "integer":
+        made.setdefault("format", "int64")
     return _explained(made, made, field)
 
 
@@ -191,7 +195,10 @@ def _explained(told: Json, schema: Json, field: str) -> Json:
     lines = [(one, words.meaning(field, one)) for one in missing]
     both = {
         lang: "\n".join(
-            [choose(own, lang), *(f"- `{one}`{'：' if lang == 'zh' else ': '}{choose(text, lang)}" for one, text in lines)]
+            [
+                choose(own, lang),
+                *(f"- `{one}`{'：' if lang == 'zh' else ': '}{choose(text, lang)}" for one, text in lines),
+            ]
         ).strip()
         for lang in LANGUAGES
     }
@@ -234,7 +241,12 @@ def _problem() -> Json:
         "properties": {
             "type": {"type": "string", "format": "uri", "description": say("Its name as a URI.", "类型 URI。")},
             "title": {"type": "string", "description": say("What kind of problem, to be read.", "问题类别，供阅读。")},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": say("The status.", "状态码。")},
+            "status": {
+                "type": "integer",
+                "minimum": 400,
+                "maximum": 599,
+                "description": say("The status.", "状态码。"),
+            },
             "detail": {"type": "string", "description": say("This problem, to be read.", "具体说明，供阅读。")},
             "code": {"type": "string", "enum": list(kinds), "description": say(listed["en"], listed["zh"])},
             "request_id": {
@@ -288,6 +300,7 @@ def _operation(verb: str, told: Json, *, conditional: bool) -> Json:
     """One operation: `conditional` when this path's resource is edited with If-Match."""
     codes = {int(status): _codes(one) for status, one in told["responses"].items() if _is_refusal(status)}
     is_keyed = "idempotency_key_missing" in codes.get(400, ())
+    body = told.get("requestBody")
     parameters = [_parameter(one) for one in told.get("parameters", ())]
     if is_keyed:
         parameters.append({"$ref": f"{_ROOT}/parameters/IdempotencyKey"})
@@ -301,12 +314,11 @@ def _operation(verb: str, told: Json, *, conditional: bool) -> Json:
         **({"security": [{}, {"bearer": []}]} if told["operationId"] in OPEN else {}),
         **({"parameters": parameters} if parameters else {}),
     }
-    if "requestBody" in told:
-        body = told["requestBody"]
-        made["requestBody"] = {
-            **body,
-            "content": {media: _media(one) for media, one in body["content"].items()},
-        }
+    if body is not None:
+        content = {media: _media(one) for media, one in body["content"].items()}
+        if is_keyed:  # a generated example would name slot_id and slot_ids, which is refused
+            content = {media: {"example": words.CLAIM, **one} for media, one in content.items()}
+        made["requestBody"] = {**body, "content": content}
     for name, value in told.items():
         if name not in {*made, "parameters", "responses"}:
             made[name] = value
@@ -321,14 +333,17 @@ def _operation(verb: str, told: Json, *, conditional: bool) -> Json:
             for status, one in sorted(told["responses"].items())
             if not _is_refusal(status)
         },
-        **dict(_refusals(codes, has_body="requestBody" in told)),
+        **dict(_refusals(codes, has_body=body is not None)),
     }
     return made
 
 
 def _parameter(told: Json) -> Json:
-    schema = _plain(told["schema"])
-    schema.pop("description", None)
+    """A parameter. One that is left out is not null: nothing in a URL is."""
+    schema = {key: value for key, value in _plain(told["schema"]).items() if key != "description"}
+    options = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if len(options) == 1:
+        schema = {**options[0], **{key: value for key, value in schema.items() if key != "anyOf"}}
     made = {**told, "schema": schema}
     if told["in"] == "path":
         made = {"description": words.PATHS.get(told["name"], ""), **made}
@@ -363,10 +378,10 @@ def _codes(told: Json) -> tuple[str, ...]:
 
 def _refusals(codes: dict[int, tuple[str, ...]], *, has_body: bool) -> Iterator[tuple[str, Json]]:
     """The refusals of a route: those everywhere by reference, its own ones together with those everywhere."""
-    for status in sorted({*codes, *(int(one) for one in EVERYWHERE)}):
+    for status in sorted({*codes, *(int(one) for one in ALL)}):
         if not has_body and status in (413, 415):
             continue
-        common = _codes(EVERYWHERE.get(status, {}))
+        common = _codes(ALL.get(status, {}))
         if set(codes.get(status, ())) <= set(common) and common:
             yield str(status), {"$ref": f"{_ROOT}/responses/{_everywhere_name(status)}"}
         else:
@@ -374,19 +389,20 @@ def _refusals(codes: dict[int, tuple[str, ...]], *, has_body: bool) -> Iterator[
 
 
 def _everywhere_name(status: int | str) -> str:
-    return errors.by_code(_codes(EVERYWHERE[status])[0]).__name__
+    return errors.by_code(_codes(ALL[status])[0]).__name__
 
 
 def _refusal(status: int | str, codes: Iterable[str]) -> Json:
     """One status' refusals, as a response."""
-    wanted = {*codes, *_codes(EVERYWHERE.get(status, {}))}
+    wanted = {*codes, *_codes(ALL.get(status, {}))}
     kinds = [kind for code, kind in _kinds().items() if code in wanted and kind.status == int(status)]
     told = refuses(*kinds).get(int(status), {"description": words.DONE["4XX"]})
     retries = int(status) in (429, 503, 504) or "in_flight" in wanted
     return {
         "description": told["description"],
         "headers": {
-            name: {"$ref": f"{_ROOT}/headers/{name}"} for name in ("X-Request-Id", *(["Retry-After"] if retries else []))
+            name: {"$ref": f"{_ROOT}/headers/{name}"}
+            for name in ("X-Request-Id", *(["Retry-After"] if retries else []))
         },
         "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_ROOT}/schemas/Problem"}}},
     }

@@ -34,7 +34,10 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 `X-Request-Id` 标识一次请求：可自行提供，也可在反馈问题时引用我们返回的编号。""",
 )
 
-BEARER: Final = say("An access token: paste it without the word Bearer.", "访问令牌：直接粘贴，无需 Bearer 前缀。")
+BEARER: Final = say(
+    "An access token (JWT as RFC 8725 asks): paste it without the word Bearer.",
+    "访问令牌（JWT，遵循 RFC 8725）：直接粘贴，无需 Bearer 前缀。",
+)
 
 TAGS: Final[dict[str, str]] = {
     "slots": say("What can be booked, and when.", "可预约的场次。"),
@@ -114,6 +117,9 @@ PARAMETERS: Final[dict[str, Any]] = {
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     },
 }
+
+CLAIM: Final[dict[str, Any]] = {"slot_id": "01990000-0000-7000-8000-000000000000", "if_full": "refuse"}
+"""The least that a claim says."""
 
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "allocation": {

@@ -7,7 +7,7 @@
   const LABELS = {
     "Authorize": "登录授权", "Authorized": "已授权", "Available authorizations": "授权方式", "Logout": "退出", "Close": "关闭",
     "Value:": "令牌：", "Try it out": "试一试", "Try it out ": "试一试", "Cancel": "取消", "Execute": "发送", "Clear": "清除", "Reset": "重置",
-    "Parameters": "参数", "No parameters": "无参数", "Name": "名称", "Description": "说明", "Request body": "请求内容",
+    "Parameters": "参数", "No parameters": "无参数", "Name": "名称", "Description": "说明", "Request body": "请求内容", "Edit Value": "编辑", "Filters": "筛选",
     "Responses": "响应", "Response body": "响应内容", "Response headers": "响应头", "Server response": "服务器响应",
     "Request URL": "请求地址", "Request duration": "耗时", "Code": "状态码", "Details": "详情", "Links": "链接", "No links": "无链接",
     "Media type": "媒体类型", "Headers:": "响应头：", "Example Value": "示例", "Schema": "结构", "Schemas": "数据结构", "Servers": "服务器",

@@ -1,6 +1,5 @@
 """Who comes on a day, and how full it is now."""
 
-# ruff: noqa: S608 - SQL composed of this module's own constants; values are always bound
 from __future__ import annotations
 
 import uuid

@@ -1,6 +1,5 @@
 """Places and what is in them."""
 
-# ruff: noqa: S608 - SQL composed of this module's own constants; values are always bound
 from __future__ import annotations
 
 import uuid
@@ -107,7 +106,7 @@ async def places_near(  # noqa: PLR0913 - the filters of one question
             WHERE p.service = $1 AND p.lat BETWEEN $2::float8 - 0.1 AND $2::float8 + 0.1 AND p.lon IS NOT NULL
               AND ($5::text IS NULL OR p.community LIKE $5 || '%') AND ($6::text IS NULL OR p.kind = $6)
         ) p
-        WHERE p.metres <= $4 AND ($7::int IS NULL OR (p.metres, p.id) > ($7, $8::uuid))
+        WHERE p.metres <= $4 AND ($7::bigint IS NULL OR (p.metres, p.id) > ($7, $8::uuid))
         ORDER BY p.metres, p.id LIMIT $9
         """,
         service,

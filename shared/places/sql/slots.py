@@ -1,6 +1,5 @@
 """The slots of a place. Whoever changes them holds the place and has locked them in the order of their ids."""
 
-# ruff: noqa: S608 - SQL composed of this module's own constants; values are always bound
 from __future__ import annotations
 
 import uuid

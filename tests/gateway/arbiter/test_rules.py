@@ -698,8 +698,8 @@ def test_the_screen_promises_exactly_what_booking_gives(town: Town) -> None:
             guarded = who.no in one.guards
             count = households[who.household_no, s.place_id, s.day] if who.household_no is not None else 0
             promised = verdict(s, who, NOW, guarded=guarded, household=count)
-            seen = availability.Seen(availability.Page([], [], more=False), (who,), NOW, households)
-            shown = availability.reason(s, seen, one.guards)
+            seen = availability.Seen(availability.Page([], [s], NOW, more=False), (who,), NOW, households)
+            (shown,) = availability.reasons(seen, one.guards)
             assert (decision == Granted()) == (promised is None) == (shown is None)
             assert code(decision) == (shown.code if shown else "granted")
             if code(decision) != "already_waiting":  # a list is nobody's reason until somebody asks
@@ -715,7 +715,7 @@ def test_the_screen_speaks_for_a_family_as_booking_decides_for_it(town: Town) ->
         (decision,) = decide(
             [ask(s, *holders, guards=one.guards)], slots, people, counted(people), NOW
         )
-        page = availability.Page([], [], more=False)
+        page = availability.Page([], [s], NOW, more=False)
         seen = availability.Seen(page, tuple(people[no] for no in holders), NOW, counted(people))
-        shown = availability.reason(s, seen, one.guards)
+        (shown,) = availability.reasons(seen, one.guards)
         assert code(decision) == (shown.code if shown else "granted")

@@ -35,8 +35,8 @@ class Town:
         self.db = owner.of("linli_booking")
         self.keys = keys
         router = routes.router("booking", "facilities", ("fitness", "hall"))
-        app = service_app("booking", "Booking", [router])(Context(self.db, keys, settings))
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://town")
+        self.app = service_app("booking", "Booking", [router])(Context(self.db, keys, settings))
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://town")
         self.manager = self._caller(1, Role("manager", TOWN))
         self.staff = self._caller(2, Role("staff", COMMUNITY))
         self.foreign = self._caller(3, Role("manager", ELSEWHERE))
@@ -70,7 +70,7 @@ class Town:
         self, slot_id: uuid.UUID, name: str = "邻居", *, channel: str = "app", confirmed: bool = True, people: int = 1
     ) -> uuid.UUID:
         """A group that has places in a slot."""
-        return await self.owner.run(_claim, slot_id, name, channel, confirmed, people)
+        return await self.owner.run(claim, slot_id, name, channel, confirmed=confirmed, people=people)
 
 
 def hall(**more: Any) -> dict[str, Any]:
@@ -110,7 +110,7 @@ async def _slots(tx: Tx, place_id: uuid.UUID, state: str | None) -> list[Any]:
     )
 
 
-async def _claim(tx: Tx, slot_id: uuid.UUID, name: str, channel: str, confirmed: bool, people: int) -> uuid.UUID:  # noqa: FBT001
+async def claim(tx: Tx, slot_id: uuid.UUID, name: str, channel: str, *, confirmed: bool, people: int) -> uuid.UUID:
     await claims.lock_slots(tx, [slot_id])
     group_id, until = claims.new_id(), datetime.now(UTC) + timedelta(seconds=30)
     account = await tx.value("INSERT INTO accounts (name) VALUES ($1) RETURNING no", name)
@@ -155,8 +155,10 @@ REGIONS = [
 # What the service's role needs and the baseline does not grant it yet; goes away when it does.
 GRANTS = (
     "GRANT DELETE ON resources TO linli_booking",
-    "GRANT UPDATE (resource_no, is_exclusive_resource, opens_at, closes_at, cancel_by, offline_share, offline_until, "
-    "min_age, max_age, regions, level, needs_guardian, is_waitable, policy_id) ON slots TO linli_booking",
+    (
+        "GRANT UPDATE (resource_no, is_exclusive_resource, opens_at, closes_at, cancel_by, offline_share, offline_until, "
+        "min_age, max_age, regions, level, needs_guardian, is_waitable, policy_id) ON slots TO linli_booking"
+    ),
 )
 
 

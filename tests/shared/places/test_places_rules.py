@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -118,7 +119,7 @@ def test_a_sound_schedule_never_plans_two_slots_on_one_exclusive_resource(
             sound.append(one)
     planned = rules.lines_on(sound, MONDAY + timedelta(days=day), kind)
     on_court = sorted(one for one in planned if one.resource == COURT)
-    assert all(before.ends <= after.starts for before, after in zip(on_court, on_court[1:], strict=False))
+    assert all(before.ends <= after.starts for before, after in itertools.pairwise(on_court))
     assert len({(one.resource, one.starts, one.title) for one in planned}) == len(planned)
     for one in planned:
         assert 0 <= one.starts < one.ends <= 1440

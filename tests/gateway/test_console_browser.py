@@ -1,0 +1,278 @@
+"""The console in a real browser, on a real server: it renders, asks no other host, and switches its language."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import itertools
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+
+from services.gateway.app import Gateway
+from services.gateway.console import document
+from shared.crypto import Keyring
+from shared.settings import Settings
+from tests.conftest import connected
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE = 60.0
+"""Seconds that a browser on a busy machine may take for one thing."""
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--remote-debugging-pipe",
+)
+# A browser reads its commands from descriptor 3 and answers on 4: this puts them there.
+PIPED = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
+
+
+class Browser:
+    """One page of a headless Chromium, spoken to over a pipe (the DevTools protocol: JSON, ended by a NUL)."""
+
+    def __init__(self, commands: int, answers: int) -> None:
+        self._commands, self._answers = commands, answers
+        self._numbers = itertools.count(1)
+        self._read = b""
+        self.events: list[dict[str, Any]] = []
+        target = self._send("Target.createTarget", {"url": "about:blank"})["targetId"]
+        self._session = self._send("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        for domain in ("Network", "Runtime", "Log", "Page"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, **params: Any) -> Any:
+        """One command to the page, and its result."""
+        return self._send(method, params, sessionId=self._session)
+
+    def _send(self, method: str, params: dict[str, Any], **more: str) -> Any:
+        number = next(self._numbers)
+        os.write(
+            self._commands, json.dumps({"id": number, "method": method, "params": params, **more}).encode() + b"\0"
+        )
+        until = time.monotonic() + PATIENCE
+        while True:
+            message = self._receive(until)
+            if message.get("id") == number:
+                assert "error" not in message, message
+                return message["result"]
+            self.events.append(message)
+
+    def _receive(self, until: float) -> dict[str, Any]:
+        while b"\0" not in self._read:
+            ready, _, _ = select.select([self._answers], [], [], max(0.0, until - time.monotonic()))
+            assert ready, "the browser does not answer"
+            part = os.read(self._answers, 1 << 16)
+            assert part, "the browser has ended"
+            self._read += part
+        first, _, self._read = self._read.partition(b"\0")
+        message: dict[str, Any] = json.loads(first)
+        return message
+
+    def value(self, expression: str) -> Any:
+        """What a JavaScript expression (or the promise it gives) comes to."""
+        told = self.send("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in told, told
+        return told["result"].get("value")
+
+    def wait(self, expression: str) -> Any:
+        """The first true value of an expression; the page looks again whenever it changes."""
+        return self.value(
+            "new Promise((resolve, reject) => {"
+            f"const look = () => {{ const seen = ({expression});"
+            "if (seen) { eyes.disconnect(); resolve(seen instanceof Node || seen); } };"
+            "const eyes = new MutationObserver(look);"
+            "eyes.observe(document, {childList: true, subtree: true, characterData: true, attributes: true});"
+            f"setTimeout(() => reject(new Error('never came')), {int(PATIENCE * 900)}); look(); }})"
+        )
+
+    def go(self, url: str) -> None:
+        """Open an address, from an empty page: another part of the same page would not be loaded again."""
+        for one in ("about:blank", url):
+            self._loaded("Page.navigate", url=one)
+
+    def reload(self) -> None:
+        """Open the same address again."""
+        self._loaded("Page.reload")
+
+    def _loaded(self, method: str, **params: Any) -> None:
+        self.send("Page.stopLoading")
+        seen = len(self.events)
+        self.send(method, **params)
+        until = time.monotonic() + PATIENCE
+        while not any(one["method"] == "Page.loadEventFired" for one in self.events[seen:]):
+            self.events.append(self._receive(until))
+
+    def asked(self) -> set[str]:
+        """Hosts of everything that was requested."""
+        urls = [one["params"]["request"]["url"] for one in self.events if one["method"] == "Network.requestWillBeSent"]
+        return {urlsplit(url).hostname or "" for url in urls if not url.startswith("data:")}
+
+    def complaints(self) -> list[str]:
+        """Errors on its console, refusals of the content policy, exceptions nobody caught."""
+        found = []
+        for one in self.events:
+            told = one.get("params", {})
+            if one["method"] == "Log.entryAdded" and told["entry"]["level"] == "error":
+                found.append(told["entry"]["text"])
+            elif one["method"] == "Runtime.exceptionThrown" or (
+                one["method"] == "Runtime.consoleAPICalled" and told["type"] in {"error", "assert"}
+            ):
+                found.append(
+                    " ".join(str(part.get("value")) for part in told.get("args", ())) or json.dumps(told)[:500]
+                )
+        return found
+
+
+@contextmanager
+def browser(folder: Path, language: str) -> Iterator[Browser]:
+    """A fresh browser of a reader of this language; ended with all its processes."""
+    assert CHROMIUM is not None
+    commands, to_browser = os.pipe()
+    answers, from_browser = os.pipe()
+    inherited = [fcntl.fcntl(one, fcntl.F_DUPFD, 20) for one in (commands, from_browser)]
+    flags = [*FLAGS, f"--user-data-dir={folder}", f"--lang={language}", f"--accept-lang={language}"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PIPED, *map(str, inherited), CHROMIUM, *flags, "about:blank"],
+        pass_fds=inherited,
+        env={**os.environ, "HOME": str(folder), "LANGUAGE": language},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    for one in (commands, from_browser, *inherited):
+        os.close(one)
+    try:
+        yield Browser(to_browser, answers)
+    finally:
+        os.close(to_browser)  # Chromium ends by itself when its pipe does
+        os.close(answers)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait(10)
+
+
+@contextmanager
+def serving(url: str, keys: Keyring, settings: Settings) -> Iterator[str]:
+    """A gateway on a port of its own; its address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    started, stop = threading.Event(), threading.Event()
+    failed: list[BaseException] = []
+
+    async def serve() -> None:
+        async with connected(url) as db, Gateway(db, keys, settings).running() as gateway:
+            config = uvicorn.Config(gateway, lifespan="off", log_config=None, access_log=False, loop="asyncio")
+            server = uvicorn.Server(config)
+            task = asyncio.create_task(server._serve([listening]))
+            started.set()
+            await asyncio.to_thread(stop.wait)
+            server.should_exit = True
+            await task
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001 - told where the test waits
+            failed.append(error)
+            started.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert started.wait(PATIENCE)
+    try:
+        assert not failed, failed
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        stop.set()
+        thread.join(PATIENCE)
+        listening.close()
+        assert not failed, failed
+
+
+def summaries(lang: str) -> list[str]:
+    return [one["summary"] for item in document(lang)["paths"].values() for one in item.values()]
+
+
+SHOWN = "[...document.querySelectorAll('.opblock-summary-description')].map(one => one.textContent)"
+SLOTS = "document.getElementById('operations-slots-slots\\\\.list')"
+
+
+def shows(lang: str) -> str:
+    """True when the page shows exactly the operations of the document in this language."""
+    return f"JSON.stringify({SHOWN}.sort()) === JSON.stringify({json.dumps(summaries(lang))}.sort())"
+
+
+@pytest.mark.parametrize(("language", "lang"), [("zh-CN", "zh"), ("en-GB", "en")])
+def test_the_console_opens_in_the_readers_language_and_asks_nobody_else(
+    database_url: str, keys: Keyring, settings: Settings, tmp_path: Path, language: str, lang: str
+) -> None:
+    with serving(database_url, keys, settings) as address, browser(tmp_path / "profile", language) as page:
+        page.go(f"{address}/docs")
+        assert page.wait(shows(lang))
+        assert page.value("document.documentElement.lang") == lang
+        assert page.asked() == {"127.0.0.1"}
+        assert page.complaints() == []
+
+
+def test_the_language_is_switched_and_remembered_and_slots_can_be_asked_for(
+    database_url: str, keys: Keyring, settings: Settings, tmp_path: Path
+) -> None:
+    with serving(database_url, keys, settings) as address, browser(tmp_path / "profile", "zh-CN") as page:
+        page.go(f"{address}/docs")
+        assert page.wait(shows("zh"))
+        page.value("document.querySelector('button[data-lang=en]').click()")
+        assert page.wait(shows("en"))
+        assert page.wait("document.querySelector('.btn.authorize').textContent.trim() === 'Authorize'")
+        page.reload()
+        assert page.wait(shows("en"))
+
+        page.value(f"{SLOTS}.querySelector('.opblock-summary-control').click()")
+        page.wait(f"{SLOTS}.querySelector('.btn.execute')")
+        page.value(f"{SLOTS}.querySelector('.btn.execute').click()")
+        status = f"{SLOTS}.querySelector('.live-responses-table .response .response-col_status')?.textContent.trim()"
+        assert page.wait(status).startswith("200")
+        assert '"items"' in page.wait(f"{SLOTS}.querySelector('.live-responses-table')?.textContent")
+        assert page.asked() == {"127.0.0.1"}
+        assert page.complaints() == []
+
+
+def test_the_search_finds_operations_by_what_they_do(
+    database_url: str, keys: Keyring, settings: Settings, tmp_path: Path
+) -> None:
+    with serving(database_url, keys, settings) as address, browser(tmp_path / "profile", "en-GB") as page:
+        page.go(f"{address}/docs")
+        assert page.wait(shows("en"))
+        page.value("document.querySelector('.operation-filter-input').focus()")
+        page.send("Input.insertText", text="by-key")
+        assert page.wait(f"{SHOWN}.length === 1 && {SHOWN}[0]") == "What became of a request whose answer was lost"
+        page.go(f"{address}/docs#/town/regions.read")
+        assert page.wait("document.querySelector('.opblock.is-open')?.textContent").startswith("GET")
+        assert page.complaints() == []
