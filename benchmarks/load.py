@@ -77,7 +77,18 @@ def load(base: str, method: str, path: str, requests: list[Request], seconds: fl
         script = Path(folder, "load.lua")
         script.write_text(_LUA % {"requests": lines, "method": method, "path": path})
         ran = subprocess.run(
-            ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "--timeout", "20s", "--latency", "-s", str(script), base],
+            [
+                "wrk",
+                "-t2",
+                f"-c{CONNECTIONS}",
+                f"-d{round(seconds)}s",
+                "--timeout",
+                "20s",
+                "--latency",
+                "-s",
+                str(script),
+                base,
+            ],
             capture_output=True,
             text=True,
             check=True,
@@ -85,7 +96,9 @@ def load(base: str, method: str, path: str, requests: list[Request], seconds: fl
     total = int(_found(r"(\d+) requests in", ran))
     took = _milliseconds(_found(r"requests in ([\d.]+\w+)", ran)) / 1000
     bad = int(_found(r"Non-2xx or 3xx responses: (\d+)", ran) or 0)
-    errors = sum(int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", _found(r"Socket errors: (.*)", ran)))
+    errors = sum(
+        int(n) for n in re.findall(r"(?:connect|read|write|timeout) (\d+)", _found(r"Socket errors: (.*)", ran))
+    )
     return Load(
         total / took,
         (total - bad) / took,

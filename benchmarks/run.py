@@ -26,11 +26,12 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import unquote
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -50,6 +51,20 @@ TIMES, COURTS = 50, 20
 PGBENCH_CLIENTS = 16
 
 AIMS = {"c": 0.8, "d": 0.25, "e": 1.0, "f": 0.2, "g": 0.9, "h": 400.0}
+
+CLAIMS = "/v1/booking/reservations"
+
+WHATS = {
+    "a": "FastAPI hello-world /s",
+    "b spread": f"pgbench, 1,000 slots, {PGBENCH_CLIENTS} clients, tx/s",
+    "b hot": f"pgbench, one slot, {PGBENCH_CLIENTS} clients, tx/s",
+    "c": "refusals on a full slot /s ÷ a",
+    "d": "bookings over 1,000 slots /s ÷ b spread",
+    "e": "bookings on one hot slot /s ÷ b hot",
+    "f": "availability of a facility's week /s ÷ a",
+    "g": "d with old claims ÷ d without",
+    "h": "memory of the whole town, MB (PSS)",
+}
 
 PGBENCH = """
 \\set slot random(1, {slots})
@@ -72,9 +87,15 @@ class Town:
     people: list[tuple[uuid.UUID, int, uuid.UUID, int]]
     slots: list[uuid.UUID]
     week: uuid.UUID
+    issued: dict[int, str] = field(default_factory=dict)
 
     def token(self, n: int) -> str:
-        """The token of one resident."""
+        """The token of one resident, always the same."""
+        if n not in self.issued:
+            self.issued[n] = self._issue(n)
+        return self.issued[n]
+
+    def _issue(self, n: int) -> str:
         person_id, holder_no, account_id, account_no = self.people[n]
         return tokens.issue(
             self.keys,
@@ -141,8 +162,10 @@ def served_town(residents: int, workers: int) -> Iterator[Town]:
     }
     environment.pop("DATABASE_URL", None)
     process = subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "up", "--no-demo", "--port", "0", "--data-dir", str(folder)]
-        + ["--workers", str(workers)],
+        [
+            *(sys.executable, "-m", "services.cli", "up", "--no-demo", "--port", "0"),
+            *("--data-dir", str(folder), "--workers", str(workers)),
+        ],
         cwd=Path(__file__).parents[1],
         env=environment,
         stdout=subprocess.PIPE,
@@ -199,7 +222,9 @@ def _fill(url: str, residents: int) -> tuple[list[Any], list[uuid.UUID], uuid.UU
             """,
             (residents,),
         ).fetchall()
-        slots = [_slot(c, place, policy, clock.now() + timedelta(hours=24 + t)) for t in range(TIMES) for _ in range(COURTS)]
+        slots = [
+            _slot(c, place, policy, clock.now() + timedelta(hours=24 + t)) for t in range(TIMES) for _ in range(COURTS)
+        ]
         monday = clock.at(clock.today() + timedelta(days=1), datetime.min.time())
         for day in range(7):
             for hour in range(14):
@@ -253,20 +278,25 @@ def pgbench(url: str, slots: int, seconds: int) -> float:
         script.flush()
         host = re.search(r"host=([^&]+)", url)
         told = subprocess.run(
-            [str(embedded.programs() / "pgbench"), "-n", "-c", str(PGBENCH_CLIENTS), "-j", "2", "-T", str(seconds)]
-            + ["-f", script.name, "-h", _unquoted(host.group(1) if host else ""), "-U", "linli", "linli"],
+            [
+                *(
+                    str(embedded.programs() / "pgbench"),
+                    "-n",
+                    "-c",
+                    str(PGBENCH_CLIENTS),
+                    "-j",
+                    "2",
+                    "-T",
+                    str(seconds),
+                ),
+                *("-f", script.name, "-h", unquote(host.group(1) if host else ""), "-U", "linli", "linli"),
+            ],
             capture_output=True,
             text=True,
             check=True,
         ).stdout
     match = re.search(r"tps = ([\d.]+)", told)
     return float(match.group(1)) if match else 0.0
-
-
-def _unquoted(text: str) -> str:
-    from urllib.parse import unquote
-
-    return unquote(text)
 
 
 def old_claims(url: str, count: int) -> None:
@@ -332,116 +362,148 @@ def main() -> None:
     if told.json:
         print(json.dumps(figures, indent=2))
         return
-    table = Table("line", "what", "measured", "ratio", "aim", title=f"load by {figures['load_generator']}, {CONNECTIONS} clients")
+    table = Table(
+        "line", "what", "measured", "ratio", "aim", title=f"load by {figures['load_generator']}, {CONNECTIONS} clients"
+    )
     for line in figures["lines"]:
         aim = line.get("aim")
-        table.add_row(line["line"], line["what"], line["measured"], line.get("ratio", ""), "" if aim is None else str(aim))
+        table.add_row(
+            line["line"], line["what"], line["measured"], line.get("ratio", ""), "" if aim is None else str(aim)
+        )
     Console().print(table)
 
 
-def measure(told: argparse.Namespace) -> dict[str, Any]:
-    seconds, rounds = told.seconds, told.rounds
-    hot_people = 3_000 * seconds * rounds
-    lines: list[dict[str, Any]] = []
-    raw: dict[str, list[float]] = {}
-    ratios: dict[str, list[float]] = {}
-    latencies: list[tuple[float, float]] = []
-    booked = 0
+class Run:
+    """The figures of one run, line by line; ratios are taken pair by pair, so that a noisy machine spoils none."""
 
-    def add(name: str, value: float, base: float | None = None) -> None:
-        raw.setdefault(name, []).append(value)
+    def __init__(self, told: argparse.Namespace, town: Town, greeting: str) -> None:
+        self.told = told
+        self.town = town
+        self.greeting = greeting
+        self.raw: dict[str, list[float]] = {}
+        self.ratios: dict[str, list[float]] = {}
+        self.latencies: list[tuple[float, float]] = []
+        self.booked = 0
+        self.hot_slots = 0
+
+    def add(self, name: str, value: float, base: float | None = None) -> None:
+        """One more measurement, and its ratio to what was measured just before."""
+        self.raw.setdefault(name, []).append(value)
         if base:
-            ratios.setdefault(name, []).append(value / base)
+            self.ratios.setdefault(name, []).append(value / base)
 
+    def warm_up(self) -> None:
+        """Everybody has opened the app before: their tokens are known to the gateway."""
+        load(self.greeting, "GET", "/", [Request()], 2)
+        load(self.town.base, "GET", "/healthz", [Request(self.town.token(n)) for n in range(RESIDENTS)], 2)
+        self.book(2)
+
+    def book(self, seconds: int) -> Load:
+        """Bookings of (d), always further ones."""
+        count = 4_000 * seconds // RESIDENTS * RESIDENTS
+        got = load(self.town.base, "POST", CLAIMS, spread(self.town, self.booked, count), seconds)
+        self.booked += count
+        return got
+
+    def hello(self) -> float:
+        """(a)"""
+        a = load(self.greeting, "GET", "/", [Request()], self.told.seconds).good_per_second
+        self.add("a", a)
+        return a
+
+    def refusals(self, n: int, a: float) -> None:
+        """(c)"""
+        full = _full_slot(self.town)
+        requests = [Request(self.town.token(i), f"full-{n}-{i}", _body(full)) for i in range(RESIDENTS)]
+        got = load(self.town.base, "POST", CLAIMS, requests, self.told.seconds)
+        self.add("c", got.per_second - got.good_per_second, a)
+
+    def spread_bookings(self) -> None:
+        """(b) and (d)"""
+        b = pgbench(self.town.url, 1_000, self.told.seconds)
+        self.add("b spread", b)
+        got = self.book(self.told.seconds)
+        self.add("d", got.good_per_second, b)
+        self.latencies.append((got.p50_ms, got.p99_ms))
+
+    def hot_bookings(self) -> None:
+        """(b) and (e)"""
+        b = pgbench(self.town.url, 1, self.told.seconds)
+        self.add("b hot", b)
+        self.add("e", _hot(self.town, self.hot_slots, self.told.seconds).good_per_second, b)
+        self.hot_slots += 1
+
+    def with_old_claims(self) -> None:
+        """(g): bookings before and after the million came, against each other."""
+        before = median(self.book(self.told.seconds).good_per_second for _ in range(self.told.rounds))
+        old_claims(self.town.url, self.told.old_claims)
+        after = median(self.book(self.told.seconds).good_per_second for _ in range(self.told.rounds))
+        self.add("g", after, before)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The table."""
+        made = []
+        for name, what in WHATS.items():
+            if name not in self.raw:
+                continue
+            line = {"line": name, "what": what, "measured": f"{median(self.raw[name]):,.0f}", "values": self.raw[name]}
+            if name in self.ratios:
+                line |= {"ratio": f"{median(self.ratios[name]):.2f}", "ratios": self.ratios[name]}
+            made.append(line | ({"aim": AIMS[name]} if name in AIMS else {}))
+        if self.latencies:
+            p50, p99 = median(p for p, _ in self.latencies), median(p for _, p in self.latencies)
+            made.append(
+                {
+                    "line": "d p99",
+                    "what": WHATS["d"] + ": p50 / p99 ms",
+                    "measured": f"{p50:.0f} / {p99:.0f}",
+                    "aim": 60,
+                }
+            )
+        return made
+
+
+def measure(told: argparse.Namespace) -> dict[str, Any]:
+    """Every line asked for."""
+    hot_people = 3_000 * told.seconds * told.rounds
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        steps = bar.add_task("Starting the town", total=rounds * 7 + 4)
+        steps = bar.add_task("Starting the town", total=told.rounds * 5 + 3)
 
         def step(what: str) -> None:
             bar.update(steps, advance=1, description=what)
 
         with served_town(max(RESIDENTS, hot_people) + 1000, told.workers) as town, hello() as greeting:
+            run = Run(told, town, greeting)
             step("Warming up")
-            greet = [Request()]
-            load(greeting, "GET", "/", greet, 2)
-            load(town.base, "POST", "/v1/booking/reservations", spread(town, 0, 8_000), 2)
-            booked = 16_000
-            for n in range(rounds):
+            run.warm_up()
+            for n in range(told.rounds):
                 step("a: hello-world")
-                a = load(greeting, "GET", "/", greet, seconds).good_per_second
-                add("a", a)
+                a = run.hello()
                 if "c" in told.only:
                     step("c: refusals on a full slot")
-                    full = _full_slot(town)
-                    people = [town.token(i) for i in range(RESIDENTS)]
-                    refused = load(
-                        town.base,
-                        "POST",
-                        "/v1/booking/reservations",
-                        [Request(token, f"full-{n}-{i}", _body(full)) for i, token in enumerate(people)],
-                        seconds,
-                    )
-                    add("c", refused.per_second - refused.good_per_second, a)
+                    run.refusals(n, a)
                 if "f" in told.only:
                     step("f: availability of a week")
-                    add("f", _availability(town, seconds).good_per_second, a)
+                    run.add("f", _availability(town, told.seconds).good_per_second, a)
                 if "d" in told.only:
-                    step("b: pgbench, 1,000 slots")
-                    b = pgbench(town.url, 1_000, seconds)
-                    add("b spread", b)
-                    step("d: bookings over 1,000 slots")
-                    got = load(
-                        town.base, "POST", "/v1/booking/reservations", spread(town, booked, 4_000 * seconds), seconds
-                    )
-                    booked += 4_000 * seconds
-                    booked += -booked % RESIDENTS
-                    add("d", got.good_per_second, b)
-                    latencies.append((got.p50_ms, got.p99_ms))
+                    step("d: pgbench, then bookings over 1,000 slots")
+                    run.spread_bookings()
                 if "e" in told.only:
-                    step("b: pgbench, one hot slot")
-                    b = pgbench(town.url, 1, seconds)
-                    add("b hot", b)
-                    step("e: bookings on one hot slot")
-                    add("e", _hot(town, n, seconds).good_per_second, b)
+                    step("e: pgbench, then bookings on one hot slot")
+                    run.hot_bookings()
             if "h" in told.only:
-                raw["h"] = [memory_mb(town.pids, town.url)]
+                run.add("h", memory_mb(town.pids, town.url))
             if "g" in told.only:
                 step("g: a million old claims")
-                old_claims(town.url, told.old_claims)
-                got = [
-                    load(
-                        town.base,
-                        "POST",
-                        "/v1/booking/reservations",
-                        spread(town, booked + i * 4_000 * seconds, 4_000 * seconds),
-                        seconds,
-                    ).good_per_second
-                    for i in range(rounds)
-                ]
-                raw["g"] = got
-                ratios["g"] = [median(got) / median(raw["d"])]
-    whats = {
-        "a": "FastAPI hello-world /s",
-        "b spread": f"pgbench, 1,000 slots, {PGBENCH_CLIENTS} clients tx/s",
-        "b hot": f"pgbench, one slot, {PGBENCH_CLIENTS} clients tx/s",
-        "c": "refusals on a full slot /s ÷ a",
-        "d": "bookings over 1,000 slots /s ÷ b spread",
-        "e": "bookings on one hot slot /s ÷ b hot",
-        "f": "availability of a facility's week /s ÷ a",
-        "g": f"d with {told.old_claims:,} old claims ÷ d",
-        "h": "memory of the whole town, MB (PSS)",
+                run.with_old_claims()
+            lines = run.lines()
+    return {
+        "load_generator": generator(),
+        "clients": CONNECTIONS,
+        "seconds": told.seconds,
+        "rounds": told.rounds,
+        "lines": lines,
     }
-    for name, what in whats.items():
-        if name in raw:
-            line = {"line": name, "what": what, "measured": f"{median(raw[name]):,.0f}", "values": raw[name]}
-            if name in ratios:
-                line |= {"ratio": f"{median(ratios[name]):.2f}", "ratios": ratios[name]}
-            if name in AIMS:
-                line["aim"] = AIMS[name]
-            lines.append(line)
-    if latencies:
-        p50, p99 = median(p for p, _ in latencies), median(p for _, p in latencies)
-        lines.append({"line": "d p99", "what": "latency of d, ms (p50 / p99)", "measured": f"{p50:.0f} / {p99:.0f}", "aim": 60})
-    return {"load_generator": generator(), "clients": CONNECTIONS, "seconds": seconds, "rounds": rounds, "lines": lines}
 
 
 def _full_slot(town: Town) -> uuid.UUID:
@@ -449,7 +511,7 @@ def _full_slot(town: Town) -> uuid.UUID:
     with psycopg.connect(town.url) as c:
         row = c.execute("SELECT place_id, policy_id FROM slots WHERE id = %s", (town.slots[0],)).fetchone()
         slot = _slot(c, row[0], row[1], clock.now() + timedelta(days=20), capacity=1) if row else uuid.uuid4()
-    got = load(town.base, "POST", "/v1/booking/reservations", [Request(town.token(RESIDENTS + 1), "fill", _body(slot))], 1)
+    got = load(town.base, "POST", CLAIMS, [Request(town.token(RESIDENTS + 1), "fill", _body(slot))], 1)
     assert got.requests
     return slot
 
@@ -461,16 +523,14 @@ def _availability(town: Town, seconds: int) -> Load:
 
 
 def _hot(town: Town, n: int, seconds: int) -> Load:
-    """Everybody has opened the app before (their tokens are known), then books the same hour."""
+    """Everybody opens the app, so that their tokens are known, then books the same hour."""
     with psycopg.connect(town.url) as c:
         row = c.execute("SELECT place_id, policy_id FROM slots WHERE id = %s", (town.slots[0],)).fetchone()
         slot = _slot(c, row[0], row[1], clock.now() + timedelta(days=21, hours=n)) if row else uuid.uuid4()
     count = 3_000 * seconds
     requests = hot(town, n * count, count, slot)
-    per_second = 3_000
-    for _ in range(1):
-        load(town.base, "GET", "/healthz", requests, count / per_second)
-    return load(town.base, "POST", "/v1/booking/reservations", requests, seconds)
+    load(town.base, "GET", "/healthz", requests, count / 3_000)
+    return load(town.base, "POST", CLAIMS, requests, seconds)
 
 
 if __name__ == "__main__":

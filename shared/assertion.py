@@ -84,8 +84,8 @@ class Caller:
             raise errors.NotAllowed
 
 
-def sign(caller: Caller, *, audience: str, key: bytes) -> str:
-    """The assertion about `caller` for one service."""
+def sign(caller: Caller, *, audience: str, key: bytes, grant: Grant | None = None) -> str:
+    """The assertion about `caller`, and what was granted to them, for one service."""
     now = int(time.time())
     payload = {
         "iss": "linli-gateway",
@@ -102,8 +102,7 @@ def sign(caller: Caller, *, audience: str, key: bytes) -> str:
         "rol": [(role.role, role.prefix, role.place_id) for role in caller.roles],
         "for": [(one.person_id, one.holder_no, one.name, one.relation, one.services) for one in caller.acts_for],
     }
-    if caller.grant is not None:
-        grant = caller.grant
+    if grant is not None:
         payload["grant"] = {
             "group": grant.group_id,
             "until": grant.held_until,

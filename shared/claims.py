@@ -278,10 +278,15 @@ def groups(rows: Iterable[Any]) -> list[Group]:
     ]
 
 
+async def several(tx: Tx, group_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Group]:
+    """Groups by id; those of which the ledger has no claim are missing."""
+    rows = await tx.fetch(GROUP + " WHERE c.group_id = ANY($1::uuid[]) ORDER BY s.starts_at, c.id", list(group_ids))
+    return {one.group_id: one for one in groups(rows)}
+
+
 async def group(tx: Tx, group_id: uuid.UUID) -> Group | None:
     """One group, or None when the ledger has no claim of it."""
-    found = groups(await tx.fetch(GROUP + " WHERE c.group_id = $1 ORDER BY s.starts_at, c.id", group_id))
-    return found[0] if found else None
+    return (await several(tx, [group_id])).get(group_id)
 
 
 def new_id() -> uuid.UUID:

@@ -108,8 +108,8 @@ class Keyring:
     index: bytes
     # Derived things are kept because HKDF costs ten times the HMAC it prepares. They live on the keyring so that they
     # go when it goes; two threads deriving the same one at once get equal values.
-    _ciphers: dict[int, AESGCM] = dataclasses.field(init=False, default_factory=dict)
-    _index_keys: dict[str, bytes] = dataclasses.field(init=False, default_factory=dict)
+    ciphers: dict[int, AESGCM] = dataclasses.field(init=False, default_factory=dict)
+    index_keys: dict[str, bytes] = dataclasses.field(init=False, default_factory=dict)
 
     @classmethod
     def fresh(cls) -> Keyring:
@@ -231,7 +231,7 @@ def _create(path: Path, keyring: Keyring) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(_write(keyring))
             file.flush()
             os.fsync(descriptor)
@@ -285,10 +285,10 @@ def blind_index(keyring: Keyring, value: str, *, column: str) -> bytes:
     Give it the normalised value. Name the column with its table, e.g. `persons.phone`, unless two are meant to be
     joined.
     """
-    key = keyring._index_keys.get(column)
+    key = keyring.index_keys.get(column)
     if key is None:
         derive = HKDF(hashes.SHA256(), _KEY_BYTES, salt=None, info=f"linli blind index|{column}".encode())
-        key = keyring._index_keys[column] = derive.derive(keyring.index)
+        key = keyring.index_keys[column] = derive.derive(keyring.index)
     return hmac.digest(key, value.encode(), "sha256")[:_INDEX_BYTES]
 
 
@@ -303,9 +303,9 @@ def jwks(keyring: Keyring) -> dict[str, list[dict[str, str]]]:
 
 
 def _cipher(keyring: Keyring, version: int) -> AESGCM:
-    cipher = keyring._ciphers.get(version)
+    cipher = keyring.ciphers.get(version)
     if cipher is None:
-        cipher = keyring._ciphers[version] = AESGCM(keyring.field[version])
+        cipher = keyring.ciphers[version] = AESGCM(keyring.field[version])
     return cipher
 
 

@@ -106,7 +106,7 @@ log_checkpoints = off
 """
 
 
-class Refused(Exception):  # noqa: N818 - refusals are states of the world, not errors
+class Refused(Exception):
     """The database cannot be had, and why."""
 
     def __init__(self, **facts: object) -> None:

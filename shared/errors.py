@@ -25,6 +25,7 @@ sentence everybody else sees; `code` is what programs read. The tree says the HT
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 
@@ -453,6 +454,7 @@ def every() -> Iterator[type[Refusal]]:
     yield from below(Refusal)
 
 
+@cache
 def by_code(code: str) -> type[Refusal]:
     """The refusal with this code."""
     for kind in every():

@@ -117,7 +117,7 @@ async def list_all(
         limit=limit + 1,
     )
     more, found = len(found) > limit, found[:limit]
-    groups = await ctx.db.read(sql.groups_of, [row["group_id"] for row in found])
+    groups = await ctx.db.read(claims.several, [row["group_id"] for row in found])
     items = [_out(actions.shown(groups[row["group_id"]], who), row["note"]) for row in found]
     following = pages.cursor(found[-1]["starts_at"], found[-1]["id"]) if more else None
     return web.json(Page[ReservationOut](items=items, next=following))

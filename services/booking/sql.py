@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from shared.claims import GROUP, Group, groups
 from shared.db import Tx
 
 
@@ -67,9 +66,3 @@ async def reservations(  # noqa: PLR0913 - the filters of one question
         after[1] if after else None,
         limit,
     )
-
-
-async def groups_of(tx: Tx, group_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Group]:
-    """The ledger's word on several groups."""
-    rows = await tx.fetch(GROUP + " WHERE c.group_id = ANY($1::uuid[]) ORDER BY s.starts_at, c.id", group_ids)
-    return {group.group_id: group for group in groups(rows)}

@@ -89,7 +89,7 @@ def migrate(
         keys = database.keys(settings, url)
         before = migrations.current(url)
         if to == "head":
-            migrations.upgrade(url)
+            database.migrate_up(url)
         else:
             migrations.downgrade(url, to)
         if migrations.current(url):

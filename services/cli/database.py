@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from services.cli import Stop
-from shared import crypto, embedded, migrate
+from shared import crypto, embedded, migrate, regions
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,6 +74,17 @@ def keys(settings: Settings, url: str) -> Keyring:
     return ring
 
 
+def migrate_up(url: str) -> None:
+    """This version's schema, and in a new database the regions that come with the code: people live in them."""
+    migrate.upgrade(url)
+    if not _one(url, "SELECT EXISTS (SELECT 1 FROM regions)"):
+        with psycopg.connect(url) as connection:
+            connection.cursor().executemany(
+                "INSERT INTO regions (code, name, level, parent_code) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                [(one.code, one.name, one.level, one.parent_code or None) for one in regions.read()],
+            )
+
+
 def remember_keys(url: str, ring: Keyring, *, demo: bool) -> None:
     """Write down with which keys this database was made, once."""
     with psycopg.connect(url) as connection:
@@ -87,7 +98,7 @@ def prepare(settings: Settings, url: str) -> Keyring:
     """Keys and this version's schema, in a demo database."""
     ring = keys(settings, url)
     if migrate.current(url) != migrate.head():
-        migrate.upgrade(url)
+        migrate_up(url)
     remember_keys(url, ring, demo=True)
     if not is_demo(url):
         raise Stop("This is not a demo database: it is not filled with synthetic residents.")

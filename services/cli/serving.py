@@ -18,7 +18,7 @@ from rich.console import Console
 
 from services import SERVICES, service
 from services.cli import Stop, database, run
-from services.gateway.app import Gateway
+from services.gateway.app import Gateway, with_cors
 from services.worker import POOL
 from services.worker import running as working
 from shared import embedded, migrate
@@ -49,7 +49,7 @@ def up(settings: Settings, *, host: str, port: int, workers: int, demo: bool) ->
             if current is not None and not migrate.is_known(current):
                 database.require_current(url)
             told("Preparing the database")
-            migrate.upgrade(url)
+            database.migrate_up(url)
         database.remember_keys(url, keys, demo=demo)
         is_demo = database.is_demo(url)
         settings = settings.model_copy(
@@ -151,7 +151,7 @@ async def _serve_town(
     url: str, keys: Keyring, settings: Settings, listening: socket.socket, ready: Callable[[], None]
 ) -> None:
     async with _gateway(url, keys, settings) as gateway, working(gateway, url):
-        await _http(gateway, listening, ready)
+        await _http(with_cors(gateway, settings), listening, ready)
 
 
 async def _serve_part(
@@ -159,7 +159,7 @@ async def _serve_part(
 ) -> None:
     if name == "gateway":
         async with _gateway(url, keys, settings) as gateway:
-            await _http(gateway, listening, ready)
+            await _http(with_cors(gateway, settings), listening, ready)
         return
     one = service(name)
     db = Database.connect(url, pool_size=settings.pool_size, role=one.role)

@@ -9,16 +9,18 @@ request ─► id ─► address within its rate? ─► body within its bound? 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import ipaddress
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services import SERVICES
@@ -84,6 +86,37 @@ class Metrics:
         self.lists[service].observe(seconds)
 
 
+def _conditional(answer: Answer, if_none_match: bytes | None) -> Answer:
+    """A read with an ETag; 304 without a body when the reader has it already."""
+    status, headers, body = answer
+    if status != 200:
+        return answer
+    tag = answer.header(b"etag")
+    if tag is None:
+        tag = b'W/"' + hashlib.blake2b(body, digest_size=9).hexdigest().encode() + b'"'
+        headers = [*headers, (b"etag", tag)]
+    if answer.header(b"cache-control") is None:
+        headers = [*headers, (b"cache-control", b"private, no-cache")]
+    if if_none_match is not None:
+        known = {one.strip().removeprefix(b"W/") for one in if_none_match.split(b",")}
+        if tag.removeprefix(b"W/") in known:
+            return Answer(304, [(key, value) for key, value in headers if key != b"content-type"], b"")
+    return Answer(status, headers, body)
+
+
+def with_cors(gateway: ASGIApp, settings: Settings) -> ASGIApp:
+    """The gateway for browsers of other origins too, where the settings name them."""
+    if not settings.cors_origins:
+        return gateway
+    return CORSMiddleware(
+        gateway,
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-Id"],
+        expose_headers=["ETag", "Location", "Retry-After", "Idempotency-Replayed", "RateLimit", "X-Request-Id"],
+    )
+
+
 class Gateway:
     """The ASGI app. `make` gives its parts their lives; until then it answers 503."""
 
@@ -94,6 +127,7 @@ class Gateway:
         self._own: ASGIApp | None = None
         self._addresses = Rates(settings.address_rate, settings.address_burst)
         self._accounts = Rates(settings.account_rate, settings.account_burst)
+        self._policy = b'"account";' + self._accounts.policy.encode()
         self._services = {one.name for one in SERVICES}
         self._trusted = [ipaddress.ip_network(one) for one in settings.trusted_proxies]
         self.parts: Parts | None = None
@@ -163,9 +197,14 @@ class Gateway:
         except Exception as error:
             log.exception("broken", path=path, request_id=request_id, exc_info=error)
             answer = self._problem(errors.Broken(), headers, request_id)
+        if scope["method"] in ("GET", "HEAD"):
+            answer = _conditional(answer, headers.get(b"if-none-match"))
         status, told, body = answer
         out = [(key, value) for key, value in told if key != b"content-length"]
         out += [(b"content-length", str(len(body)).encode()), (b"x-request-id", request_id.encode()), *_ALWAYS]
+        if "linli.account" in scope:
+            left = self._accounts.left(scope["linli.account"])
+            out += [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"account";r=%d' % left)]
         await send({"type": "http.response.start", "status": status, "headers": out})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         if self.parts is not None:
@@ -179,13 +218,14 @@ class Gateway:
             raise errors.Unavailable(retry_after=1)
         address = self._address(scope, headers)
         self._within(self._addresses, address)
-        path, method = scope["path"], scope["method"]
+        path, method = scope["path"], "GET" if scope["method"] == "HEAD" else scope["method"]
         if not path.isascii() or "\x00" in path:
             raise errors.NotThere
-        body = b"" if method in ("GET", "HEAD", "OPTIONS") else await self._body(receive, headers)
+        body = b"" if method in ("GET", "OPTIONS") else await self._body(receive, headers)
         caller = Caller()
         if b"authorization" in headers:
             caller = parts.credentials.caller(headers[b"authorization"].decode("latin-1"))
+            scope["linli.account"] = caller.account_no
             self._within(self._accounts, caller.account_no)
         call = Call(
             method,
@@ -243,7 +283,7 @@ class Gateway:
         return address
 
     @staticmethod
-    def _within(rates: Rates, who: object) -> None:
+    def _within(rates: Rates, who: Hashable) -> None:
         wait = rates.take(who)
         if wait:
             raise errors.TooMany(retry_after=wait)

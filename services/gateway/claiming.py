@@ -13,7 +13,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pydantic
@@ -26,6 +26,7 @@ from services.gateway.arbiter.rules import Refused, Replayed, Take, Waiting
 from services.gateway.upstreams import Answer, Guard, NoAnswer
 from shared import assertion, claiming, claims, crypto, errors, problems
 from shared.assertion import Caller
+from shared.claims import Grant
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Line
@@ -89,10 +90,17 @@ class Claiming:
         return method == "POST" and path in self._bodies
 
     async def forward(
-        self, service: str, call: Call, *, method: str | None = None, path: str | None = None, body: bytes | None = None
+        self,
+        service: str,
+        call: Call,
+        *,
+        grant: Grant | None = None,
+        method: str | None = None,
+        path: str | None = None,
+        body: bytes | None = None,
     ) -> Answer:
-        """The service's answer to this call, with the assertion about its caller."""
-        token = assertion.sign(call.caller, audience=service, key=self._keys.assertion)
+        """The service's answer to this call, with the assertion about its caller and what was granted."""
+        token = assertion.sign(call.caller, audience=service, key=self._keys.assertion, grant=grant)
         body = call.body if body is None else body
         headers = [
             *(
@@ -142,9 +150,8 @@ class Claiming:
             return Answer(answer.status, [*answer.headers, (b"idempotency-replayed", b"true")], answer.body)
         if isinstance(decision, Waiting):
             return await self.show(service, call, outcome.group_id)
-        granted = replace(call, caller=replace(call.caller, grant=outcome.grant))
         try:
-            answer = await self.forward(service.name, granted)
+            answer = await self.forward(service.name, call, grant=outcome.grant)
         except NoAnswer as none:
             return await self._unanswered(service, outcome, none)
         if answer.status >= 500:
@@ -166,11 +173,12 @@ class Claiming:
     async def show(self, service: Service, call: Call, group_id: uuid.UUID) -> Answer:
         """What a group is now: the service's own words if it can be asked, else the ledger's. 202 while it waits."""
         group = await self._db.read(claims.group, group_id)
-        if group is None:
+        if group is None or group.resource_id is None:
             waiting = await self._db.read(waiting_shape, group_id, service)
-            if waiting is None:
-                raise errors.NotThere
-            return of(202, waiting, [(b"location", f"/v1/claims/{group_id}".encode())])
+            if waiting is not None:
+                return of(202, waiting, [(b"location", f"/v1/claims/{group_id}".encode())])
+        if group is None:
+            raise errors.NotThere
         headers = [(b"location", location(service, group).encode())]
         if group.resource_id is not None:
             try:

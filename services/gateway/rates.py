@@ -18,6 +18,16 @@ class Rates:
         self.burst = burst
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
+    @property
+    def policy(self) -> str:
+        """The quota as a RateLimit-Policy item: so many requests in the seconds a bucket takes to refill."""
+        return f"q={self.burst};w={max(1, round(self.burst / self.rate))}"
+
+    def left(self, who: Hashable) -> int:
+        """Tokens in the bucket when it was last looked at."""
+        bucket = self._buckets.get(who)
+        return self.burst if bucket is None else int(bucket[0])
+
     def take(self, who: Hashable) -> float:
         """0 when there was a token, else the seconds until there is one."""
         now = time.monotonic()

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from datetime import time as wall_time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import asyncpg
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from prometheus_client import generate_latest
 from pydantic import StringConstraints
@@ -22,6 +23,7 @@ from services.gateway.upstreams import Answer
 from shared import claims, clock, crypto, days, errors, migrate, pages, web, wire
 from shared.assertion import Caller
 from shared.claiming import ClaimOut
+from shared.db import Tx
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, refuses
@@ -193,19 +195,26 @@ def _shown(group: claims.Group, who: Caller) -> claims.Group:
     return group._replace(claims=tuple(row for row in group.claims if row["holder_no"] in own))
 
 
+async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.UUID, ClaimOut]:
+    """Those of these groups that the caller may see, each as it is now: what it has, or that it waits."""
+    found: dict[uuid.UUID, ClaimOut] = {}
+    groups = await claims.several(tx, group_ids)
+    for group_id in group_ids:
+        group = groups.get(group_id)
+        is_active = group is not None and any(row["state"] in ("held", "confirmed", "attended") for row in group.claims)
+        wait = None if is_active else await sql.wait(tx, group_id)
+        if wait is not None:
+            if wait["account_no"] == who.account_no or set(who.holders) & set(wait["holders"]):
+                waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]))
+                if waiting is not None:
+                    found[group_id] = waiting
+        elif group is not None and _is_visible(group, who):
+            found[group_id] = claiming.shape(services.service(group.service), _shown(group, who))
+    return found
+
+
 async def _claim(gate: Parts, who: Caller, group_id: uuid.UUID) -> ClaimOut | None:
-    group = await gate.db.read(claims.group, group_id)
-    if group is not None and any(row["state"] in ("held", "confirmed", "attended") for row in group.claims):
-        return claiming.shape(services.service(group.service), _shown(group, who)) if _is_visible(group, who) else None
-    wait = await gate.db.read(sql.wait, group_id)
-    if wait is not None:
-        own = set(who.holders)
-        if wait["account_no"] == who.account_no or own & set(wait["holders"]):
-            return await gate.db.read(claiming.waiting_shape, group_id, services.service(wait["service"]))
-        return None
-    if group is not None and _is_visible(group, who):
-        return claiming.shape(services.service(group.service), _shown(group, who))
-    return None
+    return (await gate.db.read(_claims, who, [group_id])).get(group_id)
 
 
 @town.get(
@@ -247,7 +256,8 @@ async def list_claims(
         limit=limit + 1,
     )
     more, found = len(found) > limit, found[:limit]
-    items = [one for one in [await _claim(gate, who, row["group_id"]) for row in found] if one is not None]
+    shown = await gate.db.read(_claims, who, [row["group_id"] for row in found])
+    items = [shown[row["group_id"]] for row in found if row["group_id"] in shown]
     following = pages.cursor(found[-1]["starts_at"], found[-1]["group_id"]) if more else None
     return web.json(Page[ClaimOut](items=items, next=following))
 
@@ -413,7 +423,7 @@ async def ready(gate: Gate) -> Response:
             revision = await tx.value("SELECT version_num FROM alembic_version")
         found["database"] = "ok"
         found["migrations"] = "ok" if revision == migrate.head() else f"at {revision}, code needs {migrate.head()}"
-    except errors.Refusal:
+    except (errors.Refusal, asyncpg.PostgresError):
         found["database"] = "down"
     is_ready = found["database"] == "ok" and found.get("migrations") == "ok"
     return Response(wire.dumps(found), 200 if is_ready else 503, media_type="application/json")

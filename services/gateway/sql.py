@@ -103,8 +103,12 @@ async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
 
 
 async def wait_slots(tx: Tx, group_id: uuid.UUID) -> list[uuid.UUID]:
-    """The slots on whose lists a group stands."""
-    return [row[0] for row in await tx.fetch("SELECT slot_id FROM waits WHERE group_id = $1", group_id)]
+    """The slots on whose lists a group stands, and those held for it: what is locked together to let it leave."""
+    rows = await tx.fetch(
+        "SELECT slot_id FROM waits WHERE group_id = $1 UNION SELECT slot_id FROM claims WHERE group_id = $1 AND is_active",
+        group_id,
+    )
+    return [row[0] for row in rows]
 
 
 async def set_ask_state(tx: Tx, group_id: uuid.UUID, account_no: int, key: str, state: str, reason: str | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from services.identity import actions, codes, rules, sql, tokens
@@ -37,7 +37,7 @@ from shared import tokens as access
 from shared.claiming import NamedOut
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import App, Context, Ctx, EVERYWHERE, Who, refuses, service_app
+from shared.web import EVERYWHERE, App, Context, Ctx, Who, refuses, service_app
 
 # The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
 router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])

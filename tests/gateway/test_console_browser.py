@@ -183,6 +183,7 @@ def browser(folder: Path, language: str) -> Iterator[Browser]:
 @contextmanager
 def serving(url: str, keys: Keyring, settings: Settings) -> Iterator[str]:
     """A gateway on a port of its own; its address."""
+    document("zh")  # before there are threads
     listening = socket.create_server(("127.0.0.1", 0))
     started, stop = threading.Event(), threading.Event()
     failed: list[BaseException] = []

@@ -7,16 +7,15 @@ import contextlib
 import itertools
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import psycopg
 import pytest
 
-from services.booking import actions as booking
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
 from shared import errors
-from shared.db import Database, Tx
+from shared.db import Tx
 from shared.line import Answer, Line
 from tests.conftest import connected, run
 from tests.laws.asking import (
@@ -61,7 +60,8 @@ class Crowd:
         while time.monotonic() < end:
             slot, who = next(self._asks)
             with contextlib.suppress(errors.Unavailable, asyncpg.PostgresError):
-                self.granted += is_granted(await line.submit(ask(who, slot)))
+                told = await line.submit(ask(who, slot))
+                self.granted += is_granted(told)
 
     async def _ask_there(self, line: ArbiterLine, end: float) -> None:
         while time.monotonic() < end:

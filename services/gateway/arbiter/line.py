@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Take, Waiting
@@ -23,8 +23,7 @@ DESK = frozenset({"staff", "manager", "operator"})
 """Roles that may act for residents at the desk, on the phone or from paper."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """One request for places, as the front door understood it. `persons` None means the caller."""
 
     service: str
@@ -40,8 +39,7 @@ class Asked:
     sealed_body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The decision on one ask, and what goes with it."""
 
     group_id: uuid.UUID

@@ -100,8 +100,7 @@ class Previous:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """One account asks for places: everything for everybody, or nothing.
 
     `may` are the holders this account may act for, `guards` those it is a guardian of: looked up, never sent. An ask that

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -30,6 +31,9 @@ Json = dict[str, Any]
 
 ALL: Final = {**EVERYWHERE, **refuses(errors.Broken)}
 """What any operation may answer: that of `shared.web`, and what nobody plans."""
+
+_BUILDING: Final = threading.Lock()
+"""FastAPI makes a route's fields when it first needs them, and two threads at it fall over each other."""
 
 _PLACES: Final = ("list", "read", "read_schedule", "read_policy", "list_closures", "occupancy")
 OPEN: Final = frozenset(
@@ -57,7 +61,8 @@ _VERBS: Final = frozenset({"get", "put", "post", "delete", "patch"})
 @cache
 def document(lang: str) -> Json:
     """The document in `zh` or `en`; the same object each time, so do not change it."""
-    return cast("Json", _without_empty(translated(_bilingual(), lang)))
+    with _BUILDING:
+        return cast("Json", _without_empty(translated(_bilingual(), lang)))
 
 
 def write_pins(folder: Path) -> list[Path]:
@@ -243,6 +248,7 @@ def _problem() -> Json:
             "title": {"type": "string", "description": say("What kind of problem, to be read.", "问题类别，供阅读。")},
             "status": {
                 "type": "integer",
+                "format": "int32",
                 "minimum": 400,
                 "maximum": 599,
                 "description": say("The status.", "状态码。"),
@@ -255,6 +261,7 @@ def _problem() -> Json:
             },
             "retry_after": {
                 "type": "integer",
+                "format": "int32",
                 "minimum": 0,
                 "description": say("Seconds until it is worth trying again.", "多少秒后可重试。"),
             },

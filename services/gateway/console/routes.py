@@ -109,7 +109,7 @@ def _written(lang: str) -> File:
     return File.of(wire.dumps(document(lang)), "application/json")
 
 
-# Plain functions: FastAPI runs them beside the event loop, which packing a file would hold up.
+# The page and its files are plain functions: FastAPI runs them beside the event loop, which packing would hold up.
 
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
@@ -128,8 +128,11 @@ def asset(name: str, request: Request, v: str = "") -> Response:
 
 
 @router.api_route("/openapi.json", methods=["GET", "HEAD"])
-def openapi(request: Request, lang: Annotated[Literal["zh", "en"] | None, Query()] = None) -> Response:
-    """The document, in the language asked for."""
+async def openapi(request: Request, lang: Annotated[Literal["zh", "en"] | None, Query()] = None) -> Response:
+    """The document, in the language asked for.
+
+    Made in the event loop, once: a thread would meet requests that make FastAPI's fields at the same moment.
+    """
     lang = lang or ("en" if language(request.headers.get("accept-language")) == "en" else "zh")
     return _written(lang).answer(
         request, "no-cache", **{"Content-Language": lang, "Vary": "Accept-Encoding, Accept-Language"}

@@ -94,7 +94,7 @@ HEADERS: Final[dict[str, Any]] = {
     },
     "Retry-After": {
         "description": say("Seconds until it is worth trying again.", "多少秒后可重试。"),
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": {"type": "integer", "format": "int32", "minimum": 0},
     },
 }
 

@@ -626,7 +626,7 @@ def test_whoever_comes_later_changes_nothing_for_those_before(town: Town) -> Non
 def test_a_list_decides_as_its_asks_would_one_after_the_other(town: Town) -> None:
     """Splitting a list in two transactions, with the ledger written in between, comes to the same."""
     asks, slots, people = town
-    asks = [replace(one, key=f"k{n}") for n, one in enumerate(asks)]
+    asks = [one._replace(key=f"k{n}") for n, one in enumerate(asks)]
     slots, people, apart = dict(slots), dict(people), []
     for one in asks:
         (decision,) = decide([one], slots, people, counted(people), NOW)
