@@ -63,9 +63,14 @@ class Caller:
 
     @property
     def holders(self) -> list[int]:
-        """The holders this caller may read about: oneself and those one acts for."""
+        """The holders this caller may act for in some service: oneself, and others as guardian or proxy."""
         own = [] if self.holder_no is None else [self.holder_no]
         return own + [one.holder_no for one in self.acts_for]
+
+    def holders_in(self, service: str) -> list[int]:
+        """The holders this caller may act for in this service; a proxy may be limited to others."""
+        own = [] if self.holder_no is None else [self.holder_no]
+        return own + [one.holder_no for one in self.acts_for if one.services is None or service in one.services]
 
     def may(self, roles: frozenset[str], community: str, place_id: uuid.UUID | None = None) -> bool:
         """Whether one of these roles reaches this community (and place, where the role is bound to one)."""

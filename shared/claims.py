@@ -273,7 +273,14 @@ def groups(rows: Iterable[Any]) -> list[Group]:
     for row in rows:
         found.setdefault(row["group_id"], []).append(row)
     return [
-        Group(group_id, claims[0]["service"], claims[0]["account_no"], claims[0]["resource_id"], tuple(claims))
+        Group(
+            group_id,
+            claims[0]["service"],
+            claims[0]["account_no"],
+            # a group off the waiting list may have an earlier try that came to nothing
+            next((claim["resource_id"] for claim in claims if claim["resource_id"] is not None), None),
+            tuple(claims),
+        )
         for group_id, claims in found.items()
     ]
 

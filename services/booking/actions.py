@@ -84,7 +84,7 @@ async def readable(tx: Tx, caller: Caller, reservation_id: uuid.UUID) -> tuple[A
         raise errors.NotThere
     if (
         reservation["account_no"] != caller.account_no
-        and not set(caller.holders) & {row["holder_no"] for row in group.claims}
+        and not set(caller.holders_in("booking")) & {row["holder_no"] for row in group.claims}
         and not caller.may(STAFF, reservation["community"], reservation["place_id"])
     ):
         raise errors.NotThere
@@ -96,7 +96,7 @@ def shown(group: Group, caller: Caller) -> Group:
     first = group.claims[0]
     if group.account_no == caller.account_no or caller.may(STAFF, first["community"], first["place_id"]):
         return group
-    own = set(caller.holders)
+    own = set(caller.holders_in("booking"))
     return group._replace(claims=tuple(row for row in group.claims if row["holder_no"] in own))
 
 

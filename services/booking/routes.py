@@ -107,7 +107,7 @@ async def list_all(
     found = await ctx.db.read(
         sql.reservations,
         account_no=who.account_no,
-        holders=None if as_staff and prefixes else who.holders,
+        holders=None if as_staff and prefixes else who.holders_in("booking"),
         place_id=facility,
         slot_id=slot,
         person_id=person,

@@ -42,7 +42,7 @@ def require_reachable(url: str) -> None:
         with psycopg.connect(url, connect_timeout=5) as connection:
             version = connection.info.server_version
     except psycopg.OperationalError as error:
-        why = str(error).strip().splitlines()[-1] if str(error).strip() else "no answer"
+        why = (str(error).strip().splitlines() or ["no answer"])[0].rpartition(": ")[2]
         raise Stop(f"The database at DATABASE_URL cannot be reached ({why}); start it or correct the URL.") from None
     except (psycopg.Error, ValueError):
         raise Stop("DATABASE_URL is not a PostgreSQL URL; write postgresql://user:password@host:5432/name.") from None

@@ -201,7 +201,9 @@ class Gateway:
             answer = _conditional(answer, headers.get(b"if-none-match"))
         status, told, body = answer
         out = [(key, value) for key, value in told if key != b"content-length"]
-        out += [(b"content-length", str(len(body)).encode()), (b"x-request-id", request_id.encode()), *_ALWAYS]
+        if status not in (204, 304):
+            out.append((b"content-length", str(len(body)).encode()))
+        out += [(b"x-request-id", request_id.encode()), *_ALWAYS]
         if "linli.account" in scope:
             left = self._accounts.left(scope["linli.account"])
             out += [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"account";r=%d' % left)]

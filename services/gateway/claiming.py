@@ -9,12 +9,14 @@ No POST is ever sent to a service twice.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 import pydantic
 from starlette.types import Scope
@@ -64,7 +66,7 @@ class Call:
             "method": method or self.method,
             "scheme": "http",
             "path": path,
-            "raw_path": path.encode("ascii", "replace"),
+            "raw_path": quote(path).encode(),  # the path was decoded: what it held back must not come out as ? or #
             "query_string": self.query if path == self.path else b"",
             "root_path": "",
             "headers": headers,
@@ -159,7 +161,8 @@ class Claiming:
                 service, outcome, NoAnswer(errors.Unavailable(retry_after=1), may_have_arrived=True)
             )
         if answer.status >= 400:
-            await self._db.run(claims.release, outcome.group_id, reason="refused", only_held=True)
+            with contextlib.suppress(errors.Unavailable):  # then the hold lapses by itself
+                await self._db.run(claims.release, outcome.group_id, reason="refused", only_held=True)
         return answer
 
     async def _unanswered(self, service: Service, outcome: Outcome, none: NoAnswer) -> Answer:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from dataclasses import replace
-from datetime import date, datetime, timedelta
-from datetime import time as wall_time
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import asyncpg
@@ -62,15 +61,15 @@ def _moment(told: str | None, name: str) -> datetime | None:
     """A date (its midnight in the town) or a time with offset."""
     if told is None:
         return None
-    with contextlib.suppress(ValueError):
-        return clock.at(date.fromisoformat(told), wall_time()) if len(told) == 10 else _aware(told)
+    with contextlib.suppress(ValueError, OverflowError):
+        return _aware(f"{told}T00:00" if len(told) == 10 else told)
     raise errors.Unprocessable(errors=[{"in": "query", "pointer": f"/{name}", "code": "date_or_time"}])
 
 
 def _aware(told: str) -> datetime:
     moment = datetime.fromisoformat(told)
-    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=clock.ZONE)
-    moment.astimezone(clock.ZONE) + timedelta(days=400)
+    moment = (moment if moment.tzinfo is not None else moment.replace(tzinfo=clock.ZONE)).astimezone(UTC)
+    _ = moment + timedelta(days=400)  # overflows for what is too near the end of time to be a window's beginning
     return moment
 
 
@@ -177,7 +176,7 @@ async def replace_slot(slot_id: uuid.UUID, told: CapacityIn, request: Request, g
 
 
 def _is_visible(group: claims.Group, who: Caller) -> bool:
-    own = set(who.holders)
+    own = set(who.holders_in(group.service))
     return (
         group.account_no == who.account_no
         or any(row["holder_no"] in own for row in group.claims)
@@ -187,7 +186,7 @@ def _is_visible(group: claims.Group, who: Caller) -> bool:
 
 def _shown(group: claims.Group, who: Caller) -> claims.Group:
     """The group without people who are nothing to the caller (others whom the same staff booked)."""
-    own = set(who.holders)
+    own = set(who.holders_in(group.service))
     if group.account_no == who.account_no or any(
         who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims
     ):
@@ -204,7 +203,7 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
         is_active = group is not None and any(row["state"] in ("held", "confirmed", "attended") for row in group.claims)
         wait = None if is_active else await sql.wait(tx, group_id)
         if wait is not None:
-            if wait["account_no"] == who.account_no or set(who.holders) & set(wait["holders"]):
+            if wait["account_no"] == who.account_no or set(who.holders_in(wait["service"])) & set(wait["holders"]):
                 waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]))
                 if waiting is not None:
                     found[group_id] = waiting
@@ -238,7 +237,9 @@ async def list_claims(
     persons: Annotated[
         list[uuid.UUID] | None, Query(alias="for", max_length=20, description=say("Only these people.", "仅这些人。"))
     ] = None,
-    service: Annotated[str | None, Query(max_length=40, description=say("Only this service.", "仅此服务。"))] = None,
+    service: Annotated[
+        str | None, Query(pattern=r"^[a-z-]{1,40}$", description=say("Only this service.", "仅此服务。"))
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:

@@ -59,7 +59,9 @@ class SlotsQuery(In):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    service: str | None = Field(default=None, max_length=40, description=say("A service's path word.", "服务名称。"))
+    service: str | None = Field(
+        default=None, pattern=r"^[a-z-]{1,40}$", description=say("A service's path word.", "服务名称。")
+    )
     facility: uuid.UUID | None = Field(default=None, description=say("A place's id.", "场所编号。"))
     community: str | None = Field(
         default=None,

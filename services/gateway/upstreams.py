@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 import httpx
 import structlog
@@ -24,6 +25,7 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 """No answer of a service is larger."""
 _FAILURES_TO_OPEN: Final = 5
 _OPEN_SECONDS: Final = 2.0
+_IN_A_QUERY: Final = "!$%&'()*+,;=:/?@[]"
 _HOP_BY_HOP: Final = frozenset(
     {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"te", b"trailer", b"transfer-encoding",
      b"upgrade", b"host", b"content-length"}
@@ -66,10 +68,10 @@ async def remote(url: str, *, seconds: float) -> AsyncIterator[ASGIApp]:
                 message = await receive()
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
-            query = scope["query_string"]
+            query = quote(scope["query_string"], safe=_IN_A_QUERY)  # a socket may send any bytes; HTTP may not
             request = client.build_request(
                 scope["method"],
-                httpx.URL(scope["raw_path"].decode("ascii") + ("?" + query.decode("ascii") if query else "")),
+                httpx.URL(scope["raw_path"].decode("ascii") + ("?" + query if query else "")),
                 headers=[(key, value) for key, value in scope["headers"] if key not in _HOP_BY_HOP],
                 content=body,
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -24,6 +25,12 @@ from shared.web import Context
 from tests.town import Resident
 
 RESERVATIONS = "/v1/booking/reservations"
+
+# A fault of ours is logged as a plain traceback: the coloured one with everybody's variables takes seconds, and a service
+# that shares this process's interpreter would look slow meanwhile.
+structlog.configure(
+    processors=[structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -182,7 +181,7 @@ class OneByOne:
         try:
             return list(await self._transact(asked))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return [(await self._transact([replace(one, key=uuid.uuid4().hex)]))[0] for one in asked]
+            return [(await self._transact([one._replace(key=uuid.uuid4().hex)]))[0] for one in asked]
 
 
 def test_control_a_runner_that_tries_again_tells_booked_people_that_they_were_refused(database_url: str) -> None:

@@ -123,7 +123,7 @@ class Arbiter:
         blocked = await self._blocked(tx, slot_ids, rows) if skip_locked else set()
         known = await sql.limits(tx, (row["policy_id"] for row in rows.values()))
         people = {row["no"]: row for row in await sql.locked_holders(tx, list(nos), skip_locked=skip_locked)}
-        away = nos - people.keys() if skip_locked else set()
+        away = {no for no in nos - people.keys() if no > 0} if skip_locked else set()  # unknown persons are below zero
         homes = await self._households(tx, rows, known, people, skip_locked=skip_locked)
         away |= {no for no, row in people.items() if row["household_no"] in homes[1]}
 
@@ -142,9 +142,12 @@ class Arbiter:
         )
         places, over = await sql.places(tx, list(people), since, now)
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
-            freed = await sql.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
-            lapsed += len(await sql.lapse(tx, list(freed)))
-            away |= {one.holder_no for one in over if one.slot_id not in freed}
+            had = await sql.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
+            gone = await sql.lapse(tx, list(had))
+            lapsed += len(gone)
+            # What was not freed is being confirmed at this moment, or its slot is locked: its holder has to wait for that.
+            freed = {(one.holder_no, one.slot_id) for one in gone}
+            away |= {one.holder_no for one in over if (one.holder_no, one.slot_id) not in freed}
         counts = (
             await sql.household_counts(tx, list(homes[0]), list({row["place_id"] for row in rows.values()}), since)
             if homes[0]
@@ -215,9 +218,8 @@ class Arbiter:
             mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
             may = {r.holder_no for r in mine} | ({own} if own is not None else set())
             guards = {r.holder_no for r in mine if r.kind == "guardian"}
-            if one.channel != "app" and self._may_act_at_desk(one, roles, looked):
-                may |= set(holders)
-                guards |= set(holders)
+            if one.channel != "app":  # also for oneself: the places kept for the desk are given out by the desk
+                may = guards = set(holders) if self._may_act_at_desk(one, roles, looked) else set()
             asks.append(
                 Ask(
                     group_id=one.serving or claims.new_id(),

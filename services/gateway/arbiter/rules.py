@@ -93,7 +93,7 @@ class Take(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """What an earlier ask with the same key came to: held, confirmed, waiting, lost, left or nothing."""
+    """What an earlier ask with the same key came to: held, confirmed, waiting; lapsed, lost or left are decided again."""
 
     group_id: uuid.UUID
     fingerprint: bytes
@@ -347,7 +347,7 @@ def _repeated(ask: Ask, fold: Fold) -> Decision | None:
         return Refused("in_flight")
     if state == "waiting" and ask.serving:
         return None
-    if state in ("confirmed", "waiting", "left"):
+    if state in ("confirmed", "waiting"):
         return Replayed(group_id, state)
     return None
 

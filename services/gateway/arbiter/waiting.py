@@ -41,7 +41,10 @@ Settle = Callable[[Asked, Outcome], Awaitable[str | None]]
 
 
 async def due(tx: Tx) -> list[Due]:
-    """Asks on lists of slots that have a place, or that nobody can claim any more; in order."""
+    """Asks for which all their lists' slots have room, or that nobody can grant any more; in order.
+
+    Whoever cannot be served now is not looked at, so that many of them never hide those behind them.
+    """
     rows = await tx.fetch(
         """
         SELECT w.group_id, w.account_no, w.key, s.community, w.holders, w.slot_id, w.channel, w.body, s.service,
@@ -49,7 +52,9 @@ async def due(tx: Tx) -> list[Due]:
         FROM slots s JOIN waits w ON w.slot_id = s.id JOIN accounts a ON a.no = w.account_no
         LEFT JOIN holders h ON h.id = a.person_id LEFT JOIN asks k ON k.account_no = w.account_no AND k.key = w.key
         WHERE s.waiting > 0
-          AND (s.taken < s.capacity OR s.state <> 'open' OR s.closes_at <= now() OR s.next_lapse <= now())
+          AND (s.state <> 'open' OR s.closes_at <= now() OR NOT EXISTS (
+                  SELECT 1 FROM waits x JOIN slots f ON f.id = x.slot_id WHERE x.group_id = w.group_id
+                  AND f.taken + x.units > f.capacity AND (f.next_lapse IS NULL OR f.next_lapse > now())))
         ORDER BY w.no LIMIT $1
         """,
         _AT_ONCE,

@@ -480,7 +480,7 @@ def test_the_same_key_with_another_body_is_refused_also_within_one_list() -> Non
         ("held", "in_flight"),
         ("confirmed", "replayed"),
         ("waiting", "replayed"),
-        ("left", "replayed"),
+        ("left", "granted"),
         ("lapsed", "granted"),
         ("lost", "granted"),
     ],

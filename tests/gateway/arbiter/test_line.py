@@ -1,0 +1,203 @@
+"""The arbiter's line on a real database, while somebody else holds what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.gateway.arbiter import sql, waiting
+from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.rules import Granted, Refused, Take
+from shared import claims, embedded, errors
+from shared.assertion import Caller
+from shared.db import Database
+from shared.line import Line
+from tests.conftest import copy_of
+from tests.town import Resident, Town
+
+
+@pytest.fixture(scope="module")
+def town(server: embedded.Embedded, template: str) -> Iterator[Town]:
+    with copy_of(server, template) as url:
+        yield Town(url)
+
+
+def asked(who: Resident, *slots: uuid.UUID, key: str = "", units: int = 1, **facts: Any) -> Asked:
+    return Asked(
+        "booking",
+        Caller(who.account_id, who.account_no, who.person_id, who.holder_no, who.name),
+        key or uuid.uuid4().hex,
+        b"x" * 16,
+        tuple(Take(one, units) for one in slots),
+        **facts,
+    )
+
+
+class Desk:
+    """A line that waits for nobody for long, and a connection of somebody who locks things."""
+
+    def __init__(self, town: Town, db: Database, somebody: Any) -> None:
+        self.town = town
+        self.db = db
+        self.somebody = somebody
+        self.line: Line[Asked, Outcome] = Line("arbiter", db, Arbiter(), blocked_seconds=0.4)
+
+    async def decision(self, ask: Asked) -> Any:
+        return (await self.line.submit(ask)).decision
+
+
+def at_the_desk(town: Town, what: Callable[[Desk], Awaitable[None]]) -> None:
+    """Run `what` with a desk; afterwards nothing is locked any more."""
+
+    @contextlib.asynccontextmanager
+    async def desk() -> AsyncIterator[Desk]:
+        db = Database.connect(town.url, pool_size=3)
+        somebody = await asyncpg.connect(town.url)
+        made = Desk(town, db.of("linli_gateway"), somebody)
+        try:
+            yield made
+        finally:
+            await somebody.close()
+            await made.line.close()
+            await db.close()
+
+    async def whole() -> None:
+        async with desk() as made:
+            await what(made)
+
+    asyncio.run(whole())
+
+
+def test_a_slot_that_somebody_has_locked_delays_nobody_else(town: Town) -> None:
+    locked, free = town.slot(8), town.slot(10)
+    people = town.residents(6)
+
+    async def what(desk: Desk) -> None:
+        await desk.somebody.execute("BEGIN")
+        await desk.somebody.execute("SELECT 1 FROM slots WHERE id = $1 FOR UPDATE", locked)
+        stuck = asyncio.ensure_future(desk.line.submit(asked(people[0], locked)))
+        others = [asked(one, free) for one in people[1:]]
+        assert await asyncio.gather(*map(desk.decision, others)) == [Granted()] * 5
+        assert not stuck.done(), "the others did not wait for it"
+        with pytest.raises(errors.LineFull):
+            await stuck
+        await desk.somebody.execute("ROLLBACK")
+        assert await desk.decision(asked(people[0], locked)) == Granted()
+
+    at_the_desk(town, what)
+    assert town.one("SELECT taken FROM slots WHERE id = %s", locked) == 1, "who was sent away took nothing"
+
+
+def test_a_place_asked_for_while_its_slot_is_locked_is_given_as_soon_as_it_is_free(town: Town) -> None:
+    slot = town.slot(8)
+    (who,) = town.residents()
+
+    async def what(desk: Desk) -> None:
+        await desk.somebody.execute("BEGIN")
+        await desk.somebody.execute("SELECT 1 FROM slots WHERE id = $1 FOR UPDATE", slot)
+        stuck = asyncio.ensure_future(desk.decision(asked(who, slot)))
+        while not desk.line._skipped:  # it has met the lock and stands in line again
+            await asyncio.sleep(0)
+        await desk.somebody.execute("ROLLBACK")
+        assert await stuck == Granted()
+
+    at_the_desk(town, what)
+
+
+def test_an_unknown_person_is_refused_also_while_rows_are_skipped(town: Town) -> None:
+    """Nobody can lock a person who does not exist, so nobody needs to wait for them."""
+    slot, other = town.slot(8), town.slot(10)
+    who, another = town.residents(2)
+
+    async def what(desk: Desk) -> None:
+        await desk.somebody.execute("BEGIN")
+        await desk.somebody.execute("SELECT 1 FROM slots WHERE id = $1 FOR UPDATE", other)
+        stuck = asyncio.ensure_future(desk.line.submit(asked(another, other)))
+        while not desk.line._skipped:
+            await asyncio.sleep(0)
+        stranger = asked(who, slot, persons=(uuid.uuid4(),))
+        assert await desk.decision(stranger) == Refused("not_yours", person=0)
+        await desk.somebody.execute("ROLLBACK")
+        await stuck
+
+    at_the_desk(town, what)
+
+
+@pytest.mark.parametrize("where", ["the same slot", "an overlapping slot"])
+def test_a_hold_that_runs_out_while_it_is_being_confirmed_refuses_nobody_with_a_fault(town: Town, where: str) -> None:
+    """Its service has it locked at the moment its time is over: who asks next waits for the outcome, and hears it."""
+    slot = town.slot(8)
+    wanted = slot if where == "the same slot" else town.slot(8.5)
+    (who,) = town.residents()
+
+    async def what(desk: Desk) -> None:
+        grant = (await desk.line.submit(asked(who, slot))).grant
+        assert grant is not None
+        old = "UPDATE claims SET held_until = now() - interval '1 second' WHERE id = $1"
+        await desk.somebody.execute(old, grant.claims[0].id)
+        await desk.somebody.execute("UPDATE slots SET next_lapse = now() - interval '1 second' WHERE id = $1", slot)
+        await desk.somebody.execute("BEGIN")  # the confirmation that had begun in time and is not through yet
+        await desk.somebody.execute("SELECT 1 FROM claims WHERE id = $1 FOR NO KEY UPDATE", grant.claims[0].id)
+        second = asyncio.ensure_future(desk.decision(asked(who, wanted)))
+        while not (desk.line._skipped or second.done()):
+            await asyncio.sleep(0)
+        await desk.somebody.execute(
+            "UPDATE claims SET state = 'confirmed', held_until = NULL, resource_id = group_id WHERE id = $1",
+            grant.claims[0].id,
+        )
+        await desk.somebody.execute("COMMIT")
+        assert (await second).code == ("already_yours" if where == "the same slot" else "overlaps")
+
+    at_the_desk(town, what)
+
+
+def test_somebody_far_down_the_list_gets_the_place_that_nobody_before_them_can_take(town: Town) -> None:
+    """More pairs than one round looks at wait for two places each; the one place goes to whoever wants one."""
+    slot = town.slot(8, capacity=2)
+    people = town.residents(waiting._AT_ONCE + 2)
+    first, last = people[0], people[-1]
+
+    async def what(desk: Desk) -> None:
+        given = await desk.line.submit(asked(first, slot))
+        assert await desk.decision(asked(people[1], slot)) == Granted()
+        pairs = [asked(one, slot, key=f"pair-{one.account_no}", units=2, waits=True) for one in people[2:-1]]
+        pairs += [asked(one, slot, key=f"pair-{one.account_no}", units=2, waits=True) for one in town.residents(10)]
+        await asyncio.gather(*(desk.line.submit(one) for one in pairs))
+        single = asked(last, slot, key="single-key", waits=True)
+        group = (await desk.line.submit(single)).group_id
+        by_key = {one.key: one for one in (*pairs, single)}
+        await desk.db.run(claims.release, given.group_id, reason="cancelled")
+
+        async def prepare(row: Any) -> Asked:
+            return by_key[row["key"]]._replace(serving=row["group_id"])
+
+        served: list[uuid.UUID] = []
+
+        async def settle(_ask: Asked, outcome: Outcome) -> None:
+            served.append(outcome.group_id)
+
+        for _ in range(3):
+            await waiting.serve(desk.db, desk.line, prepare, settle)
+        assert served == [group]
+
+    at_the_desk(town, what)
+
+
+def test_policies_are_read_once_and_limits_apply_to_real_claims(town: Town) -> None:
+    place, policy = uuid.uuid4(), uuid.uuid4()
+    town.place(place, policy, per_day=1)
+    one, two = (town.slot(hour, place_id=place, policy_id=policy) for hour in (8, 10))
+    (who,) = town.residents()
+
+    async def what(desk: Desk) -> None:
+        assert await desk.decision(asked(who, one)) == Granted()
+        assert await desk.decision(asked(who, two)) == Refused("limit_reached", 0, 0)
+        assert policy in sql._policies
+
+    at_the_desk(town, what)

@@ -1,0 +1,241 @@
+"""kill -9 in the middle of a rush: whoever heard 201 has the place, and nothing else was lost or given twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared import crypto, embedded
+from tests.conftest import run
+from tests.laws.asking import until, wrong
+from tests.town import Resident, Town
+
+LONG = bool(os.environ.get("LINLI_LONG"))
+CAPACITY = 12
+SLOTS = 4
+CROWD = 90
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A folder that an unprivileged PostgreSQL can reach."""
+    folder = Path(tempfile.mkdtemp(prefix="linli-crash-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Served:
+    """`linli up` in a process of its own."""
+
+    def __init__(self, data_dir: Path, database_url: str | None) -> None:
+        self._data_dir = data_dir
+        self._database_url = database_url
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+        if self._database_url is not None:
+            environment["DATABASE_URL"] = self._database_url
+        with (self._data_dir / "server.log").open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "services.cli", "up", "--port", "0", "--no-demo"),
+                *("--data-dir", str(self._data_dir)),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(60):
+            line = (await self._process.stdout.readline()).decode()
+        assert line.startswith("ready "), (line, (self._data_dir / "server.log").read_text()[-2000:])
+        self.url = line.split()[1]
+
+    async def kill(self) -> None:
+        """Kill the process group with -9, and the embedded PostgreSQL with it."""
+        if self._process is None:
+            return
+        victims = _family_of(self._postmaster()) if self._database_url is None else []
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        for pid in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await self._process.communicate()
+        self._process = None
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            await self._process.communicate()
+            self._process = None
+
+    def _postmaster(self) -> int:
+        return int((self._data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def _family_of(pid: int) -> list[int]:
+    """A process and its children, as Linux tells."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+class Rush:
+    """People who all want a place in one of a few slots, and what they heard."""
+
+    def __init__(self, town: Town, keys: crypto.Keyring, rng: random.Random, hour: int) -> None:
+        self._town = town
+        self._keys = keys
+        self.slots = [town.slot(hour, capacity=CAPACITY) for _ in range(SLOTS)]
+        self.wishes = [(who, rng.choice(self.slots), uuid.uuid4().hex) for who in town.residents(CROWD)]
+        self.heard_201: dict[str, dict[str, object]] = {}
+        self.answers: dict[str, int] = {}
+        self._enough = asyncio.Event()
+        self._wanted = 0
+
+    async def go(self, url: str, *, until_201: int | None = None) -> None:
+        """Everybody asks; returns when so many have heard 201, else when all have an answer."""
+        self._enough.clear()
+        self._wanted = len(self.heard_201) + until_201 if until_201 is not None else 1 << 30
+        limits = httpx.Limits(max_connections=40)
+        async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False) as client:
+            asking = [asyncio.create_task(self._ask(client, *wish)) for wish in self.wishes]
+            enough = asyncio.create_task(self._enough.wait())
+            everybody = asyncio.gather(*asking)
+            await asyncio.wait([enough, everybody], return_when=asyncio.FIRST_COMPLETED)
+            await self.on_enough()
+            await everybody
+            enough.cancel()
+
+    async def on_enough(self) -> None:
+        """What happens when enough was heard; the crash, in a round that crashes."""
+
+    async def _ask(self, client: httpx.AsyncClient, who: Resident, slot: uuid.UUID, key: str) -> None:
+        try:
+            answer = await client.post(
+                "/v1/booking/reservations", json={"slot_id": str(slot)}, headers=who.headers(self._keys, key)
+            )
+        except httpx.HTTPError:
+            return
+        self.answers[key] = answer.status_code
+        if answer.status_code == 201:
+            self.heard_201[key] = answer.json()
+            if len(self.heard_201) >= self._wanted:
+                self._enough.set()
+
+
+def made_of(town: Town, rush: Rush) -> dict[str, tuple[uuid.UUID, str]]:
+    """What the ledger knows of each key: the reservation's id and the claim's state."""
+    rows = town.all(
+        "SELECT a.key, c.resource_id, c.state FROM asks a JOIN claims c ON c.group_id = a.group_id WHERE a.key = ANY(%s)",
+        [key for _, _, key in rush.wishes],
+    )
+    return {key: (resource_id, state) for key, resource_id, state in rows}
+
+
+def assert_nobody_is_wronged(town: Town, rush: Rush) -> None:
+    known = made_of(town, rush)
+    for key, told in rush.heard_201.items():
+        assert (str(known[key][0]), known[key][1]) == (told["id"], "confirmed")
+    assert town.all("SELECT id FROM slots WHERE taken > capacity") == []
+
+
+async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: int, seed: int) -> str:
+    rng = random.Random(seed)
+    lost = held = 0
+    for n in range(rounds):
+        rush = Rush(town, keys, rng, hour=8 + n % 12)
+        rush.on_enough = served.kill  # type: ignore[method-assign]
+        await rush.go(served.url, until_201=rng.randrange(1, 30))
+        await database_is_back(served, town)
+        assert_nobody_is_wronged(town, rush)
+        unheard = {key for key, (resource_id, _) in made_of(town, rush).items() if resource_id} - rush.heard_201.keys()
+        lost += len(unheard)
+        # Time goes by: what was held when the process died is over. The restarted process sweeps it by itself.
+        with town.connect() as c:
+            held += c.execute("UPDATE claims SET held_until = now() - interval '1 s' WHERE state = 'held'").rowcount
+            c.execute("UPDATE slots SET next_lapse = now() - interval '1 s' WHERE next_lapse IS NOT NULL")
+        if served._process is None:
+            await served.start()
+        assert town.one("SELECT count(*) FROM claims WHERE state = 'held'") == 0
+
+        # Everybody asks again with the same key: who was booked hears so, the others get what is left.
+        rush.on_enough = nothing  # type: ignore[method-assign]
+        await rush.go(served.url)
+        assert unheard <= rush.heard_201.keys()
+        assert set(rush.answers.values()) <= {201, 409}
+        assert_nobody_is_wronged(town, rush)
+        wanted = {slot: sum(one[1] == slot for one in rush.wishes) for slot in rush.slots}
+        for slot in rush.slots:
+            assert town.one("SELECT taken FROM slots WHERE id = %s", slot) == min(CAPACITY, wanted[slot])
+        assert await wrong(town.url) == {}
+    return f"{rounds} crashes, {lost} booked who had not heard it, {held} holds left behind"
+
+
+async def nothing() -> None:
+    """No crash in this round."""
+
+
+async def database_is_back(served: Served, town: Town) -> None:
+    """With its database killed as well, only a restart brings it back."""
+    if served._database_url is None:
+        await served.start()
+        return
+
+    async def alone() -> bool:
+        return not town.one(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND backend_type = 'client backend'"
+        )
+
+    await until(alone)  # the dead process's sessions have ended, and what they were doing is rolled back
+
+
+@contextlib.asynccontextmanager
+async def serving(data_dir: Path, database_url: str | None) -> AsyncIterator[Served]:
+    served = Served(data_dir, database_url)
+    await served.start()
+    try:
+        yield served
+    finally:
+        await served.stop()
+
+
+def test_a_killed_process_loses_nobodys_place(database_url: str, data_dir: Path) -> None:
+    town = Town(database_url)
+
+    async def killed() -> None:
+        async with serving(data_dir, database_url) as served:
+            keys = crypto.load_or_create(data_dir / "keys.json", may_create=False)
+            print(await crashes(town, served, keys, rounds=24 if LONG else 4, seed=4))
+
+    run(killed())
+
+
+def test_a_killed_machine_loses_nobodys_place(data_dir: Path) -> None:
+    """The process, and the embedded PostgreSQL with it."""
+
+    async def killed() -> None:
+        async with serving(data_dir, None) as served:
+            beside = embedded.running(data_dir)
+            assert beside is not None
+            keys = crypto.load_or_create(data_dir / "keys.json", may_create=False)
+            print(await crashes(Town(beside.url()), served, keys, rounds=8 if LONG else 3, seed=5))
+
+    run(killed())
