@@ -45,8 +45,8 @@ from benchmarks.load import CONNECTIONS, Load, Request, generator, load
 from shared import clock, crypto, embedded, tokens
 from shared.crypto import Keyring
 
-RESIDENTS = 2_000
-"""Residents who book over and over in (d); each has no more than one place at a time."""
+RESIDENTS = 8_000
+"""Residents who book in (d), several times each and never two places at a time."""
 TIMES, COURTS = 50, 20
 PGBENCH_CLIENTS = 16
 
@@ -395,12 +395,12 @@ class Run:
     def warm_up(self) -> None:
         """Everybody has opened the app before: their tokens are known to the gateway."""
         load(self.greeting, "GET", "/", [Request()], 2)
-        load(self.town.base, "GET", "/healthz", [Request(self.town.token(n)) for n in range(RESIDENTS)], 2)
+        load(self.town.base, "GET", "/healthz", [Request(self.town.token(n)) for n in range(RESIDENTS)], 4)
         self.book(2)
 
     def book(self, seconds: int) -> Load:
         """Bookings of (d), always further ones."""
-        count = 4_000 * seconds // RESIDENTS * RESIDENTS
+        count = max(1, 4_000 * seconds // RESIDENTS) * RESIDENTS
         got = load(self.town.base, "POST", CLAIMS, spread(self.town, self.booked, count), seconds)
         self.booked += count
         return got

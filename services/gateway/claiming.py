@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import time
 import uuid
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -22,17 +24,20 @@ import pydantic
 from starlette.types import Scope
 
 from services import SERVICES, Service, load
+from services.gateway import sql as gateway_sql
 from services.gateway.arbiter import sql
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.arbiter.rules import Refused, Replayed, Take, Waiting
 from services.gateway.upstreams import Answer, Guard, NoAnswer
-from shared import assertion, claiming, claims, crypto, errors, problems
+from shared import assertion, claiming, claims, clock, crypto, errors, problems
 from shared.assertion import Caller
 from shared.claims import Grant
 from shared.crypto import Keyring
 from shared.db import Database, Tx
-from shared.line import Line
+from shared.line import Line, Readers
 
+_HINT_SECONDS: Final = 2.0
+_MOST_HINTS: Final = 10_000
 KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _JSON: Final = [(b"content-type", b"application/json")]
 
@@ -83,6 +88,8 @@ class Claiming:
         self._keys = keys
         self._line = line
         self._guards = guards
+        self._others: OrderedDict[uuid.UUID, tuple[float, list[dict[str, Any]]]] = OrderedDict()
+        self._others_line = Readers("alternatives", db, alternatives)
         self._bodies: dict[str, Any] = {
             f"/v1/{one.name}/{one.collection}": (one, load(one.claims)) for one in SERVICES if one.claims
         }
@@ -140,7 +147,10 @@ class Claiming:
             if body.if_full == "wait"
             else b"",
         )
-        return await self.settle(service, call, await self._line.submit(asked))
+        outcome = await self._line.submit(asked)
+        if isinstance(outcome.decision, Refused):
+            raise refusal(outcome.decision, await self._alternatives(outcome.decision, asked))
+        return await self.settle(service, call, outcome)
 
     async def settle(self, service: Service, call: Call, outcome: Outcome) -> Answer:
         """Turn the arbiter's outcome into an answer, with the service's help where there is a grant."""
@@ -164,6 +174,29 @@ class Claiming:
             with contextlib.suppress(errors.Unavailable):  # then the hold lapses by itself
                 await self._db.run(claims.release, outcome.group_id, reason="refused", only_held=True)
         return answer
+
+    async def _alternatives(self, decision: Refused, asked: Asked) -> list[dict[str, Any]] | None:
+        """Slots like the full one that have places, as they were at most two seconds ago: a hint, not a promise."""
+        if decision.code not in ("full", "held") or decision.slot is None:
+            return None
+        slot_id = asked.takes[decision.slot].slot_id
+        known = self._others.get(slot_id)
+        if known is None or known[0] <= time.monotonic():
+            rows = await self._others_line.submit(slot_id)
+            told = [
+                {
+                    "id": row["id"],
+                    "title": row["title"],
+                    "starts_at": clock.local(row["starts_at"]),
+                    "ends_at": clock.local(row["ends_at"]),
+                    "free": row["free"],
+                }
+                for row in rows
+            ]
+            known = self._others[slot_id] = (time.monotonic() + _HINT_SECONDS, told)
+            if len(self._others) > _MOST_HINTS:
+                self._others.popitem(last=False)
+        return known[1]
 
     async def _unanswered(self, service: Service, outcome: Outcome, none: NoAnswer) -> Answer:
         """Ask the ledger what became of a group whose service did not say; free what is still held."""
@@ -214,13 +247,21 @@ def read(schema: type[Any], call: Call) -> Any:
         raise problems.of_validation(found) from None
 
 
-def refusal(decision: Refused) -> errors.Refusal:
+async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[list[Any]]:
+    """Other slots with places for each of these slots."""
+    found = await gateway_sql.alternatives(tx, list(set(slot_ids)))
+    return [found[slot_id] for slot_id in slot_ids]
+
+
+def refusal(decision: Refused, others: list[dict[str, Any]] | None = None) -> errors.Refusal:
     """A decision as the problem its caller hears: which person or slot it was, and until when."""
     kind = errors.by_code(decision.code)
     pointer = f"/persons/{decision.person}" if decision.person is not None else None
     retry = 1 if decision.code == "in_flight" else None
     until = {"held": "held_until", "not_open_yet": "opens_at", "suspended": "until"}.get(decision.code)
     extra: dict[str, Any] = {until: decision.until} if until else {}
+    if others:
+        extra["alternatives"] = others
     if pointer:
         extra["errors"] = [{"pointer": pointer, "code": decision.code}]
     return kind(retry_after=retry, **extra)

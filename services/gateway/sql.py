@@ -133,3 +133,24 @@ async def slot_for_edit(tx: Tx, slot_id: uuid.UUID) -> Any | None:
 async def set_capacity(tx: Tx, slot_id: uuid.UUID, capacity: int) -> None:
     """Change a slot's number of places; the referee `taken_within_capacity` has the last word."""
     await tx.execute("UPDATE slots SET capacity = $2 WHERE id = $1", slot_id, capacity)
+
+
+async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
+    """For each slot up to three others like it that have places, nearest in time first: id, title, times, free."""
+    rows = await tx.fetch(
+        """
+        SELECT s.id AS slot_id, a.id, a.title, a.starts_at, a.ends_at, a.capacity - a.taken AS free
+        FROM slots s CROSS JOIN LATERAL (
+            SELECT o.* FROM slots o
+            WHERE o.place_id = s.place_id AND o.title = s.title AND o.id <> s.id AND o.state = 'open' AND o.waiting = 0
+              AND o.taken < o.capacity AND o.closes_at > now() AND (o.opens_at IS NULL OR o.opens_at <= now())
+              AND o.starts_at BETWEEN s.starts_at - interval '2 days' AND s.starts_at + interval '2 days'
+            ORDER BY abs(extract(epoch FROM o.starts_at - s.starts_at)), o.starts_at LIMIT 3
+        ) a WHERE s.id = ANY($1::uuid[])
+        """,
+        slot_ids,
+    )
+    found: dict[uuid.UUID, list[Any]] = {slot_id: [] for slot_id in slot_ids}
+    for row in rows:
+        found[row["slot_id"]].append(row)
+    return found

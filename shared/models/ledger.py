@@ -21,6 +21,13 @@ def _one_point(column: str) -> Any:
     return func.int8range(literal_column(column), literal_column(column), literal_column("'[]'"))
 
 
+_EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
+_HOLDER_DURING = func.int8range(
+    literal_column(f"holder_no * 4294967296 + extract(epoch FROM starts_at - {_EPOCH})::bigint"),
+    literal_column(f"holder_no * 4294967296 + extract(epoch FROM ends_at - {_EPOCH})::bigint"),
+)
+"""Holder and time folded into one range, which overlaps another only for the same holder at the same time. One dimension
+lets an SP-GiST index keep it, at half the cost of a GiST index over holder and time."""
 _DURING = func.tstzrange(literal_column("starts_at"), literal_column("ends_at"))
 
 
@@ -118,7 +125,7 @@ class Slot(Base):
         CheckConstraint("taken BETWEEN 0 AND capacity", name="taken_within_capacity"),
         CheckConstraint("taken_offline BETWEEN 0 AND taken", name="offline_within_taken"),
         CheckConstraint("waiting >= 0", name="waiting_not_negative"),
-        CheckConstraint("starts_at < ends_at", name="slot_starts_before_it_ends"),
+        CheckConstraint("ends_at >= starts_at + interval '1 second'", name="slot_starts_before_it_ends"),
         CheckConstraint("state IN ('open', 'closed', 'cancelled')", name="slot_state_known"),
         CheckConstraint("allocation IN ('first_come', 'ballot')", name="allocation_known"),
         ExcludeConstraint(
@@ -181,10 +188,9 @@ class Claim(Base):
         CheckConstraint("channel IN ('app', 'desk', 'phone', 'paper', 'partner')", name="claim_channel_known"),
         Index("one_place_per_person", "slot_id", "holder_no", unique=True, postgresql_where=text("is_active")),
         ExcludeConstraint(
-            (_one_point("holder_no"), "&&"),
-            (_DURING, "&&"),
+            (_HOLDER_DURING, "&&"),
             name="nobody_in_two_places",
-            using="gist",
+            using="spgist",
             where=text("is_active AND is_exclusive"),
         ),
         Index("claims_group_id_idx", "group_id"),

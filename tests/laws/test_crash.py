@@ -24,8 +24,8 @@ from tests.town import Resident, Town
 
 LONG = bool(os.environ.get("LINLI_LONG"))
 CAPACITY = 12
-SLOTS = 4
-CROWD = 90
+SLOTS = 3
+CROWD = 60
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ class Rush:
         self._enough.clear()
         self._wanted = len(self.heard_201) + until_201 if until_201 is not None else 1 << 30
         limits = httpx.Limits(max_connections=40)
-        async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False, verify=False) as client:
             asking = [asyncio.create_task(self._ask(client, *wish)) for wish in self.wishes]
             enough = asyncio.create_task(self._enough.wait())
             everybody = asyncio.gather(*asking)
@@ -167,19 +167,21 @@ async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: i
         assert_nobody_is_wronged(town, rush)
         unheard = {key for key, (resource_id, _) in made_of(town, rush).items() if resource_id} - rush.heard_201.keys()
         lost += len(unheard)
-        # Time goes by: what was held when the process died is over. The restarted process sweeps it by itself.
+        # Time goes by: what was held when the process died is over. A process that starts sweeps it, and so does the
+        # arbiter of one that runs.
         with town.connect() as c:
             held += c.execute("UPDATE claims SET held_until = now() - interval '1 s' WHERE state = 'held'").rowcount
             c.execute("UPDATE slots SET next_lapse = now() - interval '1 s' WHERE next_lapse IS NOT NULL")
         if served._process is None:
             await served.start()
-        assert town.one("SELECT count(*) FROM claims WHERE state = 'held'") == 0
+            assert town.one("SELECT count(*) FROM claims WHERE state = 'held'") == 0
 
         # Everybody asks again with the same key: who was booked hears so, the others get what is left.
         rush.on_enough = nothing  # type: ignore[method-assign]
         await rush.go(served.url)
         assert unheard <= rush.heard_201.keys()
         assert set(rush.answers.values()) <= {201, 409}
+        assert town.one("SELECT count(*) FROM claims WHERE state = 'held'") == 0
         assert_nobody_is_wronged(town, rush)
         wanted = {slot: sum(one[1] == slot for one in rush.wishes) for slot in rush.slots}
         for slot in rush.slots:
@@ -236,6 +238,6 @@ def test_a_killed_machine_loses_nobodys_place(data_dir: Path) -> None:
             beside = embedded.running(data_dir)
             assert beside is not None
             keys = crypto.load_or_create(data_dir / "keys.json", may_create=False)
-            print(await crashes(Town(beside.url()), served, keys, rounds=8 if LONG else 3, seed=5))
+            print(await crashes(Town(beside.url()), served, keys, rounds=6 if LONG else 1, seed=5))
 
     run(killed())

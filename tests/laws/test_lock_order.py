@@ -231,9 +231,9 @@ def test_control_a_cancel_that_locks_the_claim_before_its_slot_does(database_url
         load = Load(town, seed=7, cancel=cancel_claims_first)
 
         before = await deadlocks(database_url)
-        await load.run(database_url, SECONDS)
+        await load.run(database_url, SECONDS / 2)
         circles = await deadlocks(database_url) - before
-        print("deadlocks:", circles, {key: round(count / SECONDS, 1) for key, count in sorted(load.counts.items())})
+        print("deadlocks:", circles, {key: round(2 * count / SECONDS, 1) for key, count in sorted(load.counts.items())})
         assert circles > 0
 
     run(rush())

@@ -685,37 +685,39 @@ def test_deciding_is_repeatable_and_touches_nothing_it_was_given(town: Town) -> 
     assert town == before
 
 
+def on_the_screen(town: Town, holders: Sequence[int], guards: frozenset[int]) -> dict[uuid.UUID, str]:
+    """What the screen tells these people of every slot, as `decide` would say it."""
+    slots, people = town[1], town[2]
+    page = availability.Page([], list(slots.values()), NOW, more=False)
+    seen = availability.Seen(page, tuple(people[no] for no in holders), NOW, counted(people))
+    shown = availability.reasons(seen, guards)
+    return {slot_id: no.code if no else "granted" for slot_id, no in zip(slots, shown, strict=True)}
+
+
 @FAST
 @given(towns(most_asks=1))
 def test_the_screen_promises_exactly_what_booking_gives(town: Town) -> None:
-    """`verdict`, the screen's own `reason` and `decide` agree on one person and one slot, whatever the facts."""
+    """`verdict`, the screen's own reasons and `decide` agree on one person and one slot, whatever the facts."""
     (one,), slots, people = town
     households = counted(people)
-    for s in slots.values():
-        for who in people.values():
-            single = ask(s, who.no, guards=one.guards)
-            (decision,) = decide([single], slots, people, households, NOW)
+    for who in people.values():
+        shown = on_the_screen(town, [who.no], one.guards)
+        for s in slots.values():
+            (decision,) = run(town, [ask(s, who.no, guards=one.guards)])
             guarded = who.no in one.guards
             count = households[who.household_no, s.place_id, s.day] if who.household_no is not None else 0
             promised = verdict(s, who, NOW, guarded=guarded, household=count)
-            seen = availability.Seen(availability.Page([], [s], NOW, more=False), (who,), NOW, households)
-            (shown,) = availability.reasons(seen, one.guards)
-            assert (decision == Granted()) == (promised is None) == (shown is None)
-            assert code(decision) == (shown.code if shown else "granted")
-            if code(decision) != "already_waiting":  # a list is nobody's reason until somebody asks
+            assert code(decision) == shown[s.id]
+            assert (decision == Granted()) == (promised is None)
+            if code(decision) != "already_waiting":  # of a person's waiting, `verdict` knows only that the slot is full
                 assert code(decision) == (promised.code if promised else "granted")
 
 
 @FAST
 @given(towns(most_asks=1))
 def test_the_screen_speaks_for_a_family_as_booking_decides_for_it(town: Town) -> None:
-    (one,), slots, people = town
+    (one,), slots, _ = town
     holders = tuple(dict.fromkeys(one.holders))
-    for s in slots.values():
-        (decision,) = decide(
-            [ask(s, *holders, guards=one.guards)], slots, people, counted(people), NOW
-        )
-        page = availability.Page([], [s], NOW, more=False)
-        seen = availability.Seen(page, tuple(people[no] for no in holders), NOW, counted(people))
-        (shown,) = availability.reasons(seen, one.guards)
-        assert code(decision) == (shown.code if shown else "granted")
+    shown = on_the_screen(town, holders, one.guards)
+    decisions = [run(town, [ask(s, *holders, guards=one.guards)])[0] for s in slots.values()]
+    assert codes(decisions) == list(shown.values())

@@ -1,0 +1,193 @@
+"""Migrations and models are two tellings of one schema; each migration goes both ways, with people in the tables."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from shared import embedded, migrate
+from shared.models import Base
+from tests.conftest import copy_of
+from tests.house.house import ROOT
+from tests.town import Town
+
+SCRIPTS = ScriptDirectory.from_config(migrate.config())
+HISTORY = [one.revision for one in reversed(list(SCRIPTS.walk_revisions()))]
+
+OURS = "n.nspname = 'public' AND {0}.relname NOT LIKE 'procrastinate\\_%' AND {0}.relname <> 'alembic_version'"
+CATALOGUE = {
+    "tables": f"""
+        SELECT t.relname, t.relpersistence, array_to_string(t.reloptions, ',')
+        FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace
+        WHERE t.relkind IN ('r', 'p') AND {OURS.format("t")}""",
+    "columns": f"""
+        SELECT t.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated,
+               pg_get_expr(d.adbin, d.adrelid), a.attcollation::regcollation::text
+        FROM pg_attribute a JOIN pg_class t ON t.oid = a.attrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+        LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND t.relkind IN ('r', 'p') AND {OURS.format("t")}""",
+    "constraints": f"""
+        SELECT t.relname, c.conname, c.contype, c.condeferrable, c.convalidated, pg_get_constraintdef(c.oid)
+        FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+        WHERE {OURS.format("t")}""",
+    "indexes": f"""
+        SELECT t.relname, i.relname, pg_get_indexdef(x.indexrelid)
+        FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
+        JOIN pg_namespace n ON n.oid = t.relnamespace WHERE {OURS.format("t")}""",
+    "sequences of columns": f"""
+        SELECT t.relname, s.seqstart, s.seqincrement, s.seqcache, s.seqcycle
+        FROM pg_sequence s JOIN pg_class t ON t.oid = s.seqrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+        WHERE EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype IN ('a', 'i')
+                      AND d.refclassid = 'pg_class'::regclass) AND {OURS.format("t")}""",
+}
+
+
+def told(url: str) -> dict[str, list[str]]:
+    """Everything the catalogue says of our tables."""
+    with psycopg.connect(url) as connection:
+        return {
+            name: sorted(str(row) for row in connection.execute(query.encode()).fetchall())
+            for name, query in CATALOGUE.items()
+        }
+
+
+def engine(url: str) -> Engine:
+    return create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+
+
+@pytest.fixture
+def empty(server: embedded.Embedded) -> Iterator[str]:
+    """A database with nothing in it."""
+    with copy_of(server, "template0") as url:
+        yield url
+
+
+def test_there_is_one_head_and_one_line_of_history() -> None:
+    assert SCRIPTS.get_heads() == [migrate.head()]
+    assert len(SCRIPTS.get_bases()) == 1
+    assert all(isinstance(one.down_revision, str | None) for one in SCRIPTS.walk_revisions())
+
+
+def test_a_migration_is_numbered_named_and_says_what_it_does() -> None:
+    files = sorted((ROOT / "migrations" / "versions").glob("*.py"))
+    assert [path.name[:4] for path in files] == [f"{n:04}" for n in range(1, len(files) + 1)]
+    assert [path.name[:4] for path in files] == HISTORY
+    for path in files:
+        assert re.fullmatch(r"\d{4}_[a-z]+(_[a-z]+)*\.py", path.name), path.name
+        assert re.match(r'"""[A-Z][^"]+\."""\n', path.read_text(encoding="utf-8")), path.name
+
+
+def test_the_models_and_the_migrations_make_the_same_tables(empty: str, database_url: str) -> None:
+    Base.metadata.create_all(engine(empty))
+    models, migrated = told(empty), told(database_url)
+    for name, of_models in models.items():
+        assert of_models, name
+        assert migrated[name] == of_models, name
+
+
+def test_autogenerate_finds_nothing_to_do(database_url: str) -> None:
+    with engine(database_url).connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                "include_name": lambda name, kind, _: kind != "table" or not name.startswith("procrastinate_"),
+            },
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def fill(url: str) -> None:
+    """People in the tables: everything that a day in town leaves behind."""
+    town = Town(url)
+    parent, child, member = town.residents(3, household=True)
+    town.relate(parent, child)
+    town.appoint(member, "staff")
+    slot = town.slot()
+    for someone, state in ((parent, "held"), (child, "confirmed"), (member, "released")):
+        resource = uuid.uuid4() if state == "confirmed" else None
+        group: Any = town.one(
+            "INSERT INTO claims (group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at,"
+            " ends_at, channel, state, is_active, is_exclusive, held_until, resource_id) SELECT uuidv7(), id, %s, %s,"
+            " community, service, place_id, starts_at, ends_at, 'app', %s, %s, true,"
+            " CASE WHEN %s THEN now() + interval '30 s' END, %s FROM slots WHERE id = %s RETURNING group_id",
+            *(someone.holder_no, someone.account_no, state, state != "released", state == "held", resource, slot),
+        )
+        town.do(
+            "INSERT INTO asks (account_no, key, group_id, fingerprint, service, state)"
+            " VALUES (%s, 'key-of-the-test', %s, '\\x00', 'booking', 'granted')",
+            *(someone.account_no, group),
+        )
+        if resource is not None:
+            town.do(
+                "INSERT INTO reservations (id, group_id, place_id, community, account_no, starts_at)"
+                " SELECT %s, %s, place_id, community, %s, starts_at FROM slots WHERE id = %s",
+                *(resource, group, someone.account_no, slot),
+            )
+    town.do("UPDATE slots SET taken = 2, next_lapse = now() + interval '30 s', waiting = 1 WHERE id = %s", slot)
+    town.do(
+        "INSERT INTO waits (slot_id, group_id, no, account_no, key, holders, units, channel, body)"
+        " VALUES (%s, uuidv7(), nextval('waits_no_seq'), %s, 'another-key', %s, 1, 'app', '\\x00')",
+        *(slot, member.account_no, [member.holder_no]),
+    )
+    town.do(
+        "INSERT INTO notices (type, community, subject, holders, data) VALUES ('t.h.happened', '33', uuidv7(), '{}', '{}')"
+    )
+    town.do("INSERT INTO suspensions (holder_no, service, reason, starts_at, ends_at) VALUES (%s, 'booking', 'no_show',"
+            " now(), now() + interval '7 days')", child.holder_no)  # fmt: skip
+    town.do("INSERT INTO deployment (fingerprint) VALUES ('test')")
+
+
+def test_every_migration_goes_both_ways_with_people_in_the_tables(database_url: str) -> None:
+    wanted = told(database_url)
+    fill(database_url)
+    for older in reversed(HISTORY[:-1]):
+        migrate.downgrade(database_url, older)
+        assert migrate.current(database_url) == older
+        migrate.upgrade(database_url)
+        assert told(database_url) == wanted, older
+    migrate.downgrade(database_url, "base")
+    assert migrate.current(database_url) is None
+    assert told(database_url) == {name: [] for name in CATALOGUE}
+    with psycopg.connect(database_url) as connection:
+        left = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname NOT LIKE 'alembic%'"
+            " UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert left == []
+    migrate.upgrade(database_url)
+    assert told(database_url) == wanted
+    fill(database_url)
+
+
+def test_a_migration_gives_up_on_a_lock_rather_than_stopping_the_town(database_url: str) -> None:
+    with engine(database_url).connect() as connection:
+        command.upgrade(migrate.config(connection), "head")
+        assert connection.exec_driver_sql("SHOW lock_timeout").scalar() == "5s"
+
+
+def test_a_second_migration_of_the_same_database_changes_nothing(database_url: str) -> None:
+    wanted = told(database_url)
+    migrate.upgrade(database_url)
+    assert told(database_url) == wanted
+
+
+def test_a_migration_changes_the_schema_and_nothing_else() -> None:
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"^(from|import) (shared|services)", text, re.MULTILINE), (
+            f"{path.name}: tomorrow's code must not change yesterday's migration"
+        )

@@ -1,0 +1,153 @@
+"""The schema as the referee: what it must carry, what its laws are called, and what a service's role may not do."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import errors as refused
+from sqlalchemy import CheckConstraint, Table, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+
+from services import SERVICES
+from shared.models import Base
+from tests.house.house import DOCS, ROOT, bare, rows
+from tests.town import Town
+
+TABLES = Base.metadata.tables
+ROLES = [one.role for one in SERVICES]
+BY_HABIT = re.compile(r"_(pkey|fkey|key|idx|check|excl|not_null)$")
+"""What PostgreSQL or a naming convention would call it."""
+
+
+def of_module(name: str) -> set[str]:
+    """The tables that a models module makes."""
+    return {
+        mapper.local_table.name  # type: ignore[attr-defined]
+        for mapper in Base.registry.mappers
+        if mapper.class_.__module__ == f"shared.models.{name}"
+    }
+
+
+def reaches(table: Table, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a row always says its community, or always points to a row that does."""
+    column = table.columns.get("community")
+    if column is not None:
+        return not column.nullable
+    return any(
+        not key.parent.nullable
+        and key.column.table.name not in seen
+        and reaches(key.column.table, seen | {table.name})
+        for key in table.foreign_keys
+    )
+
+
+def test_every_scarce_row_has_its_community() -> None:
+    assert {name for name in ("slots", "claims", "notices", "reservations") if "community" not in TABLES[name].c} == set()
+    stated = {bare(row["table"]): row["its community"] for row in rows(DOCS / "scale.md", "communities")}
+    people = {"regions", "days", "deployment", *of_module("identity"), "notice_head"}
+    scarce = {name for name in TABLES if name not in people}
+    assert set(stated) == scarce, "docs/scale.md says for every table how its rows find their community"
+    for name, how in stated.items():
+        carries = "community" in TABLES[name].c and not TABLES[name].c.community.nullable
+        expected = "carried" if carries else "reached" if reaches(TABLES[name]) else "not yet"
+        assert how.split(":")[0] == expected, f"{name}: {expected}"
+
+
+def test_laws_are_called_by_sentences() -> None:
+    named = []
+    for table in TABLES.values():
+        for one in table.constraints:
+            if isinstance(one, CheckConstraint | ExcludeConstraint) or (
+                isinstance(one, UniqueConstraint) and [column.name for column in one.columns] != ["id"]
+            ):
+                named.append(f"{one.name}")
+        named += [f"{one.name}" for one in table.indexes if one.unique]
+    assert len(named) > 25
+    wrong = [one for one in named if not re.fullmatch(r"[a-z]+(_[a-z]+)+", one) or BY_HABIT.search(one)]
+    assert wrong == []
+    assert sorted(one for one in named if named.count(one) > 1) == [], "two laws have one name"
+
+
+def test_the_laws_that_services_translate_exist() -> None:
+    names = {f"{one.name}" for table in TABLES.values() for one in (*table.constraints, *table.indexes)}
+    names |= {f"{table}_{column.name}_fkey" for table in TABLES for column in TABLES[table].c if column.foreign_keys}
+    used = set()
+    for top in ("shared", "services"):
+        for path in (ROOT / top).rglob("*.py"):
+            if "constraint_of(" in (text := path.read_text(encoding="utf-8")):
+                used |= {name for line in re.findall(r"case (.+):$", text, re.MULTILINE) for name in re.findall(r'"(\w+)"', line)}
+                used |= set(re.findall(r'constraint_of\(\w+\) == "(\w+)"', text))
+    assert used
+    assert used - names == set()
+
+
+@pytest.fixture
+def town(database_url: str) -> Town:
+    return Town(database_url)
+
+
+@pytest.fixture(params=ROLES)
+def service(request: pytest.FixtureRequest, town: Town) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection in the role of one service."""
+    with town.connect() as connection:
+        connection.execute(f"SET ROLE {request.param}".encode())
+        yield connection
+
+
+def test_a_service_cannot_write_a_claim(town: Town, service: psycopg.Connection[tuple[object, ...]]) -> None:
+    slot, (someone,) = town.slot(), town.residents(1)
+    wish = (
+        "INSERT INTO claims (group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at, ends_at,"
+        " channel, state, is_active, is_exclusive) SELECT %s, id, %s, %s, community, service, place_id, starts_at,"
+        " ends_at, 'app', 'confirmed', true, true FROM slots WHERE id = %s"
+    )
+    values = (uuid.uuid4(), someone.holder_no, someone.account_no, slot)
+    with pytest.raises(refused.InsufficientPrivilege):
+        service.execute(wish, values)
+    town.do(wish, *values)  # the same words are good ones from somebody who may say them
+    assert town.one("SELECT count(*) FROM claims") == 1
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        "DELETE FROM claims",
+        "TRUNCATE claims",
+        "UPDATE claims SET slot_id = slot_id",
+        "UPDATE claims SET holder_no = holder_no",
+        "UPDATE claims SET units = units",
+        "UPDATE claims SET is_exclusive = false",
+        "UPDATE slots SET starts_at = starts_at",
+        "UPDATE slots SET waiting = 0",
+        "DELETE FROM slots",
+        "DELETE FROM notices",
+        "UPDATE notices SET position = 1",
+        "DELETE FROM waits",
+        "SELECT body FROM waits",
+        "SELECT key FROM asks",
+        "ALTER TABLE claims DROP CONSTRAINT nobody_in_two_places",
+        "CREATE TABLE mine (a int)",
+    ],
+)
+def test_a_service_cannot_bend_the_ledger(service: psycopg.Connection[tuple[object, ...]], wish: str) -> None:
+    with pytest.raises(refused.InsufficientPrivilege):
+        service.execute(wish.encode())
+
+
+def test_only_identity_reads_how_people_log_in(town: Town) -> None:
+    for role in {*ROLES, "linli_gateway"} - {"linli_identity"}:
+        with town.connect() as connection:
+            connection.execute(f"SET ROLE {role}".encode())
+            for wish in ("SELECT * FROM logins", "SELECT * FROM login_codes"):
+                with pytest.raises(refused.InsufficientPrivilege):
+                    connection.execute(wish.encode())
+
+
+def test_the_service_roles_cannot_log_in(town: Town) -> None:
+    told = town.all("SELECT rolname, rolcanlogin, rolsuper, rolbypassrls FROM pg_roles WHERE rolname LIKE 'linli\\_%%'", *[])
+    assert {row[0] for row in told} >= {*ROLES, "linli_gateway"}
+    assert [row[0] for row in told if any(row[1:])] == []
