@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 MAX_CONNECTIONS = 80
 """The sum of all pools of a deployment, job workers included, stays below this."""
+COMMIT_SECONDS = 5
+"""How long the answer to COMMIT is waited for before PostgreSQL is asked over another connection."""
 
 
 class CommitUnknown(errors.Unknown):
@@ -178,7 +180,7 @@ class Database:
 
     async def _commit(self, pooled: Any, raw: Any, xid: str) -> None:
         try:
-            await raw.execute("COMMIT")
+            await raw.execute("COMMIT", timeout=COMMIT_SECONDS)
         except BaseException as error:
             raw.terminate()
             await pooled.invalidate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -31,11 +32,21 @@ class Stop(Exception):
 
 
 def _settings(data_dir: Path | None, **changes: Any) -> Any:
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+
     from shared.settings import Settings
 
     if data_dir is not None:
         changes["data_dir"] = data_dir.expanduser().absolute()
-    return Settings(**changes)
+    try:
+        return Settings(**changes)
+    except ValidationError as wrong:
+        first = wrong.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]).upper().removeprefix("LINLI_")
+        raise Stop(f"The setting LINLI_{name} cannot be used: {first['msg'].rstrip('.')}.") from None
+    except SettingsError as wrong:
+        raise Stop(f"A setting cannot be read: {str(wrong).rstrip('.')}.") from None
 
 
 @app.command()
@@ -90,8 +101,12 @@ def migrate(
         before = migrations.current(url)
         if to == "head":
             database.migrate_up(url)
-        else:
+        elif before is not None and migrations.is_known(before) and (to == "base" or migrations.is_known(to)):
             migrations.downgrade(url, to)
+        else:
+            raise Stop(
+                f"There is no way from {before or 'an empty database'} to {to}; name an older revision, or base."
+            )
         if migrations.current(url):
             database.remember_keys(url, keys, demo=False)
         typer.echo(f"{before or 'new'} -> {migrations.current(url) or 'empty'}")
@@ -241,6 +256,7 @@ def main() -> None:
     """The console script."""
     from shared import crypto, embedded, errors, regions
 
+    signal.signal(signal.SIGTERM, _called_off)
     try:
         app()
     except (Stop, embedded.Refused, crypto.KeysRefused, regions.RegionFileWrong) as stop:
@@ -254,3 +270,14 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("psycopg", "sqlalchemy", "asyncpg"):
+            raise
+        why = str(getattr(error, "orig", error)).strip().partition("\n")[0].rstrip(".")
+        print(f"linli: The database refused: {why}.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _called_off(sign: int, _frame: object) -> None:
+    """SIGTERM before (or without) a server that waits for it: end as after Ctrl-C, stopping what was started."""
+    raise SystemExit(128 + sign)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from services.cli import Stop
 from shared import crypto, embedded, migrate, regions
@@ -39,12 +41,13 @@ def at(settings: Settings) -> Iterator[str]:
 def require_reachable(url: str) -> None:
     """Refuse a database that cannot be used, in one sentence."""
     try:
+        make_url(url)  # libpq also takes "host=… dbname=…", which the pool does not
         with psycopg.connect(url, connect_timeout=5) as connection:
             version = connection.info.server_version
     except psycopg.OperationalError as error:
-        why = (str(error).strip().splitlines() or ["no answer"])[0].rpartition(": ")[2]
+        why = (str(error).strip().splitlines() or ["no answer"])[0].rpartition(": ")[2].strip()
         raise Stop(f"The database at DATABASE_URL cannot be reached ({why}); start it or correct the URL.") from None
-    except (psycopg.Error, ValueError):
+    except (psycopg.Error, ArgumentError, ValueError):
         raise Stop("DATABASE_URL is not a PostgreSQL URL; write postgresql://user:password@host:5432/name.") from None
     if version < 180000:
         raise Stop(f"The database is PostgreSQL {version // 10000}; Linli needs version 18 or newer.")
@@ -76,6 +79,9 @@ def keys(settings: Settings, url: str) -> Keyring:
 
 def migrate_up(url: str) -> None:
     """This version's schema, and in a new database the regions that come with the code: people live in them."""
+    current = migrate.current(url)
+    if current is not None and not migrate.is_known(current):
+        require_current(url)
     migrate.upgrade(url)
     if not _one(url, "SELECT EXISTS (SELECT 1 FROM regions)"):
         with psycopg.connect(url) as connection:

@@ -175,6 +175,7 @@ async def _serve_many(
     """Several gateways on one socket, each a process of its own; the worker runs here. One that dies is replaced."""
     stop = asyncio.Event()
     _on_signals(stop.set)
+    listening.listen(2048)  # whoever comes before the first child is up waits for it
     fd = listening.fileno()
     environment = {
         **os.environ,
@@ -205,6 +206,7 @@ async def _serve_many(
                 if not stop.is_set():
                     children = [child if child.poll() is None else spawn() for child in children]
     finally:
+        listening.close()  # else the kernel would go on letting callers in, and nobody would answer
         for child in children:
             child.send_signal(signal.SIGTERM)
         for child in children:

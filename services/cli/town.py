@@ -11,7 +11,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
 from services.cli import Stop
@@ -23,8 +22,6 @@ from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.places import actions as places
 from shared.settings import Settings
-
-log = structlog.get_logger(__name__)
 
 DEMO_RESIDENTS: Final = 17_000
 DEMO_SEED: Final = 330411105
@@ -197,8 +194,7 @@ async def _build(url: str, keys: Keyring, settings: Settings, residents: int, se
             await db.run(gateway_tasks.write_days, [day for n in (year, year + 1) for day in days.known(n)])
             bar.advance(task, 1_000)
             if not await db.read(_has_personas, keys):
-                await db.run(_personas, keys)
-                await db.run(_places)
+                await db.run(_found, keys)
             await places.roll_out_all(db, "booking")
             bar.advance(task, 2_000)
             present = await db.read(_residents)
@@ -269,6 +265,12 @@ async def _has_personas(tx: Tx, keys: Keyring) -> bool:
     )
 
 
+async def _found(tx: Tx, keys: Keyring) -> None:
+    """Personas and places, all or none: who is killed in between finds an empty town again."""
+    await _personas(tx, keys)
+    await _places(tx)
+
+
 async def _personas(tx: Tx, keys: Keyring) -> None:
     rng = random.Random("personas")  # noqa: S311 - drawn from a seed, to be the same each time
     ids: dict[str, uuid.UUID] = {}
@@ -303,13 +305,11 @@ async def _personas(tx: Tx, keys: Keyring) -> None:
                 persona.role,
                 persona.prefix,
             )
-    home = await tx.value(
-        "UPDATE holders SET household_no = (SELECT household_no FROM holders WHERE id = $1) WHERE id = $2 "
-        "RETURNING household_no",
+    await tx.execute(
+        "UPDATE holders SET household_no = (SELECT household_no FROM holders WHERE id = $1) WHERE id = $2",
         ids["child-parent"],
         ids["child"],
     )
-    log.debug("family", household=home)
     for actor, person, kind in (("child-parent", "child", "guardian"), ("resident", "elder", "proxy")):
         await tx.execute(
             "INSERT INTO relations (actor_id, person_id, kind) VALUES ($1, $2, $3)", ids[actor], ids[person], kind

@@ -54,6 +54,7 @@ class Page:
         self.now = now
         self.slots = slots
         self.more = more
+        self.limits_households = any(slot.limits.household_per_day is not None for slot in slots)
         self.closed = [rules.of_slot(slot, now) for slot in slots]
         self.room: dict[int, list[rules.No | None]] = {}
         self.audiences = [
@@ -174,19 +175,29 @@ def reasons(seen: Seen, guards: frozenset[int]) -> list[rules.No | None]:
     """
     page = seen.page
     room = page.room_for(len(seen.holders))
-    known: list[dict[Any, rules.No | None]] = [{} for _ in seen.holders]
+    asked: list[tuple[Holder, bool, dict[Any, rules.No | None]]] = [
+        (holder, _is_bound(holder, page), {}) for holder in seen.holders
+    ]
     found: list[rules.No | None] = []
     for slot, closed, audience, full in zip(page.slots, page.closed, page.audiences, room, strict=True):
         no = closed
         family: dict[int, int] = {}
-        for holder, answers in zip(seen.holders, known, strict=True):
+        for holder, is_bound, answers in asked:
             if no is not None:
                 break
-            if audience not in answers:
-                answers[audience] = rules.of_person(slot, holder, guarded=holder.no in guards)
-            no = answers[audience] or _of_their_places(slot, holder, seen, family)
+            try:
+                no = answers[audience]
+            except KeyError:
+                no = answers[audience] = rules.of_person(slot, holder, guarded=holder.no in guards)
+            if no is None and is_bound:
+                no = _of_their_places(slot, holder, seen, family)
         found.append(no or full)
     return found
+
+
+def _is_bound(holder: Holder, page: Page) -> bool:
+    """Whether anything this person or household has could stand against a slot of the page."""
+    return bool(holder.places or holder.waits) or (page.limits_households and holder.household_no is not None)
 
 
 def _of_their_places(slot: Slot, holder: Holder, seen: Seen, family: dict[int, int]) -> rules.No | None:

@@ -8,8 +8,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -22,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services import SERVICES, doctor, service
 from services.gateway import tasks
 from services.gateway.app import Gateway, Parts
-from shared import assertion, embedded, tokens
+from shared import assertion, embedded
 from shared.assertion import Caller, Role
 from shared.crypto import Keyring
 from shared.db import Database
@@ -107,9 +106,7 @@ def town_url(server: embedded.Embedded, template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", params=["in one process", "services apart"])
-def front(
-    request: pytest.FixtureRequest, town_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Front]:
+def front(request: pytest.FixtureRequest, town_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("front")
     with contextlib.ExitStack() as stack:
         upstreams = {}
@@ -445,12 +442,21 @@ def test_other_peoples_claims_are_not_there_and_stay_as_they_are(front: Front) -
     made = front.book(who, slot, key="not-for-others").json()
     front.book(front.town.residents()[0], full)
     waits = front.book(who, full, if_full="wait").json()
-    for path in (made["href"], f"/v1/claims/{made['group_id']}", waits["href"], f"{made['href']}?person={who.person_id}"):
+    for path in (
+        made["href"],
+        f"/v1/claims/{made['group_id']}",
+        waits["href"],
+        f"{made['href']}?person={who.person_id}",
+    ):
         assert is_problem(front.get(path, stranger), 404, "not_there")
         assert is_problem(front.ask("DELETE", path, stranger), 404, "not_there")
         assert is_problem(front.ask("DELETE", path), 401, "not_known")
     assert is_problem(front.get("/v1/claims/by-key/not-for-others", stranger), 404, "not_there")
-    for path in (f"/v1/claims?for={who.person_id}", f"/v1/slots?for={who.person_id}", f"/v1/slots/{slot}?for={who.person_id}"):
+    for path in (
+        f"/v1/claims?for={who.person_id}",
+        f"/v1/slots?for={who.person_id}",
+        f"/v1/slots/{slot}?for={who.person_id}",
+    ):
         assert is_problem(front.get(path, stranger), 403, "not_yours")
     assert is_problem(front.book(stranger, front.town.slot(12), persons=[str(who.person_id)]), 403, "not_yours")
     assert is_problem(front.book(stranger, front.town.slot(12), persons=[str(uuid.uuid4())]), 403, "not_yours")
@@ -556,7 +562,10 @@ def token_of(front: Front, who: Resident, *, header: dict[str, Any] | None = Non
     told = orjson.loads(base64.urlsafe_b64decode(who.token(front.keys).split(".")[1] + "==")) | claims
     newest = front.keys.signing[0]
     return jwt.PyJWS().encode(
-        orjson.dumps(told), newest.private, algorithm="EdDSA", headers={"typ": "at+jwt", "kid": newest.kid} | (header or {})
+        orjson.dumps(told),
+        newest.private,
+        algorithm="EdDSA",
+        headers={"typ": "at+jwt", "kid": newest.kid} | (header or {}),
     )
 
 
@@ -683,7 +692,9 @@ def test_a_malformed_claim_is_a_proper_problem(front: Front, kind: str) -> None:
     assert is_problem(front.get("/v1/claims/by-key/malformed-key", who), 404)
 
 
-@pytest.mark.parametrize("media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""])
+@pytest.mark.parametrize(
+    "media", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
 def test_a_claim_is_json_and_says_so(front: Front, media: str) -> None:
     (who,), slot = front.town.residents(), front.town.slot(8)
     body = orjson.dumps({"slot_id": str(slot)})
@@ -991,7 +1002,9 @@ def test_a_service_that_breaks_before_its_work_leaves_no_hold(town_url: str, set
         assert front.taken(slot) == 0
 
 
-def test_a_service_that_breaks_after_its_work_has_booked_and_the_caller_hears_so(town_url: str, settings: Settings) -> None:
+def test_a_service_that_breaks_after_its_work_has_booked_and_the_caller_hears_so(
+    town_url: str, settings: Settings
+) -> None:
     """The answer is lost, the ledger is not: confirmed there is a 201."""
     with booking_is(town_url, settings, answering(502, after_its_work=True)) as front:
         (who,), slot = front.town.residents(), front.town.slot(8)

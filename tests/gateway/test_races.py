@@ -7,7 +7,6 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -128,11 +127,7 @@ def test_control_families_who_ask_one_by_one_are_torn_apart(house: House) -> Non
     slot = house.town.slot(14, capacity=31)
     homes = families(house.town, 30)
     answers = house.ask(
-        [
-            wants(home[0], slot, door=n % 2, persons=[str(one.person_id)])
-            for n, home in enumerate(homes)
-            for one in home
-        ]
+        [wants(home[0], slot, door=n % 2, persons=[str(one.person_id)]) for n, home in enumerate(homes) for one in home]
     )
     assert sum(one.status == 201 for one in answers) == 31
     assert partial(house, slot, homes) > 0

@@ -15,6 +15,7 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from services import SERVICES
 from services.cli import app, demo_app, regions_app
 from services.gateway.console import document
 from shared import errors
@@ -23,6 +24,7 @@ from tests.house.house import DOCS, HOUSE, ROOT, agree, bare, modules, rows, tre
 
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+FOUR_PARTS = ["Context", "Decision", "Consequences", "Rejected"]
 DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 
 
@@ -98,7 +100,9 @@ class Found:
             data = next(
                 node.value
                 for node in ast.walk(function)
-                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == wanted
+                if isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Name)
+                and node.targets[0].id == wanted
             )
         assert data is None or isinstance(data, ast.Dict), place
         self.fields = [str(key.value) for key in data.keys if isinstance(key, ast.Constant)] if data else []
@@ -129,13 +133,14 @@ def test_a_notice_is_named_in_the_past_tense() -> None:
 
 
 def test_every_path_is_on_the_page_about_the_house() -> None:
+    names = {one.name for one in SERVICES}
     found: dict[str, list[str]] = {}
     for path, item in document("en")["paths"].items():
         parts = path.split("/")
         # A service's paths are told by collection, the gateway's own by their first word.
-        prefix = "/".join(parts[:3] if f"/v1/{parts[2]}" in {"/v1/slots", "/v1/claims", "/v1/regions", "/v1/days"} else parts[:4])
+        prefix = "/".join(parts[: 4 if parts[2] in names else 3])
         found.setdefault(prefix, []).extend(operation["operationId"] for operation in item.values())
-    told = [{"path": in_ticks(prefix), "operations": ", ".join(map(in_ticks, names))} for prefix, names in found.items()]
+    told = [{"path": in_ticks(prefix), "operations": ", ".join(map(in_ticks, ids))} for prefix, ids in found.items()]
     agree(HOUSE, "paths", told, key="path", kept=("what",))
 
 
@@ -146,7 +151,7 @@ def test_every_decision_is_listed_and_has_its_four_parts() -> None:
     for path in DECISIONS:
         text = path.read_text(encoding="utf-8")
         assert re.match(rf"# {path.name[:4]} [A-Z]", text), path.name
-        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences", "Rejected"], path.name
+        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == FOUR_PARTS, path.name
         assert len(text.splitlines()) <= 60, f"{path.name} is longer than a page"
 
 
@@ -203,7 +208,8 @@ def commands(page: Path) -> list[str]:
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     typed = [re.sub(r"\s+#.*$", "", line).strip() for block in blocks for line in block.splitlines()]
-    return [line for line in typed if line and not line.startswith("#")] + sorted(set(re.findall(r"`(script/[^`]+)`", text)))
+    named = sorted(set(re.findall(r"`(script/[^`]+)`", text)))
+    return [line for line in typed if line and not line.startswith("#")] + named
 
 
 def test_both_readmes_name_the_same_commands() -> None:
@@ -251,6 +257,7 @@ def test_the_order_of_locks_is_told_once_in_words_and_once_in_code() -> None:
 
 def test_every_referee_is_on_the_page_about_scarcity() -> None:
     told = {bare(row["constraint"]) for row in rows(DOCS / "scarcity.md", "referees")}
-    text = modules()["shared.models.ledger"].read_text(encoding="utf-8") + modules()["shared.models.booking"].read_text(encoding="utf-8")
+    models = [modules()[f"shared.models.{name}"] for name in ("ledger", "booking")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in models)
     named = set(re.findall(r'name="(\w+)"', text)) | set(re.findall(r'Index\(\s*"(one_\w+)"', text))
     assert told == named

@@ -85,9 +85,7 @@ def is_granted(told: object) -> bool:
 
 def is_refused(told: object, *codes: str) -> bool:
     return (
-        isinstance(told, Outcome)
-        and isinstance(told.decision, Refused)
-        and (not codes or told.decision.code in codes)
+        isinstance(told, Outcome) and isinstance(told.decision, Refused) and (not codes or told.decision.code in codes)
     )
 
 
@@ -96,11 +94,11 @@ async def release(db: Database, group_id: uuid.UUID, **how: Any) -> list[claims.
     return await db.of("linli_gateway").run(claims.release, group_id, reason="released", **how)
 
 
-async def until(is_so: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
-    """Wait for a fact, however long it takes; fails when it does not come."""
+async def until(is_so: Callable[[], bool | Awaitable[bool]], *, seconds: float = 10) -> None:
+    """Ask for a fact until it is there; fails when it does not come."""
     async with asyncio.timeout(seconds):
-        while not await is_so():
-            await asyncio.sleep(0.005)
+        while not (found if isinstance(found := is_so(), bool) else await found):  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0.002)
 
 
 async def somebody_waits_for_a_lock(connection: psycopg.AsyncConnection[Any]) -> bool:
@@ -135,3 +133,8 @@ async def deadlocks(url: str) -> int:
             await connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         ).fetchone()
     return int(row[0]) if row else 0
+
+
+def show(what: str, found: object) -> None:
+    """Numbers of a run, for `pytest -rP`."""
+    print(f"{what}: {found}")  # noqa: T201 - that is where they are read

@@ -173,7 +173,6 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[tuple[bytes, 
         yield head, head + size + await reader.readexactly(int.from_bytes(size, "big") - 4)
 
 
-
 @contextlib.asynccontextmanager
 async def in_front_of(url: str) -> AsyncIterator[Proxy]:
     """A running proxy; connect to its `url` instead."""

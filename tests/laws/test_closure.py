@@ -109,8 +109,8 @@ def test_families_that_confirm_while_their_place_is_closed_are_confirmed_whole_o
                 return await heard(service.submit(making(family[0], one)) for family, one in order)
 
             async def close() -> object:
-                while service.transactions < rng.randrange(1, 4):  # in the middle of their confirming
-                    await asyncio.sleep(0)
+                begun = rng.randrange(1, 4)
+                await until(lambda: service.transactions >= begun)  # in the middle of their confirming
                 return await places.close_place(booking, manager, "booking", town.place_id, starts_at, ends_at, REASON)
 
             told, _ = await asyncio.gather(confirm_all(), close())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
 import uuid
 from collections.abc import Sequence
@@ -99,20 +101,40 @@ def test_while_a_transaction_hangs_between_the_two_its_people_hear_that_it_is_un
     run(rush())
 
 
+@pytest.mark.skipif(not os.environ.get("LINLI_LONG"), reason="takes nine seconds; LINLI_LONG=1 runs it")
+def test_a_commit_that_is_never_answered_is_not_waited_for_longer_than_a_caller_waits(database_url: str) -> None:
+    town = Town(database_url)
+    slot = town.slot(capacity=30)
+    people = town.residents(12)
+
+    async def rush() -> None:
+        async with in_front_of(database_url) as proxy, connected(proxy.url) as db, arbiter(db) as line:
+            proxy.faults.append(Fault.STALLED)
+            async with asyncio.timeout(14):
+                told = await heard(line.submit(ask(who, slot)) for who in people)
+            assert {(one.status, one.code) for one in told} == {(503, "unknown")}
+
+    run(rush())
+
+
 def test_a_confirmed_reservation_is_never_called_lapsed_because_an_answer_was_lost(database_url: str) -> None:
     town = Town(database_url)
     slot = town.slot(capacity=30)
     people = town.residents(20)
 
     async def rush() -> None:
-        async with in_front_of(database_url) as proxy, connected(proxy.url) as db:
-            async with arbiter(db) as line, bookings(db) as service:
-                grants = [await line.submit(ask(who, slot)) for who in people]
-                proxy.faults.append(Fault.LOST_ANSWER)
-                makings = [making(who, outcome) for who, outcome in zip(people, grants, strict=True)]
-                told = await heard(service.submit(one) for one in makings)
-                assert proxy.done == [Fault.LOST_ANSWER]
-                assert told == [one.reservation_id for one in makings]
+        async with (
+            in_front_of(database_url) as proxy,
+            connected(proxy.url) as db,
+            arbiter(db) as line,
+            bookings(db) as service,
+        ):
+            grants = [await line.submit(ask(who, slot)) for who in people]
+            proxy.faults.append(Fault.LOST_ANSWER)
+            makings = [making(who, outcome) for who, outcome in zip(people, grants, strict=True)]
+            told = await heard(service.submit(one) for one in makings)
+            assert proxy.done == [Fault.LOST_ANSWER]
+            assert told == [one.reservation_id for one in makings]
         assert await wrong(database_url) == {}
 
     run(rush())
@@ -133,7 +155,9 @@ def test_under_any_mixture_of_faults_what_people_heard_is_what_the_ledger_says(d
                 proxy.faults.clear()
                 booked = holders_in(town, slot)
                 assert granted_to(people, told) == booked
-                unsure = {who.holder_no for who, one in zip(people, told, strict=True) if isinstance(one, CommitUnknown)}
+                unsure = {
+                    who.holder_no for who, one in zip(people, told, strict=True) if isinstance(one, CommitUnknown)
+                }
                 assert not unsure
                 assert len(booked) <= 8
             assert set(proxy.done) == set(mixture)

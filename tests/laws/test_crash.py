@@ -11,15 +11,16 @@ import signal
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from shared import crypto, embedded
 from tests.conftest import run
-from tests.laws.asking import until, wrong
+from tests.laws.asking import show, until, wrong
 from tests.town import Resident, Town
 
 LONG = bool(os.environ.get("LINLI_LONG"))
@@ -106,25 +107,15 @@ class Rush:
         self.wishes = [(who, rng.choice(self.slots), uuid.uuid4().hex) for who in town.residents(CROWD)]
         self.heard_201: dict[str, dict[str, object]] = {}
         self.answers: dict[str, int] = {}
-        self._enough = asyncio.Event()
-        self._wanted = 0
 
-    async def go(self, url: str, *, until_201: int | None = None) -> None:
-        """Everybody asks; returns when so many have heard 201, else when all have an answer."""
-        self._enough.clear()
-        self._wanted = len(self.heard_201) + until_201 if until_201 is not None else 1 << 30
-        limits = httpx.Limits(max_connections=40)
-        async with httpx.AsyncClient(base_url=url, timeout=20, limits=limits, trust_env=False, verify=False) as client:
-            asking = [asyncio.create_task(self._ask(client, *wish)) for wish in self.wishes]
-            enough = asyncio.create_task(self._enough.wait())
-            everybody = asyncio.gather(*asking)
-            await asyncio.wait([enough, everybody], return_when=asyncio.FIRST_COMPLETED)
-            await self.on_enough()
+    async def go(self, url: str, *, crash: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Everybody asks at once; returns when all have an answer or none."""
+        limits = httpx.Limits(max_connections=30)
+        async with httpx.AsyncClient(base_url=url, timeout=30, limits=limits, trust_env=False, verify=False) as client:
+            everybody = asyncio.gather(*(self._ask(client, *wish) for wish in self.wishes))
+            if crash is not None:
+                await crash()
             await everybody
-            enough.cancel()
-
-    async def on_enough(self) -> None:
-        """What happens when enough was heard; the crash, in a round that crashes."""
 
     async def _ask(self, client: httpx.AsyncClient, who: Resident, slot: uuid.UUID, key: str) -> None:
         try:
@@ -136,8 +127,6 @@ class Rush:
         self.answers[key] = answer.status_code
         if answer.status_code == 201:
             self.heard_201[key] = answer.json()
-            if len(self.heard_201) >= self._wanted:
-                self._enough.set()
 
 
 def made_of(town: Town, rush: Rush) -> dict[str, tuple[uuid.UUID, str]]:
@@ -156,13 +145,40 @@ def assert_nobody_is_wronged(town: Town, rush: Rush) -> None:
     assert town.all("SELECT id FROM slots WHERE taken > capacity") == []
 
 
+async def a_moment(rush: Rush, url: str, n: int, rng: random.Random) -> None:
+    """Somewhere in a rush: somebody has a hold, is confirmed, has heard so; or any time at all."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as watcher:
+
+        async def is_seen(state: str) -> bool:
+            found = await watcher.execute(
+                "SELECT FROM claims WHERE slot_id = ANY(%s) AND state = %s", [rush.slots, state]
+            )
+            return found.rowcount > 0
+
+        wanted = rng.randrange(1, 25)
+        moments: list[Callable[[], bool | Awaitable[bool]]] = [
+            lambda: is_seen("held"),
+            lambda: len(rush.heard_201) >= wanted,
+            lambda: is_seen("confirmed"),
+        ]
+        if n % 4 < len(moments):
+            await until(moments[n % 4], seconds=30)
+        else:
+            await asyncio.sleep(rng.uniform(0.05, 0.6))
+
+
 async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: int, seed: int) -> str:
     rng = random.Random(seed)
-    lost = held = 0
+    heard = lost = held = 0
     for n in range(rounds):
         rush = Rush(town, keys, rng, hour=8 + n % 12)
-        rush.on_enough = served.kill  # type: ignore[method-assign]
-        await rush.go(served.url, until_201=rng.randrange(1, 30))
+
+        async def crash(rush: Rush = rush, n: int = n) -> None:
+            await a_moment(rush, town.url, n, rng)
+            await served.kill()
+
+        await rush.go(served.url, crash=crash)
+        heard += len(rush.heard_201)
         await database_is_back(served, town)
         assert_nobody_is_wronged(town, rush)
         unheard = {key for key, (resource_id, _) in made_of(town, rush).items() if resource_id} - rush.heard_201.keys()
@@ -177,7 +193,6 @@ async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: i
             assert town.one("SELECT count(*) FROM claims WHERE state = 'held'") == 0
 
         # Everybody asks again with the same key: who was booked hears so, the others get what is left.
-        rush.on_enough = nothing  # type: ignore[method-assign]
         await rush.go(served.url)
         assert unheard <= rush.heard_201.keys()
         assert set(rush.answers.values()) <= {201, 409}
@@ -187,11 +202,7 @@ async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: i
         for slot in rush.slots:
             assert town.one("SELECT taken FROM slots WHERE id = %s", slot) == min(CAPACITY, wanted[slot])
         assert await wrong(town.url) == {}
-    return f"{rounds} crashes, {lost} booked who had not heard it, {held} holds left behind"
-
-
-async def nothing() -> None:
-    """No crash in this round."""
+    return f"{rounds}; {heard} had heard 201, {lost} were booked and had not heard it, {held} holds were left behind"
 
 
 async def database_is_back(served: Served, town: Town) -> None:
@@ -225,7 +236,7 @@ def test_a_killed_process_loses_nobodys_place(database_url: str, data_dir: Path)
     async def killed() -> None:
         async with serving(data_dir, database_url) as served:
             keys = crypto.load_or_create(data_dir / "keys.json", may_create=False)
-            print(await crashes(town, served, keys, rounds=24 if LONG else 4, seed=4))
+            show("crashes", await crashes(town, served, keys, rounds=24 if LONG else 4, seed=4))
 
     run(killed())
 
@@ -238,6 +249,7 @@ def test_a_killed_machine_loses_nobodys_place(data_dir: Path) -> None:
             beside = embedded.running(data_dir)
             assert beside is not None
             keys = crypto.load_or_create(data_dir / "keys.json", may_create=False)
-            print(await crashes(Town(beside.url()), served, keys, rounds=6 if LONG else 1, seed=5))
+            town = Town(beside.url())
+            show("crashes", await crashes(town, served, keys, rounds=6 if LONG else 1, seed=5))
 
     run(killed())

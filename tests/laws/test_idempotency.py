@@ -35,6 +35,7 @@ from tests.laws.asking import (
     is_refused,
     making,
     release,
+    until,
     wrong,
 )
 from tests.town import Resident, Town
@@ -43,7 +44,9 @@ from tests.town import Resident, Town
 def test_crosswise_keys_at_two_gateways_come_to_one_claim_each(database_url: str) -> None:
     """Every account sends every key to both gateways at once, in another order each time."""
     town = Town(database_url)
-    town.do("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$")
+    town.do(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$"
+    )
     slots = {f"crosswise-{hour}": town.slot(hour, capacity=50) for hour in range(8, 16)}
     people = town.residents(10)
     rng = random.Random(3)
@@ -51,14 +54,20 @@ def test_crosswise_keys_at_two_gateways_come_to_one_claim_each(database_url: str
     async def crossed() -> None:
         before = await deadlocks(database_url)
         wishes = [(who, key) for who in people for key in slots]
-        async with connected(database_url) as one, connected(database_url) as two:
-            async with arbiter(one, batch=6) as first, arbiter(two, batch=6) as second:
-                sent = []
-                for line in (first, second):
-                    order = rng.sample(wishes, len(wishes))
-                    sent += [(who, key, line.submit(ask(who, slots[key], key=key))) for who, key in order]
-                told = await heard(answer for _, _, answer in sent)
-        granted = Counter((who.account_no, key) for (who, key, _), one in zip(sent, told, strict=True) if is_granted(one))
+        async with (
+            connected(database_url) as one,
+            connected(database_url) as two,
+            arbiter(one, batch=6) as first,
+            arbiter(two, batch=6) as second,
+        ):
+            sent = []
+            for line in (first, second):
+                order = rng.sample(wishes, len(wishes))
+                sent += [(who, key, line.submit(ask(who, slots[key], key=key))) for who, key in order]
+            told = await heard(answer for _, _, answer in sent)
+        granted = Counter(
+            (who.account_no, key) for (who, key, _), one in zip(sent, told, strict=True) if is_granted(one)
+        )
         assert granted == Counter((who.account_no, key) for who, key in wishes)
         assert sum(is_refused(one, "in_flight") for one in told) == len(wishes)
         assert town.one("SELECT count(*) FROM claims") == town.one("SELECT count(*) FROM asks") == len(wishes)
@@ -79,7 +88,9 @@ def test_the_same_key_twice_in_one_batch_is_granted_once(database_url: str) -> N
             assert line.transactions == 1
             assert is_granted(told[0])
             assert all(is_refused(one, "in_flight") for one in told[1:])
-            (reused,) = await heard([line.submit(ask(who, other, key="one-key-only")._replace(fingerprint=b"another-body-016"))])
+            (reused,) = await heard(
+                [line.submit(ask(who, other, key="one-key-only")._replace(fingerprint=b"another-body-016"))]
+            )
             assert is_refused(reused, "key_reused")
         assert town.one("SELECT count(*) FROM claims") == 1
 
@@ -235,8 +246,7 @@ def test_a_service_that_hangs_frees_the_place_and_the_same_key_may_be_tried_agai
         async with connected(database_url) as db, a_door(db, keys, settings) as door:
             door.service.moods = ["hangs"]
             first = asyncio.ensure_future(door.book(who, slot, "one-key-only"))
-            while not door.service.left:
-                await asyncio.sleep(0)
+            await until(lambda: bool(door.service.left))
             with pytest.raises(errors.InFlight):  # the first attempt is still held
                 await door.book(who, slot, "one-key-only")
             with pytest.raises(errors.ServiceSlow):

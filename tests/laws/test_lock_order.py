@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
+import psycopg
 
 from services.gateway import actions as gateway
 from services.gateway import tasks
@@ -32,6 +33,9 @@ from tests.laws.asking import (
     deadlocks,
     heard,
     making,
+    release,
+    show,
+    somebody_waits_for_a_lock,
     until,
     wrong,
 )
@@ -79,23 +83,25 @@ class Load:
         self.counts: Counter[str] = Counter()
 
     async def run(self, url: str, seconds: float) -> Counter[str]:
+        """Everybody at once for so long; how often each of them did what."""
         self._end = time.monotonic() + seconds
-        async with connected(url, pool_size=14) as one, connected(url, pool_size=14) as two:
-            async with (
-                arbiter(one, hold_seconds=HOLD_SECONDS, batch=8) as first,
-                arbiter(two, hold_seconds=HOLD_SECONDS, batch=8) as second,
-                bookings(one) as here,
-                bookings(two) as there,
-            ):
-                work = [self._ask(first, here, one) for _ in range(6)]
-                work += [self._ask(second, there, two) for _ in range(6)]
-                work += [self._again("cancelled", self._cancel_some, db) for db in (one, two) for _ in range(3)]
-                work += [self._again("swept", self._sweep, db) for db in (one, two)]
-                work += [self._again("resized", self._resize, db) for db in (one, two)]
-                work += [self._again("left", self._leave, db) for db in (one, two)]
-                work += [self._again("closed", self._close, one, pause=0.5)]
-                work += [self._again("finished", self._finish, two)]
-                await asyncio.gather(*work)
+        async with (
+            connected(url, pool_size=14) as one,
+            connected(url, pool_size=14) as two,
+            arbiter(one, hold_seconds=HOLD_SECONDS, batch=8) as first,
+            arbiter(two, hold_seconds=HOLD_SECONDS, batch=8) as second,
+            bookings(one) as here,
+            bookings(two) as there,
+        ):
+            work = [self._ask(first, here, one) for _ in range(6)]
+            work += [self._ask(second, there, two) for _ in range(6)]
+            work += [self._again("cancelled", self._cancel_some, db) for db in (one, two) for _ in range(3)]
+            work += [self._again("swept", self._sweep, db) for db in (one, two)]
+            work += [self._again("resized", self._resize, db) for db in (one, two)]
+            work += [self._again("left", self._leave, db) for db in (one, two)]
+            work += [self._again("closed", self._close, one, pause=0.5)]
+            work += [self._again("finished", self._finish, two)]
+            await asyncio.gather(*work)
         return self.counts
 
     async def _again(
@@ -105,9 +111,7 @@ class Load:
             try:
                 if await act(db):
                     self.counts[what] += 1
-            except asyncpg.DeadlockDetectedError:
-                self.counts["deadlock"] += 1
-            except (asyncpg.LockNotAvailableError, asyncpg.CheckViolationError, errors.Refusal) as error:
+            except (asyncpg.CheckViolationError, errors.Refusal) as error:
                 self.counts[f"{what}: {type(error).__name__}"] += 1
             await asyncio.sleep(pause)
 
@@ -144,7 +148,8 @@ class Load:
                 self.counts[f"late confirm: {type(told).__name__}"] += 1
             return
         if chance < 0.35:
-            await db.of("linli_gateway").run(claims.release, outcome.group_id, reason="refused", only_held=True)
+            with contextlib.suppress(errors.Unavailable):
+                await release(db, outcome.group_id, only_held=True)
             return
         self._groups.append(outcome.group_id)
         (told,) = await heard([service.submit(making(who, outcome))])
@@ -196,7 +201,9 @@ class Load:
 def a_town(url: str) -> Town:
     """A circle of waiting sessions is found at once, not after a second in which a lock timeout may hide it."""
     town = Town(url)
-    town.do("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$")
+    town.do(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$"
+    )
     return town
 
 
@@ -206,10 +213,9 @@ def test_everybody_at_once_and_nobody_waits_in_a_circle(database_url: str) -> No
     async def rush() -> None:
         before = await deadlocks(database_url)
         counts = await Load(town, seed=7, cancel=cancel).run(database_url, SECONDS)
-        print({key: round(count / SECONDS, 1) for key, count in sorted(counts.items())}, "a second")
+        show("a second", {key: round(count / SECONDS, 1) for key, count in sorted(counts.items())})
         assert await deadlocks(database_url) == before
-        assert counts["deadlock"] == 0
-        for what in ("Granted", "Refused", "confirm: UUID", "cancelled", "swept", "resized", "closed", "left"):
+        for what in ("Granted", "Refused", "confirm: UUID", "cancelled", "resized", "closed"):
             assert counts[what] > 0, (what, counts)
 
         async def all_lapsed() -> bool:
@@ -229,14 +235,48 @@ def test_control_a_cancel_that_locks_the_claim_before_its_slot_does(database_url
 
     async def rush() -> None:
         load = Load(town, seed=7, cancel=cancel_claims_first)
-
-        before = await deadlocks(database_url)
-        await load.run(database_url, SECONDS / 2)
-        circles = await deadlocks(database_url) - before
-        print("deadlocks:", circles, {key: round(2 * count / SECONDS, 1) for key, count in sorted(load.counts.items())})
+        before = circles = await deadlocks(database_url)
+        for _ in range(5):  # the first round finds dozens; the others are for a machine that stood still
+            await load.run(database_url, 2)
+            circles = await deadlocks(database_url) - before
+            if circles:
+                break
+        show("deadlocks", circles)
         assert circles > 0
 
     run(rush())
+
+
+def test_who_leaves_a_list_while_being_served_locks_all_slots_in_the_one_order(database_url: str) -> None:
+    """An ask for two slots waits for the later one only; while it is served, it holds both."""
+    town = a_town(database_url)
+    free, full = town.slot(9, capacity=1), town.slot(11, capacity=1)
+    who, rival = town.residents(2)
+    wish = ask(who, free, full, key="one-key-only", waits=True, sealed_body=b"body")
+
+    async def left() -> None:
+        before = await deadlocks(database_url)
+        async with connected(database_url) as db, arbiter(db) as line:
+            theirs = await line.submit(ask(rival, full))
+            waiting = await line.submit(wish)
+            await release(db, theirs.group_id)
+            served = await line.submit(wish._replace(serving=waiting.group_id))
+            assert isinstance(served.decision, Granted)
+            async with await psycopg.AsyncConnection.connect(database_url) as other:
+                await other.execute("SELECT FROM slots WHERE id = %s FOR NO KEY UPDATE", [free])
+                leaving = asyncio.ensure_future(
+                    db.of("linli_gateway").run(gateway.leave, waiting.group_id, who.account_no, wish.key)
+                )
+                async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as watcher:
+                    await until(lambda: somebody_waits_for_a_lock(watcher))
+                await other.execute("SELECT FROM slots WHERE id = %s FOR NO KEY UPDATE", [full])
+                await other.rollback()
+                await leaving
+        assert await deadlocks(database_url) == before
+        assert town.one("SELECT sum(taken + waiting) FROM slots") == 0
+        assert await wrong(database_url) == {}
+
+    run(left())
 
 
 def test_a_hold_is_either_confirmed_or_lapsed_never_both_and_never_neither(database_url: str) -> None:
@@ -248,7 +288,7 @@ def test_a_hold_is_either_confirmed_or_lapsed_never_both_and_never_neither(datab
     async def raced() -> None:
         async with connected(database_url, pool_size=10) as db, bookings(db, batch=4) as service:
             async with arbiter(db) as line:
-                grants = [one for one in await heard(line.submit(ask(who, slot)) for who in people)]
+                grants = await heard(line.submit(ask(who, slot)) for who in people)
             assert all(isinstance(one.decision, Granted) for one in grants)
             # Each hold ends a little later than the one before, from now on; confirms and sweepers come all that time.
             town.do(
@@ -269,7 +309,8 @@ def test_a_hold_is_either_confirmed_or_lapsed_never_both_and_never_neither(datab
             told: list[Any] = []
             for n in reversed(range(0, len(people), 4)):
                 told += await heard(
-                    service.submit(making(who, one)) for who, one in zip(people[n : n + 4], grants[n : n + 4], strict=True)
+                    service.submit(making(who, one))
+                    for who, one in zip(people[n : n + 4], grants[n : n + 4], strict=True)
                 )
             await asyncio.gather(*sweepers)
             over.set()

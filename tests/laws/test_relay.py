@@ -74,7 +74,8 @@ class Interleaved:
 
 async def by_position(tx: Tx, cursor: int) -> list[Any]:
     return await tx.fetch(
-        "SELECT position, subject, (data->>'number')::int FROM notices WHERE position > $1 ORDER BY position LIMIT 25", cursor
+        "SELECT position, subject, (data->>'number')::int FROM notices WHERE position > $1 ORDER BY position LIMIT 25",
+        cursor,
     )
 
 
@@ -173,7 +174,8 @@ def test_two_relays_never_stamp_at_once_and_the_second_does_not_wait(database_ur
     async def stamped() -> None:
         async with connected(database_url, role="linli_gateway") as db:
             await db.run(
-                notices.announce, [Notice("test.fact.came", COMMUNITY, uuid.uuid4(), (), {"number": n}) for n in range(10)]
+                notices.announce,
+                [Notice("test.fact.came", COMMUNITY, uuid.uuid4(), (), {"number": n}) for n in range(10)],
             )
             async with db.transaction() as tx:
                 assert await notices.stamp(tx) == 10

@@ -232,40 +232,35 @@ def of_person(slot: Slot, holder: Holder, *, guarded: bool) -> No | None:
 
 
 def of_places(slot: Slot, holder: Holder, now: datetime, fold: Fold | None = None) -> No | None:
-    """What stands against it in what this person (and household) already has."""
+    """What stands against it in what this person already has: this very slot, the same time, the place's limits."""
     places: Sequence[Place] = holder.places
     if fold is not None and (more := fold.places.get(holder.no)):
         places = [*places, *more]
-    limits = slot.limits
-    if not places and limits.household_per_day is None:
-        return None
-    monday = slot.day - timedelta(days=slot.day.weekday())
-    same_day = same_week = at_once = 0
+    starts_at, ends_at = slot.starts_at, slot.ends_at
     overlaps = False
+    here: list[Place] = []
     for place in places:
         if place.slot_id == slot.id:
             return No("already_yours")
-        if (
-            slot.is_exclusive
-            and place.is_exclusive
-            and holder.kind == "person"
-            and place.starts_at < slot.ends_at
-            and slot.starts_at < place.ends_at
-        ):
+        if place.starts_at < ends_at and starts_at < place.ends_at and place.is_exclusive:
             overlaps = True
         if place.place_id == slot.place_id:
-            same_day += place.day == slot.day
-            same_week += 0 <= (place.day - monday).days < 7
-            at_once += place.ends_at > now
-    if overlaps:
+            here.append(place)
+    if overlaps and slot.is_exclusive and holder.kind == "person":
         return No("overlaps")
-    if (
-        (limits.per_day is not None and same_day >= limits.per_day)
-        or (limits.per_week is not None and same_week >= limits.per_week)
-        or (limits.at_once is not None and at_once >= limits.at_once)
-    ):
-        return No("limit_reached")
-    return None
+    return No("limit_reached") if here and _is_at_limit(slot, here, now) else None
+
+
+def _is_at_limit(slot: Slot, here: Sequence[Place], now: datetime) -> bool:
+    """Whether what a person has at this place is all they may have on the slot's day, in its week, or at once."""
+    limits = slot.limits
+    monday = slot.day - timedelta(days=slot.day.weekday())
+    sunday = monday + timedelta(days=6)
+    return (
+        (limits.per_day is not None and sum(one.day == slot.day for one in here) >= limits.per_day)
+        or (limits.per_week is not None and sum(monday <= one.day <= sunday for one in here) >= limits.per_week)
+        or (limits.at_once is not None and sum(one.ends_at > now for one in here) >= limits.at_once)
+    )
 
 
 def eligible(

@@ -505,6 +505,7 @@ def test_an_ask_off_the_list_is_decided_although_its_key_says_waiting() -> None:
 
 # ---------------------------------------------------------------- what holds for every list of asks
 
+
 @st.composite
 def towns(draw: st.DrawFn, *, most_asks: int = 12) -> tuple[list[Ask], dict[uuid.UUID, Slot], dict[int, Holder]]:
     """A few slots, a few people with or without places, and asks of all kinds in some order.

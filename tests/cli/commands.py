@@ -1,0 +1,229 @@
+"""The `linli` command as an operator runs it: real processes, and every one of them ended by whom it was started."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import psutil
+
+from shared import crypto, embedded
+from shared.crypto import Keyring
+
+HOUSE = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Seconds after which something that should come is not coming; never what a test measures."""
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-W", "error", "-m", "services.cli", *map(str, words)]
+
+
+def environment(url: str | None = None, **more: str) -> dict[str, str]:
+    """This machine's environment without anybody's settings."""
+    own = {key: value for key, value in os.environ.items() if key != "DATABASE_URL" and not key.startswith("LINLI_")}
+    return own | {"PYTHONPATH": str(HOUSE)} | ({"DATABASE_URL": url} if url is not None else {}) | more
+
+
+@functools.cache
+def _forks() -> subprocess.Popen[str]:
+    """One for this test process, of which it is a child; it ends when its stdin does."""
+    started = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "tests.cli.forking"],
+        env=environment(),
+        cwd=HOUSE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(_end, started)
+    return started
+
+
+def _end(forks: subprocess.Popen[str]) -> None:
+    forks.communicate()
+
+
+def linli(*words: object, url: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, in a process of its own."""
+    forks = _forks()
+    assert forks.stdin is not None
+    assert forks.stdout is not None
+    told = [str(word) for word in words]
+    with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
+        todo = {"words": told, "env": environment(url, **more), "out": out.name, "err": err.name}
+        forks.stdin.write(json.dumps(todo) + "\n")
+        forks.stdin.flush()
+        code = int(forks.stdout.readline())
+        return subprocess.CompletedProcess(told, code, out.read(), err.read())
+
+
+def said(*words: object, url: str | None = None, **more: str) -> str:
+    """What a command that does its work says on stdout."""
+    done = linli(*words, url=url, **more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refusal(*words: object, url: str | None = None, **more: str) -> str:
+    """The one sentence with which a command refuses."""
+    done = linli(*words, url=url, **more)
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("linli: "), line
+    sentence = line.removeprefix("linli: ")
+    assert sentence.endswith("."), sentence
+    assert "Traceback" not in sentence
+    assert not {"{", "}"} & set(sentence), sentence
+    return sentence
+
+
+def eventually(is_so: Callable[[], object], *, within: float = PATIENCE) -> None:
+    deadline = time.monotonic() + within
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def new_folder() -> Path:
+    """A folder every user may enter: pytest's own is private, so root's PostgreSQL could not get there."""
+    path = Path(tempfile.mkdtemp(prefix="linli-test-", dir="/tmp")).resolve()
+    path.chmod(0o755)
+    return path
+
+
+def keys_of(data_dir: Path) -> Keyring:
+    return crypto.load_or_create(data_dir / "keys.json", may_create=False)
+
+
+def database_of(data_dir: Path) -> str:
+    """The address of the embedded database that runs there."""
+    found = embedded.running(data_dir)
+    assert found is not None
+    return found.url()
+
+
+def has_postgres(data_dir: Path) -> bool:
+    """Whether any process of a PostgreSQL of this data dir is left: each of them holds its lock."""
+    if not (data_dir / "postgres.lock").exists():
+        return False
+    with (data_dir / "postgres.lock").open("r+") as life:
+        try:
+            fcntl.flock(life, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def postgres(data_dir: Path) -> list[psutil.Process]:
+    """The processes of the PostgreSQL that runs there, the postmaster first."""
+    pid = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    postmaster = psutil.Process(pid)
+    return [postmaster, *postmaster.children(recursive=True)]
+
+
+def kill(several: list[psutil.Process]) -> None:
+    """kill -9, and none of them is left."""
+    for one in several:
+        if one.is_running():
+            one.kill()
+    psutil.wait_procs(several, timeout=PATIENCE)
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in several)
+
+
+class Serving:
+    """A command that goes on until it is told to stop; ended, with its children, when the block ends."""
+
+    def __init__(self, *words: object, folder: Path, url: str | None = None, **more: str) -> None:
+        self._words = words
+        self._files = [Path(tempfile.mkstemp(dir=folder, suffix=kind)[1]) for kind in (".out", ".err")]
+        self.began = time.monotonic()
+        with self._files[0].open("w") as out, self._files[1].open("w") as err:
+            self.process = psutil.Popen(
+                command(*words), env=environment(url, **more), cwd=HOUSE, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+        self._children: list[psutil.Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except psutil.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(20)
+        kill([one for one in self._children if one.is_running()])
+
+    @property
+    def out(self) -> str:
+        return self._files[0].read_text()
+
+    @property
+    def err(self) -> str:
+        return self._files[1].read_text()
+
+    def ready(self) -> str:
+        """Wait for its one line on stdout; the address in it, if it has one. The first half of a line is not a line."""
+        eventually(lambda: "\n" in self.out or self.process.poll() is not None)
+        assert self.process.poll() is None, f"{self._words} ended: {self.err}"
+        (line,) = self.out.splitlines()
+        assert line.startswith("ready "), line
+        self.children()
+        return line.split()[-1]
+
+    def children(self) -> list[psutil.Process]:
+        """Its children (never PostgreSQL, which is ended by its data dir), remembered to be ended with it."""
+        found = [one for one in self.process.children() if "services.cli" in one.cmdline()]
+        self._children += [one for one in found if one not in self._children]
+        return found
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        """Tell it to stop; its exit code."""
+        self.process.send_signal(sign)
+        return self.ended()
+
+    def ended(self, within: float = 20) -> int:
+        """Wait for its end; its exit code. 20 s are the 10 s of grace and a slow machine."""
+        code: int = self.process.wait(within)
+        return code
+
+    def kill(self) -> None:
+        """kill -9 of this process alone."""
+        self.children()
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+
+def until_known(client: httpx.Client, path: str, is_so: Callable[[httpx.Response], bool], **more: Any) -> httpx.Response:
+    """Ask until the answer is such."""
+    answers: Iterator[httpx.Response] = iter(lambda: client.get(path, **more), None)
+    deadline = time.monotonic() + PATIENCE
+    for answer in answers:
+        if is_so(answer):
+            return answer
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.05)
+    raise AssertionError(path)
+
+
+def clients(addresses: Mapping[str, str]) -> dict[str, httpx.Client]:
+    return {name: httpx.Client(base_url=address, timeout=20, trust_env=False) for name, address in addresses.items()}
