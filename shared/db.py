@@ -34,15 +34,15 @@ COMMIT_SECONDS = 5
 
 
 class CommitUnknown(errors.Unknown):
-    """COMMIT was sent, and the database could not be asked what became of it."""
+    """It is not yet known whether this was done; ask again with the same Idempotency-Key."""
 
-    code = "unknown"
+    # COMMIT was sent, and the database could not be asked what became of it.
 
 
 class NotCommitted(errors.Unavailable):
-    """The database lost the transaction before it was committed; nothing was done."""
+    """This does not work at the moment; please try again."""
 
-    code = "unavailable"
+    # The database lost the transaction before it was committed; nothing was done.
 
 
 class Tx:

@@ -237,6 +237,8 @@ async def import_regions(url: str, file: Path) -> int:
         found = list(regions.read(file))
     except OSError as error:
         raise Stop(f"The file {file} cannot be read ({error.strerror}).") from None
+    except regions.RegionFileWrong as wrong:
+        raise Stop(f"The file {file} cannot be used: {wrong}.") from None
     db = Database.connect(url, pool_size=1)
     try:
         return await db.run(write_regions, found)

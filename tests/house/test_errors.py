@@ -64,9 +64,6 @@ def test_a_kind_that_shares_a_code_is_its_own_parents_child_and_not_in_the_vocab
         assert kind is meant or (issubclass(kind, meant) and kind.__module__ != errors.__name__), kind
 
 
-@pytest.mark.xfail(
-    strict=True, reason="shared.db.CommitUnknown and NotCommitted tell English readers how a database works"
-)
 def test_one_code_has_one_title() -> None:
     for kind in EVERY:
         for lang in ("en", "zh"):
