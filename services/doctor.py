@@ -82,7 +82,7 @@ CHECKS: Final = {
 
 async def examine(url: str) -> list[tuple[str, list[str]]]:
     """Every check with the ids of what it found wrong, all in one snapshot."""
-    db = Database.connect(url, pool_size=1)
+    db = Database.connect(url, pool_size=1, command_seconds=600)
     try:
         return await db.read(_examine)
     finally:

@@ -93,15 +93,20 @@ class Database:
         self.role = role
 
     @classmethod
-    def connect(cls, url: str, *, pool_size: int = 10, role: str | None = None) -> Database:
-        """`url` as PostgreSQL's own tools take it; nothing is sent before the first use."""
+    def connect(
+        cls, url: str, *, pool_size: int = 10, role: str | None = None, command_seconds: float = 10
+    ) -> Database:
+        """`url` as PostgreSQL's own tools take it; nothing is sent before the first use.
+
+        A statement that is not answered in `command_seconds` is given up: a silent connection must not hold a line.
+        """
         engine = create_async_engine(
             make_url(url).set(drivername="postgresql+asyncpg"),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see `transaction`
-            connect_args={"timeout": 5, "command_timeout": 60},
+            connect_args={"timeout": 5, "command_timeout": command_seconds},
         )
 
         @event.listens_for(engine.sync_engine, "connect")

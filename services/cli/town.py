@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
 from services.cli import Stop
 from services.demo import people as synthetic
-from services.gateway import tasks as gateway_tasks
+from services.gateway import sql as gateway_sql
 from services.identity.actions import enrolment as identity
 from shared import clock, crypto, days, regions, tokens
 from shared.crypto import Keyring
@@ -185,13 +185,13 @@ def build(url: str, keys: Keyring, settings: Settings, *, residents: int, seed: 
 
 async def _build(url: str, keys: Keyring, settings: Settings, residents: int, seed: int, *, show: bool) -> None:
     del settings
-    db = Database.connect(url, pool_size=4)
+    db = Database.connect(url, pool_size=4, command_seconds=600)
     try:
         with Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), disable=not show) as bar:
             task = bar.add_task("Building the town", total=residents + 3_000)
             await db.run(write_regions, list(regions.read()))
             year = clock.today().year
-            await db.run(gateway_tasks.write_days, [day for n in (year, year + 1) for day in days.known(n)])
+            await db.run(gateway_sql.seed_days, [day for n in (year, year + 1) for day in days.known(n)])
             bar.advance(task, 1_000)
             if not await db.read(_has_personas, keys):
                 await db.run(_found, keys)
@@ -239,7 +239,7 @@ async def import_regions(url: str, file: Path) -> int:
         raise Stop(f"The file {file} cannot be read ({error.strerror}).") from None
     except regions.RegionFileWrong as wrong:
         raise Stop(f"The file {file} cannot be used: {wrong}.") from None
-    db = Database.connect(url, pool_size=1)
+    db = Database.connect(url, pool_size=1, command_seconds=600)
     try:
         return await db.run(write_regions, found)
     finally:

@@ -17,11 +17,11 @@ CALENDAR_STAFF = frozenset({"manager"})
 
 async def leave(tx: Tx, group_id: uuid.UUID, account_no: int, key: str) -> None:
     """Take a group off the waiting lists; places held for it at this moment are freed."""
-    slots = await sql.wait_slots(tx, group_id)
+    slots = await ledger.waiting_slots(tx, group_id)
     await claims.lock_slots(tx, slots)
     await ledger.leave_lists(tx, [group_id])
     await claims.release(tx, group_id, reason="left", only_held=True)
-    await sql.set_ask_state(tx, group_id, account_no, key, "left", "left")
+    await ledger.set_ask_state(tx, group_id, account_no, key, "left", "left")
 
 
 async def set_capacity(tx: Tx, caller: Caller, slot_id: uuid.UUID, capacity: int) -> None:

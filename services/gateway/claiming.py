@@ -279,12 +279,7 @@ def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
 
 async def waiting_shape(tx: Tx, group_id: uuid.UUID, service: Service) -> claiming.ClaimOut | None:
     """A waiting (or lost) ask in the one shape; None when there is no such ask."""
-    waits = await tx.fetch(
-        "SELECT w.slot_id, w.holders, w.channel, coalesce(a.person_id, a.id) AS made_by, "
-        "(SELECT count(*) FROM waits x WHERE x.slot_id = w.slot_id AND x.no <= w.no) AS position "
-        "FROM waits w JOIN accounts a ON a.no = w.account_no WHERE w.group_id = $1 ORDER BY w.slot_id",
-        group_id,
-    )
+    waits = await sql.waits(tx, group_id)
     if not waits:
         return None
     slots = [claiming.slot_out(sql.granted_slot(row)) for row in await sql.slots(tx, [row["slot_id"] for row in waits])]

@@ -420,8 +420,7 @@ async def alive() -> dict[str, str]:
 async def ready(gate: Gate) -> Response:
     found: dict[str, Any] = {"upstreams": {name: "resting" if g.is_open else "ok" for name, g in gate.guards.items()}}
     try:
-        async with gate.db.of(None).transaction(read_only=True) as tx:
-            revision = await tx.value("SELECT version_num FROM alembic_version")
+        revision = await gate.db.read(sql.revision)
         found["database"] = "ok"
         found["migrations"] = "ok" if revision == migrate.head() else f"at {revision}, code needs {migrate.head()}"
     except (errors.Refusal, asyncpg.PostgresError):

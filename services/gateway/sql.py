@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+from shared.days import DayFact
 from shared.db import Tx
 
 
@@ -29,6 +30,22 @@ async def regions(tx: Tx, parent: str | None, after: str, limit: int) -> list[An
 async def days(tx: Tx, first: date, last: date) -> list[Any]:
     """The calendar's rows between two dates, both included."""
     return await tx.fetch("SELECT date, kind, name, is_provisional FROM days WHERE date BETWEEN $1 AND $2", first, last)
+
+
+async def seed_days(tx: Tx, facts: Sequence[DayFact]) -> int:
+    """Insert days; a provisional row gives way to a better one, and rows of the staff to none."""
+    return await tx.execute(
+        "INSERT INTO days (date, kind, name, is_provisional) SELECT * FROM unnest($1::date[], $2::text[], $3::text[], "
+        "$4::bool[]) ON CONFLICT (date) DO UPDATE SET kind = excluded.kind, name = excluded.name, is_provisional = "
+        "excluded.is_provisional WHERE days.is_provisional AND NOT excluded.is_provisional",
+        *(list(column) for column in zip(*facts, strict=True)),
+    )
+
+
+async def revision(tx: Tx) -> str | None:
+    """The migration this database is at."""
+    found: str | None = await tx.value("SELECT version_num FROM alembic_version")
+    return found
 
 
 async def set_day(tx: Tx, day: date, kind: str, name: str | None) -> None:
@@ -99,27 +116,6 @@ async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
         "SELECT w.account_no, w.key, w.holders, s.service, s.community FROM waits w JOIN slots s ON s.id = w.slot_id "
         "WHERE w.group_id = $1 LIMIT 1",
         group_id,
-    )
-
-
-async def wait_slots(tx: Tx, group_id: uuid.UUID) -> list[uuid.UUID]:
-    """The slots on whose lists a group stands, and those held for it: what is locked together to let it leave."""
-    rows = await tx.fetch(
-        "SELECT slot_id FROM waits WHERE group_id = $1 UNION SELECT slot_id FROM claims WHERE group_id = $1 AND is_active",
-        group_id,
-    )
-    return [row[0] for row in rows]
-
-
-async def set_ask_state(tx: Tx, group_id: uuid.UUID, account_no: int, key: str, state: str, reason: str | None) -> None:
-    """What finally became of an ask that waited."""
-    await tx.execute(
-        "UPDATE asks SET state = $4, reason = $5 WHERE account_no = $1 AND key = $2 AND group_id = $3",
-        account_no,
-        key,
-        group_id,
-        state,
-        reason,
     )
 
 

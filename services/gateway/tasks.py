@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from services import load, service
+from services.gateway import sql
+from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.arbiter.rules import Take
@@ -29,8 +31,7 @@ async def lapse(parts: Parts) -> int:
 
 
 async def _lapse_some(tx: Tx) -> tuple[int, int]:
-    due = await tx.fetch("SELECT id FROM slots WHERE next_lapse <= now() ORDER BY next_lapse LIMIT 100")
-    locked = await claims.lock_slots(tx, [row[0] for row in due], skip_locked=True)
+    locked = await claims.lock_slots(tx, await ledger.lapsing_slots(tx, 100), skip_locked=True)
     if not locked:
         tx.discard()
         return 0, 0
@@ -115,29 +116,12 @@ async def stamp_notices(parts: Parts) -> int:
 async def seed_days(parts: Parts) -> int:
     """This year and the next, as far as the library knows them; rows of the staff are never touched."""
     year = clock.today().year
-    return await parts.db.run(write_days, [day for n in (year, year + 1) for day in days.known(n)])
-
-
-async def write_days(tx: Tx, facts: list[days.DayFact]) -> int:
-    """Insert days; a provisional row gives way to a better one."""
-    return await tx.execute(
-        "INSERT INTO days (date, kind, name, is_provisional) SELECT * FROM unnest($1::date[], $2::text[], $3::text[], "
-        "$4::bool[]) ON CONFLICT (date) DO UPDATE SET kind = excluded.kind, name = excluded.name, is_provisional = "
-        "excluded.is_provisional WHERE days.is_provisional AND NOT excluded.is_provisional",
-        [day.date for day in facts],
-        [day.kind for day in facts],
-        [day.name for day in facts],
-        [day.is_provisional for day in facts],
-    )
+    return await parts.db.run(sql.seed_days, [day for n in (year, year + 1) for day in days.known(n)])
 
 
 async def purge_keys(parts: Parts) -> int:
     """Forget idempotency keys after their eight days; those that still wait are kept."""
-    return await parts.db.run(_purge_keys)
-
-
-async def _purge_keys(tx: Tx) -> int:
-    return await tx.execute("DELETE FROM asks WHERE made_at < now() - interval '8 days' AND state <> 'waiting'")
+    return await parts.db.run(ledger.delete_old_asks)
 
 
 TASKS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import functools
 import json
@@ -12,12 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-import httpx
 import psutil
 
 from shared import crypto, embedded
@@ -136,13 +136,21 @@ def postgres(data_dir: Path) -> list[psutil.Process]:
     return [postmaster, *postmaster.children(recursive=True)]
 
 
+def is_alive(one: psutil.Process) -> bool:
+    """Whether it runs; without an init that reaps, an orphan stays as a zombie, which runs nothing."""
+    try:
+        return one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def kill(several: list[psutil.Process]) -> None:
     """kill -9, and none of them is left."""
     for one in several:
         if one.is_running():
             one.kill()
     psutil.wait_procs(several, timeout=PATIENCE)
-    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in several)
+    assert not any(map(is_alive, several))
 
 
 class Serving:
@@ -154,7 +162,12 @@ class Serving:
         self.began = time.monotonic()
         with self._files[0].open("w") as out, self._files[1].open("w") as err:
             self.process = psutil.Popen(
-                command(*words), env=environment(url, **more), cwd=HOUSE, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                command(*words),
+                env=environment(url, **more),
+                cwd=HOUSE,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
         self._children: list[psutil.Process] = []
 
@@ -192,7 +205,11 @@ class Serving:
 
     def children(self) -> list[psutil.Process]:
         """Its children (never PostgreSQL, which is ended by its data dir), remembered to be ended with it."""
-        found = [one for one in self.process.children() if "services.cli" in one.cmdline()]
+        found = []
+        for one in self.process.children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # ZombieProcess too: it has ended
+                if "services.cli" in one.cmdline():
+                    found.append(one)
         self._children += [one for one in found if one not in self._children]
         return found
 
@@ -211,19 +228,3 @@ class Serving:
         self.children()
         self.process.kill()
         self.process.wait(PATIENCE)
-
-
-def until_known(client: httpx.Client, path: str, is_so: Callable[[httpx.Response], bool], **more: Any) -> httpx.Response:
-    """Ask until the answer is such."""
-    answers: Iterator[httpx.Response] = iter(lambda: client.get(path, **more), None)
-    deadline = time.monotonic() + PATIENCE
-    for answer in answers:
-        if is_so(answer):
-            return answer
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
-    raise AssertionError(path)
-
-
-def clients(addresses: Mapping[str, str]) -> dict[str, httpx.Client]:
-    return {name: httpx.Client(base_url=address, timeout=20, trust_env=False) for name, address in addresses.items()}

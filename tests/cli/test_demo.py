@@ -47,9 +47,7 @@ class DemoTown(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def seeded(
-    server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DemoTown]:
+def seeded(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoTown]:
     """A town that every test of a test process shares; what they book, they cancel."""
     with copy_of(server, template) as url:
         town = DemoTown(url, tmp_path_factory.mktemp("seeded"))

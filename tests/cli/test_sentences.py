@@ -100,9 +100,7 @@ def test_a_database_that_does_not_answer(server: embedded.Embedded) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "url", ["mysql://linli@127.0.0.1/linli", "nonsense", "", "host=127.0.0.1 port=1 dbname=linli"]
-)
+@pytest.mark.parametrize("url", ["mysql://linli@127.0.0.1/linli", "nonsense", "", "host=127.0.0.1 port=1 dbname=linli"])
 def test_a_database_url_that_is_not_postgresqls(url: str) -> None:
     told = refusal("doctor", url=url)
     assert told == "DATABASE_URL is not a PostgreSQL URL; write postgresql://user:password@host:5432/name."

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -46,7 +46,7 @@ TAKEN = """
 """
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Group:
     """One ask that came to something, as the model knows it."""
 
@@ -59,6 +59,9 @@ class Group:
     """Places it takes now: (slot, person), both as indexes."""
     wants: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     is_unanswered: bool = False
+
+    def _repr_pretty_(self, printer: Any, _cycle: object) -> None:
+        printer.text(f"<{self.asked.key} {self.state} has {sorted(self.has)} wants {self.wants}>")
 
 
 class World:
@@ -258,13 +261,10 @@ class Ledger(RuleBasedStateMachine):
         group.has, group.state = set(), "gone"
         if swept:
             self.run(self.world.gateway.run(tasks._lapse_some))
-
-    @precondition(lambda self: [one for one in self.groups if one.grant and one.state == "gone"])
-    @rule(data=st.data())
-    def a_late_service_cannot_confirm_what_is_gone(self, data: st.DataObject) -> None:
-        group = data.draw(st.sampled_from([one for one in self.groups if one.grant and one.state == "gone"]))
         assert group.grant is not None
-        assert not self.run(self.world.confirm(group.grant, group.asked.caller.account_no))
+        assert not self.run(self.world.confirm(group.grant, group.asked.caller.account_no)), (
+            "its service comes too late"
+        )
 
     @precondition(lambda self: self._of("confirmed"))
     @rule(data=st.data())
@@ -316,7 +316,9 @@ class Ledger(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ what staff and workers do
 
-    @precondition(lambda self: all(self.is_open) and len(self.groups) > 12)  # otherwise most of an example is spent closed
+    @precondition(
+        lambda self: all(self.is_open) and len(self.groups) > 12
+    )  # otherwise most of an example is spent closed
     @rule(s=st.sampled_from([0, 1, 2, 3]))
     def staff_close_a_slot(self, s: int) -> None:
         self.run(self.world.booking.run(close, self.slots[s]))
@@ -362,9 +364,10 @@ class Ledger(RuleBasedStateMachine):
             for group in self._waiting():
                 if group.state != "held" or not group.has:
                     slots, persons = group.wants
-                    assert self.expected(slots, persons, waits=True, group=group) == "waiting", (
+                    assert self.expected(slots, persons, waits=True, group=group) != "granted", (
                         "no place stays empty while somebody waits who could take it"
                     )
+            assert not any(self.lists[s] for s in range(4) if not self.is_open[s]), "nobody waits for what is closed"
 
     def _serve(self, service: str) -> None:
         """One round, and the model's round: whose slots have room (or are closed), in the order of their ranks."""
@@ -377,6 +380,7 @@ class Ledger(RuleBasedStateMachine):
 
         async def settle(asked: Asked, outcome: Outcome) -> str | None:
             assert asked.serving == outcome.group_id
+            next(one for one in told if one.group_id == outcome.group_id).grant = outcome.grant
             if service == "is silent":
                 return "unanswered"
             if service == "refuses":
@@ -502,6 +506,7 @@ def test_whatever_residents_staff_and_workers_do_the_ledger_stays_true(world: Wo
             deadline=None,
             derandomize=True,
             database=None,
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -197,7 +197,7 @@ def test_a_server_started_by_hand_on_the_same_data_is_never_doubled(folder: Path
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, **user) as by_hand:  # type: ignore[call-overload]
         try:
             eventually(lambda: (other / ".s.PGSQL.5432").exists())
-            with pytest.raises(embedded.DatabaseDidNotStart, match="shared memory|lock file") as refused:
+            with pytest.raises(embedded.DatabaseDidNotStart, match=r"shared memory|lock file") as refused:
                 embedded.start(folder / "data")
             assert_one_sentence(refused.value)
             assert by_hand.poll() is None
@@ -273,7 +273,7 @@ def test_what_a_failed_row_held_does_not_enter_the_log(folder: Path) -> None:
     ask(found, "create table person (name text unique, born date)")
     ask(found, "insert into person values ('Zhang-San')")
     for sql in ("insert into person values ('Zhang-San')", "insert into person values ('Zhang-San', 'Zhang-San')"):
-        with pytest.raises(psycopg.Error, match="Zhang-San|duplicate"):
+        with pytest.raises(psycopg.Error, match=r"Zhang-San|duplicate"):
             ask(found, sql)
     with pytest.raises(psycopg.Error), psycopg.connect(found.url()) as connection:
         connection.execute("insert into person values (%s)", ["Zhang-San"])

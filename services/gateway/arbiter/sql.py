@@ -309,6 +309,73 @@ async def write_waits(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
             await tx.execute("UPDATE slots SET waiting = waiting + 1 WHERE id = $1", row[0])
 
 
+async def waits(tx: Tx, group_id: uuid.UUID) -> list[Any]:
+    """Where a group waits: slot_id, holders, channel, made_by, and its position on that slot's list."""
+    return await tx.fetch(
+        "SELECT w.slot_id, w.holders, w.channel, coalesce(a.person_id, a.id) AS made_by, "
+        "(SELECT count(*) FROM waits x WHERE x.slot_id = w.slot_id AND x.no <= w.no) AS position "
+        "FROM waits w JOIN accounts a ON a.no = w.account_no WHERE w.group_id = $1 ORDER BY w.slot_id",
+        group_id,
+    )
+
+
+async def turns(tx: Tx, after: int, limit: int) -> list[Any]:
+    """Waiting rows of slots that have a place, or that nobody can claim any more, ranked behind `after`; with who asked."""
+    return await tx.fetch(
+        """
+        SELECT w.no, w.group_id, w.account_no, w.key, s.community, w.holders, w.slot_id, w.channel, w.body, s.service,
+               a.id AS account_id, h.no AS holder_no, h.id AS person_id, h.name, k.fingerprint
+        FROM slots s JOIN waits w ON w.slot_id = s.id JOIN accounts a ON a.no = w.account_no
+        LEFT JOIN holders h ON h.id = a.person_id LEFT JOIN asks k ON k.account_no = w.account_no AND k.key = w.key
+        WHERE s.waiting > 0 AND w.no > $1
+          AND (s.taken < s.capacity OR s.state <> 'open' OR s.closes_at <= now() OR s.next_lapse <= now())
+        ORDER BY w.no LIMIT $2
+        """,
+        after,
+        limit,
+    )
+
+
+async def waiting_slots(tx: Tx, group_id: uuid.UUID) -> list[uuid.UUID]:
+    """The slots on whose lists a group stands, and those of its active claims: all that leaving will lock."""
+    rows = await tx.fetch(
+        "SELECT slot_id FROM waits WHERE group_id = $1 UNION "
+        "SELECT slot_id FROM claims WHERE group_id = $1 AND is_active",
+        group_id,
+    )
+    return [row[0] for row in rows]
+
+
+async def set_ask_state(tx: Tx, group_id: uuid.UUID, account_no: int, key: str, state: str, reason: str | None) -> None:
+    """What finally became of an ask that waited."""
+    await tx.execute(
+        "UPDATE asks SET state = $4, reason = $5 WHERE account_no = $1 AND key = $2 AND group_id = $3",
+        account_no,
+        key,
+        group_id,
+        state,
+        reason,
+    )
+
+
+async def lapsing_slots(tx: Tx, limit: int) -> list[uuid.UUID]:
+    """Slots on which some hold may be over."""
+    rows = await tx.fetch("SELECT id FROM slots WHERE next_lapse <= now() ORDER BY next_lapse LIMIT $1", limit)
+    return [row[0] for row in rows]
+
+
+async def delete_old_asks(tx: Tx) -> int:
+    """Forget keys after eight days; how many. Those that still wait are kept."""
+    return await tx.execute(
+        """
+        DELETE FROM asks a USING (
+            SELECT account_no, key FROM asks WHERE made_at < now() - interval '8 days' AND state <> 'waiting'
+            ORDER BY account_no, key FOR UPDATE SKIP LOCKED
+        ) old WHERE a.account_no = old.account_no AND a.key = old.key
+        """
+    )
+
+
 async def leave_lists(tx: Tx, group_ids: Sequence[uuid.UUID]) -> int:
     """Take groups off every waiting list; how many there were. The slots are locked by the caller."""
     gone: int = await tx.value(

@@ -40,37 +40,31 @@ Settle = Callable[[Asked, Outcome], Awaitable[str | None]]
 """Has the service confirm a grant: None when it did, `unanswered` to try again later, else why it refused."""
 
 
-async def due(tx: Tx) -> list[Due]:
-    """Asks for which all their lists' slots have room, or that nobody can grant any more; in order.
-
-    Whoever cannot be served now is not looked at, so that many of them never hide those behind them.
-    """
-    rows = await tx.fetch(
-        """
-        SELECT w.group_id, w.account_no, w.key, s.community, w.holders, w.slot_id, w.channel, w.body, s.service,
-               a.id AS account_id, h.no AS holder_no, h.id AS person_id, h.name, k.fingerprint
-        FROM slots s JOIN waits w ON w.slot_id = s.id JOIN accounts a ON a.no = w.account_no
-        LEFT JOIN holders h ON h.id = a.person_id LEFT JOIN asks k ON k.account_no = w.account_no AND k.key = w.key
-        WHERE s.waiting > 0
-          AND (s.state <> 'open' OR s.closes_at <= now() OR NOT EXISTS (
-                  SELECT 1 FROM waits x JOIN slots f ON f.id = x.slot_id WHERE x.group_id = w.group_id
-                  AND f.taken + x.units > f.capacity AND (f.next_lapse IS NULL OR f.next_lapse > now())))
-        ORDER BY w.no LIMIT $1
-        """,
-        _AT_ONCE,
-    )
+async def due(tx: Tx, after: int) -> tuple[list[Due], int | None]:
+    """The next asks whose turn may have come, in order, and the rank to go on from; None when these were the last."""
+    rows = await sql.turns(tx, after, _AT_ONCE)
     found: dict[uuid.UUID, Due] = {}
     for row in rows:
         found.setdefault(
             row["group_id"],
             Due(row["group_id"], row["account_no"], row["key"], row["community"], row["holders"], row),
         )
-    return list(found.values())
+    return list(found.values()), rows[-1]["no"] if len(rows) == _AT_ONCE else None
 
 
 async def serve(db: Database, line: Line[Asked, Outcome], prepare: Prepare, settle: Settle) -> int:
-    """One round over everybody whose turn may have come; how many left the lists."""
-    turns = await db.read(due)
+    """One round over everybody whose turn may have come, to the end of the lists; how many left them."""
+    left = 0
+    after: int | None = 0
+    while after is not None:
+        turns, after = await db.read(due, after)
+        left += await _serve(db, line, turns, prepare, settle)
+    return left
+
+
+async def _serve(
+    db: Database, line: Line[Asked, Outcome], turns: Sequence[Due], prepare: Prepare, settle: Settle
+) -> int:
     prepared = [(turn, await prepare(turn.row)) for turn in turns]
     for turn, asked in prepared:
         if asked is None:
@@ -100,24 +94,17 @@ async def serve(db: Database, line: Line[Asked, Outcome], prepare: Prepare, sett
 
 async def leave(tx: Tx, turn: Due, state: str, reason: str | None) -> None:
     """Take an ask off its lists, remember what became of it, and tell its people when it came to nothing."""
-    slots = await tx.fetch("SELECT slot_id FROM waits WHERE group_id = $1", turn.group_id)
-    await claims.lock_slots(tx, [row[0] for row in slots])
+    slots = await sql.waiting_slots(tx, turn.group_id)
+    await claims.lock_slots(tx, slots)
     if not await sql.leave_lists(tx, [turn.group_id]):
         return
-    await tx.execute(
-        "UPDATE asks SET state = $4, reason = $5 WHERE account_no = $1 AND key = $2 AND group_id = $3",
-        turn.account_no,
-        turn.key,
-        turn.group_id,
-        state,
-        reason,
-    )
+    await sql.set_ask_state(tx, turn.group_id, turn.account_no, turn.key, state, reason)
     if state == "lost":
         lost = Notice(
             "ledger.ask.lost",
             turn.community,
             turn.group_id,
             tuple(turn.holders),
-            {"slots": [row[0] for row in slots], "reason": reason},
+            {"slots": slots, "reason": reason},
         )
         await notices.announce(tx, [lost])
