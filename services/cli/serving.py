@@ -53,7 +53,7 @@ def up(settings: Settings, *, host: str, port: int, workers: int, demo: bool) ->
         database.remember_keys(url, keys, demo=demo)
         is_demo = database.is_demo(url)
         settings = settings.model_copy(
-            update={"demo": is_demo, "database_url": url, "public_url": f"http://{_shown(host)}:{port}"}
+            update={"demo": is_demo, "database_url": url, "public_url": _public_url(settings, host, port)}
         )
         if is_demo and database.is_empty(url):
             from services.cli import town
@@ -308,6 +308,13 @@ def _progress() -> Iterator[Callable[[str | None], None]]:
     finally:
         if status is not None:
             status.stop()
+
+
+def _public_url(settings: Settings, host: str, port: int) -> str:
+    """What the settings say, or where it listens when they say nothing."""
+    if "public_url" in settings.model_fields_set:
+        return settings.public_url
+    return f"http://{_shown(host)}:{port}"
 
 
 def _shown(host: str) -> str:

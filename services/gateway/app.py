@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import re
 import time
-import uuid
 import zlib
 from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ from shared.web import Context
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-_ALWAYS: Final = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
+_ALWAYS: Final = [(b"x-content-type-options", b"nosniff")]
 
 
 @dataclass(slots=True)
@@ -185,7 +185,7 @@ class Gateway:
         service = self._service_of(path)
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id")
-        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given.decode() if given and _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
         try:
             answer = await self._answer(scope, receive, headers, service, request_id)
         except NoAnswer as none:
@@ -206,7 +206,8 @@ class Gateway:
         out += [(b"x-request-id", request_id.encode()), *_ALWAYS]
         if "linli.account" in scope:
             left = self._accounts.left(scope["linli.account"])
-            out += [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"account";r=%d' % left)]
+            if left < self._accounts.burst // 2:
+                out += [(b"ratelimit-policy", self._policy), (b"ratelimit", b'"account";r=%d' % left)]
         await send({"type": "http.response.start", "status": status, "headers": out})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
         if self.parts is not None:

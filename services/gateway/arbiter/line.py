@@ -19,6 +19,8 @@ from shared.claims import Grant, GrantedClaim, GrantedSlot
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
+_NOBODY: frozenset[int] = frozenset()
+
 DESK = frozenset({"staff", "manager", "operator"})
 """Roles that may act for residents at the desk, on the phone or from paper."""
 
@@ -214,12 +216,10 @@ class Arbiter:
             ):
                 asks.append(None)
                 continue
-            own = one.caller.holder_no
-            mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
-            may = {r.holder_no for r in mine} | ({own} if own is not None else set())
-            guards = {r.holder_no for r in mine if r.kind == "guardian"}
-            if one.channel != "app":  # also for oneself: the places kept for the desk are given out by the desk
-                may = guards = set(holders) if self._may_act_at_desk(one, roles, looked) else set()
+            if one.persons is None and one.channel == "app":
+                may, guards = frozenset(holders), _NOBODY
+            else:
+                may, guards = self._allowed(one, holders, relations, roles, looked)
             asks.append(
                 Ask(
                     group_id=one.serving or claims.new_id(),
@@ -233,12 +233,30 @@ class Arbiter:
                     waits=one.waits,
                     serving=one.serving is not None,
                     ranked=ranked.get(one.serving, frozenset()) if one.serving else frozenset(),
-                    may=frozenset(may),
-                    guards=frozenset(guards),
+                    may=may,
+                    guards=guards,
                     previous=previous.get((one.caller.account_no or 0, one.key)),
                 )
             )
         return asks
+
+    def _allowed(  # noqa: PLR0913 - the facts of one question
+        self,
+        one: Asked,
+        holders: tuple[int, ...],
+        relations: Sequence[sql.Relation],
+        roles: Sequence[Any],
+        looked: _Looked,
+    ) -> tuple[frozenset[int], frozenset[int]]:
+        """Whom the account may act for in this ask, and whom it is a guardian of; the desk stands in for guardians."""
+        own = one.caller.holder_no
+        mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
+        may = {r.holder_no for r in mine} | ({own} if own is not None else set())
+        guards = {r.holder_no for r in mine if r.kind == "guardian"}
+        if one.channel != "app" and self._may_act_at_desk(one, roles, looked):
+            may |= set(holders)
+            guards |= set(holders)
+        return frozenset(may), frozenset(guards)
 
     @staticmethod
     def _may_act_at_desk(one: Asked, roles: Sequence[Any], looked: _Looked) -> bool:
