@@ -8,15 +8,29 @@ claims by id, own rows; each sorted. Whoever frees reads ids unlocked, locks in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from shared import clock
-from shared.db import Tx
+from shared import clock, errors
+from shared.db import Tx, constraint_of
 
 OFFLINE = ("desk", "phone", "paper")
+
+
+REFEREES: Mapping[str, type[errors.Refusal]] = {
+    "nobody_in_two_places": errors.Overlaps,
+    "one_place_per_person": errors.AlreadyYours,
+    "taken_within_capacity": errors.Full,
+}
+"""What it means when a referee in the schema says no, whatever was thought before."""
+
+
+def refusal_of(error: BaseException) -> errors.Refusal | None:
+    """The refusal that a broken constraint stands for; None for an error that is no referee's."""
+    kind = REFEREES.get(constraint_of(error) or "")
+    return kind() if kind is not None else None
 
 
 class GrantedClaim(NamedTuple):

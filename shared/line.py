@@ -73,9 +73,9 @@ class _Place(Generic[A, R]):
 
 
 class Line(Generic[A, R]):
-    """A queue in front of one action."""
+    """A queue in front of one action. `gone` hears of results whose callers no longer wait for them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its limits are its interface
         self,
         name: str,
         db: Database,
@@ -85,6 +85,7 @@ class Line(Generic[A, R]):
         waiting: int = 4000,
         seconds: float = 8.0,
         blocked_seconds: float = 2.0,
+        gone: Callable[[A, R], None] | None = None,
     ) -> None:
         self.name = name
         self._db = db
@@ -93,6 +94,7 @@ class Line(Generic[A, R]):
         self._most_waiting = waiting
         self._seconds = seconds
         self._blocked_seconds = blocked_seconds
+        self._gone = gone
         self._waiting: deque[_Place[A, R]] = deque()
         self._skipped: list[_Place[A, R]] = []
         self._wake = asyncio.Event()
@@ -190,7 +192,9 @@ class Line(Generic[A, R]):
     def _answer(self, places: list[_Place[A, R]], answers: Sequence[Answer[R]]) -> None:
         now = asyncio.get_running_loop().time()
         for place, answer in zip(places, answers, strict=True):
-            if place.answer.done():
+            if place.answer.done():  # the caller has gone; what it was given is to be given back
+                if self._gone is not None and not isinstance(answer, Exception | Skip):
+                    self._gone(place.item, answer)
                 continue
             if answer is SKIPPED:
                 self._skipping_until = now + SKIPPING_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
@@ -44,7 +44,7 @@ def after(told: str | None, *kinds: type[datetime | uuid.UUID | int | str]) -> t
         if not isinstance(parts, list) or len(parts) != len(kinds):
             raise ValueError(told)
         key = tuple(_read(part, kind) for part, kind in zip(parts, kinds, strict=True))
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
         raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/cursor", "code": "cursor"}]) from error
     return key
 
@@ -54,7 +54,7 @@ def _read(part: Any, kind: type[Any]) -> Any:
         moment = datetime.fromisoformat(part)
         if moment.tzinfo is None:
             raise ValueError(part)
-        return moment
+        return moment.astimezone(UTC)  # overflows for what no database stores
     if kind is int:
         if not isinstance(part, int) or abs(part) >= 1 << 62:
             raise ValueError(part)

@@ -6,6 +6,7 @@ Nothing of the input, of a stack or of SQL is ever in them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,9 @@ from shared.texts import choose, language
 MEDIA_TYPE = "application/problem+json"
 TYPE = "https://linli.example/problems/"
 """A name, not an address: problems are told apart by it, nobody needs to fetch it."""
+
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]{0,40}")
 
 
 def document(refusal: errors.Refusal, *, lang: str, request_id: str | None) -> dict[str, Any]:
@@ -64,7 +68,8 @@ def of_validation(found: Sequence[Any]) -> errors.Refusal:
         loc = list(one["loc"])
         where = loc.pop(0) if loc and loc[0] in ("body", "query", "path", "header", "cookie") else "body"
         unreadable |= one["type"] in ("json_invalid", "json_type") and where == "body"
-        pointer = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')[:60]}" for step in loc)
+        # A step may be a name the caller made up; only what looks like one is told back.
+        pointer = "".join(f"/{step}" if isinstance(step, int) or _NAME.fullmatch(step) else "/?" for step in loc)
         places.append({"in": where, "pointer": pointer or "/", "code": one["type"]})
     if unreadable:
         return errors.Unreadable(errors=places)

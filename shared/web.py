@@ -114,7 +114,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    return problem(request, problems.of_validation(error.errors() if isinstance(error, RequestValidationError) else []))
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json" and any(one["loc"][:1] == ("body",) for one in found):
+        return problem(request, errors.WrongMediaType())
+    return problem(request, problems.of_validation(found))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -62,7 +62,8 @@ async def cancel_reservation(
 ) -> tuple[Group, str | None]:
     """Give back the places of a reservation, all or one person's; doing it again changes nothing."""
     reservation, group = await readable(tx, caller, reservation_id)
-    holders = [row["holder_no"] for row in group.claims if person_id is None or row["person_id"] == person_id]
+    mine = shown(group, caller).claims  # whoever was booked together with strangers gives back only their own place
+    holders = [row["holder_no"] for row in mine if person_id is None or row["person_id"] == person_id]
     if not holders:
         raise errors.NotThere
     freed = await claims.release(tx, group.group_id, holder_nos=holders, reason=reason)

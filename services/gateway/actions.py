@@ -21,6 +21,9 @@ async def leave(tx: Tx, group_id: uuid.UUID, account_no: int, key: str) -> None:
     await claims.lock_slots(tx, slots)
     await ledger.leave_lists(tx, [group_id])
     await claims.release(tx, group_id, reason="left", only_held=True)
+    group = await claims.group(tx, group_id)
+    if group is not None and any(row["state"] == "confirmed" for row in group.claims):
+        raise errors.InFlight(retry_after=1)  # it was served at this very moment: ask again, and it is cancelled
     await ledger.set_ask_state(tx, group_id, account_no, key, "left", "left")
 
 

@@ -8,6 +8,7 @@ request ─► id ─► address within its rate? ─► body within its bound? 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import os
@@ -31,7 +32,7 @@ from services.gateway.claiming import Call, Claiming
 from services.gateway.credentials import INTERNAL, Credentials
 from services.gateway.rates import Rates
 from services.gateway.upstreams import Answer, Guard, NoAnswer
-from shared import errors, problems
+from shared import claims, errors, problems
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Database
@@ -130,6 +131,7 @@ class Gateway:
         self._policy = b'"account";' + self._accounts.policy.encode()
         self._services = {one.name for one in SERVICES}
         self._trusted = [ipaddress.ip_network(one) for one in settings.trusted_proxies]
+        self._giving_back: set[asyncio.Task[Any]] = set()
         self.parts: Parts | None = None
 
     @contextlib.asynccontextmanager
@@ -154,6 +156,7 @@ class Gateway:
                 batch=settings.line_batch,
                 waiting=settings.line_waiting,
                 seconds=settings.line_seconds,
+                gone=lambda _, outcome: self._give_back(gateway_db, outcome),
             )
             stack.push_async_callback(line.close)
             self.parts = Parts(
@@ -172,6 +175,13 @@ class Gateway:
                 yield self
             finally:
                 self._own = None
+
+    def _give_back(self, db: Database, outcome: Outcome) -> None:
+        """Free the places of a grant whose caller has gone, instead of waiting for them to lapse."""
+        if outcome.grant is not None:
+            task = asyncio.create_task(db.run(claims.release, outcome.group_id, reason="caller_gone", only_held=True))
+            self._giving_back.add(task)
+            task.add_done_callback(self._giving_back.discard)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

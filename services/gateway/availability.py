@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from services.gateway.arbiter import rules, sql
@@ -168,10 +169,13 @@ def _counting_lapsed(slot: Slot, lapsed: Mapping[uuid.UUID, tuple[int, int]]) ->
     return slot._replace(taken=slot.taken - units, taken_offline=slot.taken_offline - offline)
 
 
-def reasons(seen: Seen, guards: frozenset[int]) -> list[rules.No | None]:
+def reasons(
+    seen: Seen, guards: frozenset[int], limited: Mapping[int, Collection[str]] = MappingProxyType({})
+) -> list[rules.No | None]:
     """For each slot why these people together cannot have it, None when they can: the parts of `rules.verdict`.
 
-    Slots with the same audience are asked about a person once, and those nobody can claim not at all.
+    Slots with the same audience are asked about a person once, and those nobody can claim not at all. For the people
+    in `limited` the reader may act only in the services named there.
     """
     page = seen.page
     room = page.room_for(len(seen.holders))
@@ -188,7 +192,10 @@ def reasons(seen: Seen, guards: frozenset[int]) -> list[rules.No | None]:
             try:
                 no = answers[audience]
             except KeyError:
-                no = answers[audience] = rules.of_person(slot, holder, guarded=holder.no in guards)
+                is_stranger = slot.service not in limited.get(holder.no, (slot.service,))
+                no = answers[audience] = (
+                    rules.No("not_yours") if is_stranger else rules.of_person(slot, holder, guarded=holder.no in guards)
+                )
             if no is None and is_bound:
                 no = _of_their_places(slot, holder, seen, family)
         found.append(no or full)
@@ -215,13 +222,19 @@ def _of_their_places(slot: Slot, holder: Holder, seen: Seen, family: dict[int, i
     return rules.No("already_waiting") if slot.id in holder.waits else None
 
 
-def render(seen: Seen, guards: frozenset[int], *, personal: bool) -> list[bytes]:
+def render(
+    seen: Seen,
+    guards: frozenset[int],
+    limited: Mapping[int, Collection[str]] = MappingProxyType({}),
+    *,
+    personal: bool,
+) -> list[bytes]:
     """The items as JSON: what is the same for all readers was written once, the verdict is added."""
     if not personal:
         return [beginning + b'null,"reason":null}' for beginning in seen.page.beginnings]
     return [
         beginning + (b'true,"reason":null}' if no is None else b'false,"reason":"%s"}' % no.code.encode())
-        for beginning, no in zip(seen.page.beginnings, reasons(seen, guards), strict=True)
+        for beginning, no in zip(seen.page.beginnings, reasons(seen, guards, limited), strict=True)
     ]
 
 

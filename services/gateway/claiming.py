@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+import asyncpg
 import pydantic
 from starlette.types import Scope
 
@@ -147,7 +148,10 @@ class Claiming:
             if body.if_full == "wait"
             else b"",
         )
-        outcome = await self._line.submit(asked)
+        try:
+            outcome = await self._line.submit(asked)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise claims.refusal_of(error) or errors.Broken() from error
         if isinstance(outcome.decision, Refused):
             raise refusal(outcome.decision, await self._alternatives(outcome.decision, asked))
         return await self.settle(service, call, outcome)

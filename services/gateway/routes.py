@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -73,19 +74,25 @@ def _aware(told: str) -> datetime:
     return moment
 
 
-def _people(caller: Caller, persons: list[uuid.UUID] | None) -> tuple[tuple[int, ...], frozenset[int]]:
-    """The holders a question is for, and those among them whose guardian the caller is; refuses strangers."""
+def _people(
+    caller: Caller, persons: list[uuid.UUID] | None
+) -> tuple[tuple[int, ...], frozenset[int], Mapping[int, Collection[str]]]:
+    """The holders a question is for, whose guardian the caller is, and the services one may act in for some only.
+
+    Refuses strangers.
+    """
+    limited = {one.holder_no: one.services for one in caller.acts_for if one.services is not None}
     known = {one.person_id: one.holder_no for one in caller.acts_for}
     guards = frozenset(one.holder_no for one in caller.acts_for if one.relation == "guardian")
     if caller.person_id is not None and caller.holder_no is not None:
         known[caller.person_id] = caller.holder_no
     if not persons:
-        return (() if caller.holder_no is None else (caller.holder_no,)), guards
+        return (() if caller.holder_no is None else (caller.holder_no,)), guards, limited
     if caller.account_no is None:
         raise errors.NotKnown
     if any(person not in known for person in persons):
         raise errors.NotYours
-    return tuple(dict.fromkeys(known[person] for person in persons)), guards
+    return tuple(dict.fromkeys(known[person] for person in persons)), guards, limited
 
 
 @town.get(
@@ -113,9 +120,9 @@ async def list_slots(gate: Gate, call: Told, told: Annotated[SlotsQuery, Query()
         limit=told.limit,
     )
     who = await gate.credentials.with_facts(call.caller) if told.persons else call.caller
-    nos, guards = _people(who, told.persons)
+    nos, guards, limited = _people(who, told.persons)
     seen = await gate.availability.submit(Looking(window, nos))
-    items = availability.render(seen, guards, personal=bool(nos))
+    items = availability.render(seen, guards, limited, personal=bool(nos))
     last = seen.page.last
     following = wire.dumps(pages.cursor(*last) if last else None)
     return Response(b'{"items":[' + b",".join(items) + b'],"next":' + following + b"}", media_type="application/json")
@@ -145,12 +152,12 @@ async def read_slot(
         Query(alias="for", max_length=20, description=say("For whom; repeatable.", "为谁查询，可重复。")),
     ] = None,
 ) -> Response:
-    nos, guards = _people(who, persons)
+    nos, guards, limited = _people(who, persons)
     window = availability.Window(clock.now(), clock.now(), slot_id=slot_id, limit=1)
     seen = await gate.availability.submit(Looking(window, nos))
     if not seen.page.slots:
         raise errors.NotThere
-    (item,) = availability.render(seen, guards, personal=bool(nos))
+    (item,) = availability.render(seen, guards, limited, personal=bool(nos))
     slot = seen.page.slots[0]
     return Response(item, media_type="application/json", headers={"ETag": web.etag(slot.capacity)})
 
@@ -277,8 +284,8 @@ async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gat
     if ask is None:
         raise errors.NotThere
     found = await _claim(gate, who, ask["group_id"])
-    if found is None:
-        raise errors.NotThere
+    if found is None or (found.id is None and found.state not in ("held", "waiting")):
+        raise errors.NotThere  # nothing came of it: send it again with the same key
     return web.json(found)
 
 
@@ -323,6 +330,10 @@ async def delete_claim(
         return _as_response(await gate.claiming.forward(found.service, told, method="DELETE", body=b""))
     wait = await gate.db.read(sql.wait, group_id)
     if wait is not None:
+        if wait["account_no"] != who.account_no and not set(wait["holders"]) <= set(who.holders_in(wait["service"])):
+            raise errors.NotAllowed
+        if person is not None and [one.id for one in found.persons] != [person]:
+            raise errors.Conflict(say("Who asked together leaves the list together.", "一同候补的人须一同退出。"))
         await gate.db.run(actions.leave, group_id, wait["account_no"], wait["key"])
         left = found.model_copy(update={"state": "released", "reason": "left", "position": None})
         return web.json(left)

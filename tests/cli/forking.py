@@ -6,6 +6,7 @@ code. Importing takes a second, and the tests run some sixty commands.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -15,6 +16,8 @@ from services.cli import main
 
 for module in ("serving", "database", "town"):
     importlib.import_module(f"services.cli.{module}")
+
+gc.freeze()  # a collection in a child would touch, and so copy, all that was imported
 
 for line in sys.stdin:
     told = json.loads(line)
@@ -27,7 +30,14 @@ for line in sys.stdin:
             os.dup2(opened, number)
             os.close(opened)
         sys.argv = ["linli", *told["words"]]
-        main()
-        sys.exit()
+        code: object = 0
+        try:
+            main()
+        except SystemExit as told_to:
+            code = told_to.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))  # taking apart what was imported takes long
     _, status = os.waitpid(pid, 0)
-    print(os.waitstatus_to_exitcode(status), flush=True)
+    sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+    sys.stdout.flush()

@@ -16,7 +16,6 @@ from services.cli import Stop, database
 from shared import crypto, embedded, migrate
 from tests.cli import commands
 from tests.cli.commands import refusal
-from tests.conftest import copy_of
 
 SIGNS_OF_LIFE = ["Starting the database"]
 

@@ -53,7 +53,7 @@ def is_problem(answer: httpx.Response, status: int) -> bool:
     return True
 
 
-def test_a_process_a_service_goes_on_without_booking_and_heals_when_it_is_back(
+def test_a_process_a_service_goes_on_without_booking_and_heals_when_it_is_back(  # noqa: PLR0915 - one story
     database_url: str, data_dir: Path, tmp_path: Path
 ) -> None:
     town = Town(database_url)

@@ -125,7 +125,7 @@ def test_a_first_start_answers_and_a_second_one_keeps_the_data(folder: Path) -> 
         other = commands.linli("up", "--port", 0, "--no-demo", "--data-dir", data_dir)
         assert (other.returncode, other.stdout) == (1, "")
         assert other.stderr.splitlines()[-1].startswith("linli: Another process already serves ")
-        town, slot, people = town_of(data_dir)
+        _, slot, people = town_of(data_dir)
         keys = commands.keys_of(data_dir)
         slow = Slow(address, people[0].headers(keys), slot)
         booked = [stops_in_the_middle_of_a_request(first, address, data_dir, slow, signal.SIGTERM)]

@@ -506,7 +506,7 @@ def test_whatever_residents_staff_and_workers_do_the_ledger_stays_true(world: Wo
             deadline=None,
             derandomize=True,
             database=None,
-            phases=[Phase.generate],
+            phases=[Phase.generate],  # examples read well as they are; shrinking them on a database takes minutes
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -196,7 +196,7 @@ def test_a_server_started_by_hand_on_the_same_data_is_never_doubled(folder: Path
     command = [first.programs / "postgres", "-D", folder / "data" / "postgres", "-k", other, "-h", ""]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, **user) as by_hand:  # type: ignore[call-overload]
         try:
-            eventually(lambda: (other / ".s.PGSQL.5432").exists())
+            eventually((other / ".s.PGSQL.5432").exists)
             with pytest.raises(embedded.DatabaseDidNotStart, match=r"shared memory|lock file") as refused:
                 embedded.start(folder / "data")
             assert_one_sentence(refused.value)

@@ -240,7 +240,7 @@ class Arbiter:
             )
         return asks
 
-    def _allowed(  # noqa: PLR0913 - the facts of one question
+    def _allowed(
         self,
         one: Asked,
         holders: tuple[int, ...],
@@ -249,13 +249,13 @@ class Arbiter:
         looked: _Looked,
     ) -> tuple[frozenset[int], frozenset[int]]:
         """Whom the account may act for in this ask, and whom it is a guardian of; the desk stands in for guardians."""
+        if one.channel != "app":  # nobody else gets at the places kept for the desk, not even for oneself
+            everybody = frozenset(holders) if self._may_act_at_desk(one, roles, looked) else _NOBODY
+            return everybody, everybody
         own = one.caller.holder_no
         mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
         may = {r.holder_no for r in mine} | ({own} if own is not None else set())
         guards = {r.holder_no for r in mine if r.kind == "guardian"}
-        if one.channel != "app" and self._may_act_at_desk(one, roles, looked):
-            may |= set(holders)
-            guards |= set(holders)
         return frozenset(may), frozenset(guards)
 
     @staticmethod
