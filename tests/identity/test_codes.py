@@ -194,7 +194,8 @@ def test_text_that_cannot_be_stored_is_refused(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         for name in ("phone", "code", "device"):
             told = json.dumps(login(PHONE, "000000") | {name: "\ud800"}).encode()
-            headers = {assertion.HEADER: assertion.sign(ANYONE, audience="identity", key=town.keys.assertion)}
+            signed = assertion.sign(ANYONE, audience="identity", key=town.keys.assertion)
+            headers = {assertion.HEADER: signed, "Content-Type": "application/json"}
             refused = await town.http.post("/v1/identity/sessions", content=told, headers=headers)
             assert refused.status_code in (400, 422)
 

@@ -122,7 +122,7 @@ async def opened(url: str, *, demo: bool = True, sends: bool = True) -> AsyncIte
     app = routes.app(Context(root.of("linli_identity"), keys, Settings(demo=demo)))
     sent = Sent()
     if sends and not demo:
-        app.state.desk = replace(app.state.desk, sender=sent)
+        app.fastapi.state.desk = replace(app.fastapi.state.desk, sender=sent)
     transport = httpx.ASGITransport(app)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://identity") as http:

@@ -123,17 +123,16 @@ async def claim(tx: Tx, slot_id: uuid.UUID, name: str, channel: str, *, confirme
         )
         for _ in range(people)
     ]
-    await claims.hold(
-        tx,
-        claim_ids=ids,
-        group_ids=[group_id] * people,
-        slot_ids=[slot_id] * people,
-        holder_nos=nos,
-        account_nos=[account] * people,
-        units=[1] * people,
-        channels=[channel] * people,
-        held_until=until,
-    )
+    slot = await tx.row("SELECT * FROM slots WHERE id = $1", slot_id)
+    assert slot is not None
+    held = [
+        claims.Holding(
+            one, group_id, slot_id, no, account, slot["community"], slot["service"], slot["place_id"],
+            slot["starts_at"], slot["ends_at"], 1, channel, slot["is_exclusive"],
+        )
+        for one, no in zip(ids, nos, strict=True)
+    ]  # fmt: skip
+    await claims.hold(tx, held, until)
     if confirmed:
         granted = tuple(GrantedClaim(one, slot_id, no, group_id, name, 1) for one, no in zip(ids, nos, strict=True))
         assert await claims.confirm(tx, [(Grant(group_id, until, granted, ()), claims.new_id())]) == [True]

@@ -484,7 +484,7 @@ def test_a_slot_that_is_claimed_while_the_schedule_changes_is_not_cancelled(tell
 
 def test_every_route_is_described_in_both_languages(tell: Tell) -> None:
     async def story(town: Town) -> None:
-        document = town.app.openapi()
+        document = town.app.fastapi.openapi()
         operations = [one for path in document["paths"].values() for one in path.values()]
         assert len({one["operationId"] for one in operations}) == len(operations) == 13
         for told in operations:
