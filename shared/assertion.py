@@ -16,6 +16,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from shared import errors, wire
@@ -137,7 +138,7 @@ def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
             address=payload["adr"],
             roles=tuple(Role(role, prefix, _id(place)) for role, prefix, place in payload["rol"]),
             acts_for=tuple(
-                ActsFor(uuid.UUID(person), no, name, relation, tuple(services) if services is not None else None)
+                ActsFor(_uuid(person), no, name, relation, tuple(services) if services is not None else None)
                 for person, no, name, relation, services in payload["for"]
             ),
             grant=_grant(grant) if grant else None,
@@ -156,8 +157,13 @@ def _opened(token: bytes, key: bytes) -> dict[str, Any]:
     return payload
 
 
+@lru_cache(maxsize=20_000)  # the same slots, places and people come by the thousand
+def _uuid(text: str) -> uuid.UUID:
+    return uuid.UUID(text)
+
+
 def _id(text: str | None) -> uuid.UUID | None:
-    return uuid.UUID(text) if text else None
+    return _uuid(text) if text else None
 
 
 def _grant(told: dict[str, Any]) -> Grant:
@@ -165,13 +171,13 @@ def _grant(told: dict[str, Any]) -> Grant:
         uuid.UUID(told["group"]),
         datetime.fromisoformat(told["until"]),
         tuple(
-            GrantedClaim(uuid.UUID(claim), uuid.UUID(slot), no, uuid.UUID(person), name, units)
+            GrantedClaim(uuid.UUID(claim), _uuid(slot), no, _uuid(person), name, units)
             for claim, slot, no, person, name, units in told["claims"]
         ),
         tuple(
             GrantedSlot(
-                uuid.UUID(slot),
-                uuid.UUID(place),
+                _uuid(slot),
+                _uuid(place),
                 place_name,
                 title,
                 community,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 import uuid
@@ -14,6 +15,8 @@ ZONE = ZoneInfo("Asia/Shanghai")
 """The communities' zone. What leaves the API carries its offset; what is stored is an instant."""
 
 _lock = threading.Lock()
+_random = random.Random()  # noqa: S311 - ids are no secrets; whoever needs one takes `secrets`
+os.register_at_fork(after_in_child=_random.seed)
 _last = 0
 
 
@@ -46,6 +49,6 @@ def uuid7() -> uuid.UUID:
     ticks = time.time_ns() * 4096 // 1_000_000
     with _lock:
         _last = ticks = max(ticks, _last + 1)
-    random = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
-    value = ((ticks >> 12) << 80) | (0x7 << 76) | ((ticks & 0xFFF) << 64) | (0b10 << 62) | random
+    tail = _random.getrandbits(62)
+    value = ((ticks >> 12) << 80) | (0x7 << 76) | ((ticks & 0xFFF) << 64) | (0b10 << 62) | tail
     return uuid.UUID(int=value)

@@ -51,7 +51,6 @@ def render(
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),
         (b"content-language", lang.encode()),
-        (b"cache-control", b"no-store"),
     ]
     if refusal.retry_after is not None:
         headers.append((b"retry-after", str(math.ceil(refusal.retry_after)).encode()))

@@ -15,12 +15,15 @@ import os
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Hashable, Mapping
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -62,29 +65,41 @@ class Parts:
 
 
 class Metrics:
-    """What is counted; one registry a gateway, so that several can live in one process (tests do)."""
+    """What is counted; one registry a gateway, so that several can live in one process (tests do).
+
+    Counting is two additions; the words and buckets of Prometheus are only put together when somebody asks.
+    """
+
+    BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter("linli_requests", "Requests answered", ["service", "status"], registry=self.registry)
-        self.seconds = Histogram(
-            "linli_request_seconds",
-            "Time to answer",
-            ["service"],
-            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-            registry=self.registry,
-        )
+        self.registry.register(self)
         self.line = Gauge("linli_line_waiting", "Asks waiting in the arbiter's line", registry=self.registry)
-        self.lists = {one: self.seconds.labels(one) for one in (*[s.name for s in SERVICES], "gateway")}
-        self._counts: dict[tuple[str, int], Any] = {}
+        self._answers: dict[tuple[str, int], int] = {}
+        self._seconds: dict[str, list[float]] = {}
 
     def count(self, service: str, status: int, seconds: float) -> None:
         """One more answer."""
-        counter = self._counts.get((service, status))
-        if counter is None:
-            counter = self._counts[service, status] = self.requests.labels(service, str(status))
-        counter.inc()
-        self.lists[service].observe(seconds)
+        self._answers[service, status] = self._answers.get((service, status), 0) + 1
+        kept = self._seconds.get(service)
+        if kept is None:
+            kept = self._seconds[service] = [0.0] * (len(self.BOUNDS) + 2)
+        kept[bisect_left(self.BOUNDS, seconds)] += 1
+        kept[-1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as Prometheus reads them."""
+        requests = CounterMetricFamily("linli_requests", "Requests answered", labels=["service", "status"])
+        for (service, status), count in self._answers.items():
+            requests.add_metric([service, str(status)], count)
+        yield requests
+        seconds = HistogramMetricFamily("linli_request_seconds", "Time to answer", labels=["service"])
+        for service, kept in self._seconds.items():
+            upto = list(accumulate(kept[:-1]))
+            names = [*map(str, self.BOUNDS), "+Inf"]
+            seconds.add_metric([service], list(zip(names, upto, strict=True)), kept[-1])
+        yield seconds
 
 
 def _conditional(answer: Answer, if_none_match: bytes | None) -> Answer:

@@ -153,7 +153,10 @@ class Claiming:
         except asyncpg.IntegrityConstraintViolationError as error:
             raise claims.refusal_of(error) or errors.Broken() from error
         if isinstance(outcome.decision, Refused):
-            raise refusal(outcome.decision, await self._alternatives(outcome.decision, asked))
+            refused = refusal(outcome.decision, await self._alternatives(outcome.decision, asked))
+            return Answer(  # told without raising: this is what most of a rush hears
+                *problems.render(refused, accept_language=call.header(b"accept-language"), request_id=call.request_id)
+            )
         return await self.settle(service, call, outcome)
 
     async def settle(self, service: Service, call: Call, outcome: Outcome) -> Answer:

@@ -151,19 +151,7 @@ REGIONS = [
 ]
 
 
-# What the service's role needs and the baseline does not grant it yet; goes away when it does.
-GRANTS = (
-    "GRANT DELETE ON resources TO linli_booking",
-    (
-        "GRANT UPDATE (resource_no, is_exclusive_resource, opens_at, closes_at, cancel_by, offline_share, offline_until, "
-        "min_age, max_age, regions, level, needs_guardian, is_waitable, policy_id) ON slots TO linli_booking"
-    ),
-)
-
-
 async def _settle(tx: Tx) -> None:
-    for grant in GRANTS:
-        await tx.execute(grant)
     await tx.many("INSERT INTO regions (code, name, level, parent_code) VALUES ($1, $2, $3, $4)", REGIONS)
 
 
