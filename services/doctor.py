@@ -39,7 +39,8 @@ CHECKS: Final = {
         SELECT id FROM claims WHERE state = 'held' AND held_until < now() - interval '60 seconds'""",
     "every confirmed claim in a facility has its reservation": """
         SELECT c.id FROM claims c LEFT JOIN reservations r ON r.id = c.resource_id AND r.group_id = c.group_id
-        WHERE c.service = 'booking' AND c.resource_id IS NOT NULL AND r.id IS NULL""",
+        WHERE c.service = 'booking' AND r.id IS NULL
+          AND (c.resource_id IS NOT NULL OR c.state IN ('confirmed', 'attended', 'no_show'))""",
     "every reservation has its claims": """
         SELECT r.id FROM reservations r
         WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = r.group_id AND c.resource_id = r.id)""",

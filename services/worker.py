@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import procrastinate
+import psycopg
 import structlog
 from procrastinate import exceptions
 
@@ -100,17 +101,7 @@ async def running(gateway: Gateway, url: str) -> AsyncIterator[None]:
     app = _queue(url, tasks)
     async with app.open_async():
         sweeping = asyncio.create_task(_sweep(app), name="sweep")
-        working = asyncio.create_task(
-            app.run_worker_async(
-                install_signal_handlers=False,
-                listen_notify=False,  # nothing may depend on a session: a pooler in transaction mode must do
-                fetch_job_polling_interval=0.5,
-                concurrency=4,
-                delete_jobs="always",
-                shutdown_graceful_timeout=5,
-            ),
-            name="worker",
-        )
+        working = asyncio.create_task(_work(app), name="worker")
         try:
             yield
         finally:
@@ -119,10 +110,27 @@ async def running(gateway: Gateway, url: str) -> AsyncIterator[None]:
             await asyncio.gather(sweeping, working, return_exceptions=True)
 
 
+async def _work(app: procrastinate.App) -> None:
+    """The queue's worker gives up when the database goes away; it begins again until it is told to stop."""
+    while True:
+        try:
+            await app.run_worker_async(
+                install_signal_handlers=False,
+                listen_notify=False,  # nothing may depend on a session: a pooler in transaction mode must do
+                fetch_job_polling_interval=0.5,
+                concurrency=4,
+                delete_jobs="always",
+                shutdown_graceful_timeout=5,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever stopped it, the town's work is not done
+            log.warning("worker_gave_up", error=type(error).__name__)
+        await asyncio.sleep(1)
+
+
 async def _sweep(app: procrastinate.App) -> None:
     """Jobs of workers that died are run again; their finished rows are not kept."""
     while True:
-        with contextlib.suppress(exceptions.ProcrastinateException):
+        with contextlib.suppress(exceptions.ProcrastinateException, psycopg.Error):
             for job in await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=_STALLED_SECONDS):
                 await app.job_manager.finish_job(job, status=procrastinate.jobs.Status.FAILED, delete_job=True)
             await app.job_manager.prune_stalled_workers(_STALLED_SECONDS)

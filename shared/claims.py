@@ -127,7 +127,7 @@ async def hold(tx: Tx, holdings: Sequence[Holding], held_until: datetime) -> Non
         )
         UPDATE slots s
         SET taken = s.taken + t.units, taken_offline = s.taken_offline + t.offline,
-            next_lapse = coalesce(s.next_lapse, $14)
+            next_lapse = least(s.next_lapse, $14)
         FROM unnest($15::uuid[], $16::int[], $17::int[]) AS t(slot_id, units, offline)
         WHERE s.id = t.slot_id
         """,

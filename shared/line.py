@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
@@ -164,7 +163,7 @@ class Line(Generic[A, R]):
         except asyncpg.LockNotAvailableError:
             if skip:  # a lock that cannot be skipped, such as a foreign key's: those it concerns are found like poison
                 return await self._halve(places, errors.LineFull(retry_after=1), skip=True)
-            self._skipping_until = time.monotonic() + SKIPPING_SECONDS
+            self._skipping_until = asyncio.get_running_loop().time() + SKIPPING_SECONDS
             return await self._serve(places, skip=True)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             if again:  # PostgreSQL rolled it back before COMMIT: a second try is safe

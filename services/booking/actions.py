@@ -68,7 +68,7 @@ async def cancel_reservation(
         raise errors.NotThere
     freed = await claims.release(tx, group.group_id, holder_nos=holders, reason=reason)
     if freed:
-        await told.announce(tx, [notices.reservation_cancelled(group, freed, reason)])
+        await told.announce(tx, [notices.reservation_cancelled(group, freed)])
         group = await claims.group(tx, group.group_id) or group
     else:
         tx.discard()

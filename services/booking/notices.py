@@ -25,8 +25,8 @@ def reservation_made(grant: Grant, reservation_id: uuid.UUID) -> Notice:
     )
 
 
-def reservation_cancelled(group: Group, freed: Sequence[Freed], reason: str) -> Notice:
-    """Some or all places of a reservation were given back."""
+def reservation_cancelled(group: Group, freed: Sequence[Freed]) -> Notice:
+    """Some or all places of a reservation were given back. What the resident said about it stays in the ledger."""
     first = group.claims[0]
     return Notice(
         "booking.reservation.cancelled",
@@ -37,6 +37,6 @@ def reservation_cancelled(group: Group, freed: Sequence[Freed], reason: str) -> 
             "group_id": group.group_id,
             "slots": list(dict.fromkeys(one.slot_id for one in freed)),
             "starts_at": first["starts_at"],
-            "reason": reason,
+            "reason": "cancelled",
         },
     )

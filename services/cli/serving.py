@@ -83,7 +83,7 @@ def serve(settings: Settings, name: str, *, host: str, port: int, fd: int | None
             stack.enter_context(_listen(host, port)) if fd is None else stack.enter_context(socket.socket(fileno=fd))
         )
         url, keys = _existing(settings)
-        settings = settings.model_copy(update={"demo": settings.demo or database.is_demo(url), "database_url": url})
+        settings = settings.model_copy(update={"demo": database.is_demo(url), "database_url": url})
 
         def ready() -> None:
             if fd is None:
@@ -182,7 +182,6 @@ async def _serve_many(
         **os.environ,
         "DATABASE_URL": url,
         "LINLI_PUBLIC_URL": settings.public_url,
-        "LINLI_DEMO": "true" if settings.demo else "false",
     }
 
     def spawn() -> subprocess.Popen[bytes]:

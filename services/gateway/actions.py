@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import date
 
 from services.gateway import sql
@@ -27,12 +28,15 @@ async def leave(tx: Tx, group_id: uuid.UUID, account_no: int, key: str) -> None:
     await ledger.set_ask_state(tx, group_id, account_no, key, "left", "left")
 
 
-async def set_capacity(tx: Tx, caller: Caller, slot_id: uuid.UUID, capacity: int) -> None:
+async def set_capacity(
+    tx: Tx, caller: Caller, slot_id: uuid.UUID, capacity: int, matches: Callable[[int], None]
+) -> None:
     """Give a slot more or fewer places; never fewer than are taken."""
     slot = await sql.slot_for_edit(tx, slot_id)
     if slot is None:
         raise errors.NotThere
     caller.require(PLACE_STAFF, slot["community"], slot["place_id"])
+    matches(slot["capacity"])
     if capacity < slot["taken"]:
         raise errors.CapacityTaken(taken=slot["taken"])
     await sql.set_capacity(tx, slot_id, capacity)

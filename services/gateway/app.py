@@ -113,7 +113,7 @@ def _conditional(answer: Answer, if_none_match: bytes | None) -> Answer:
         headers = [*headers, (b"etag", tag)]
     if answer.header(b"cache-control") is None:
         headers = [*headers, (b"cache-control", b"private, no-cache")]
-    if if_none_match is not None:
+    if if_none_match is not None and answer.header(b"cache-control") != b"no-store":
         known = {one.strip().removeprefix(b"W/") for one in if_none_match.split(b",")}
         if tag.removeprefix(b"W/") in known:
             return Answer(304, [(key, value) for key, value in headers if key != b"content-type"], b"")
@@ -301,7 +301,7 @@ class Gateway:
         forwarded = headers.get(b"x-forwarded-for")
         if not forwarded or not self._trusted:
             return address
-        for hop in reversed([address, *forwarded.decode("latin-1").split(",")][1:]):
+        for hop in reversed(forwarded.decode("latin-1").split(",")):
             try:
                 if not any(ipaddress.ip_address(address) in network for network in self._trusted):
                     return address

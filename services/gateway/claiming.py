@@ -284,13 +284,15 @@ def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
     return claiming.ClaimOut(**claiming.of_group(group, where=f"{service.name}/{service.collection}"))
 
 
-async def waiting_shape(tx: Tx, group_id: uuid.UUID, service: Service) -> claiming.ClaimOut | None:
-    """A waiting (or lost) ask in the one shape; None when there is no such ask."""
+async def waiting_shape(
+    tx: Tx, group_id: uuid.UUID, service: Service, only: Sequence[int] | None = None
+) -> claiming.ClaimOut | None:
+    """A waiting ask in the one shape, with `only` these holders of it; None when there is no such ask."""
     waits = await sql.waits(tx, group_id)
     if not waits:
         return None
     slots = [claiming.slot_out(sql.granted_slot(row)) for row in await sql.slots(tx, [row["slot_id"] for row in waits])]
-    people = await sql.holders(tx, waits[0]["holders"])
+    people = await sql.holders(tx, [no for no in waits[0]["holders"] if only is None or no in only])
     return claiming.ClaimOut(
         id=None,
         group_id=group_id,

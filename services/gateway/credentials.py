@@ -81,11 +81,6 @@ class Credentials:
             told.acts_for,
         )
 
-    def forget(self, account_no: int | None) -> None:
-        """Read this account's facts anew the next time."""
-        if account_no is not None:
-            self._facts.pop(account_no, None)
-
 
 async def facts(tx: Tx, callers: Sequence[Caller]) -> list[Caller]:
     """Roles and relations of several accounts in force now."""

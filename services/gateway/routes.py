@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import asyncpg
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from prometheus_client import generate_latest
-from pydantic import StringConstraints
+from pydantic import StringConstraints, ValidationError
 
 import services
 from services.gateway import actions, availability, claiming, console, sql
@@ -20,7 +20,7 @@ from services.gateway.availability import Looking
 from services.gateway.claiming import Call
 from services.gateway.schemas import CapacityIn, DayIn, DayOut, RegionOut, SlotOut, SlotsQuery
 from services.gateway.upstreams import Answer
-from shared import claims, clock, crypto, days, errors, migrate, pages, web, wire
+from shared import claims, clock, crypto, days, errors, migrate, pages, problems, web, wire
 from shared.assertion import Caller
 from shared.claiming import ClaimOut
 from shared.db import Tx
@@ -131,7 +131,11 @@ async def list_slots(gate: Gate, call: Told, told: Annotated[SlotsQuery, Query()
 async def _express_slots(request: Request) -> Response:
     """`list_slots` by the express way; see shared.web.App."""
     query = request.query_params
-    told = SlotsQuery.model_validate({key: query.getlist(key) if key == "for" else query[key] for key in query})
+    try:
+        told = SlotsQuery.model_validate({key: query.getlist(key) if key == "for" else query[key] for key in query})
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise problems.of_validation([{**one, "loc": ("query", *one["loc"])} for one in found]) from None
     return await list_slots(await parts_of(request), await call_of(request), told)
 
 
@@ -159,7 +163,9 @@ async def read_slot(
         raise errors.NotThere
     (item,) = availability.render(seen, guards, limited, personal=bool(nos))
     slot = seen.page.slots[0]
-    return Response(item, media_type="application/json", headers={"ETag": web.etag(slot.capacity)})
+    # The tag is for If-Match: it says nothing of who is in, so it must not stand for the whole answer.
+    headers = {"ETag": web.etag(slot.capacity), "Cache-Control": "no-store"}
+    return Response(item, media_type="application/json", headers=headers)
 
 
 @town.put(
@@ -171,14 +177,10 @@ async def read_slot(
     responses=refuses(errors.CapacityTaken, errors.Changed, errors.ConditionMissing),
 )
 async def replace_slot(slot_id: uuid.UUID, told: CapacityIn, request: Request, gate: Gate, who: Who) -> Response:
-    seen = await gate.availability.submit(
-        Looking(availability.Window(clock.now(), clock.now(), slot_id=slot_id, limit=1))
-    )
-    if not seen.page.slots:
-        raise errors.NotThere
-    who.require(actions.PLACE_STAFF, seen.page.slots[0].community, seen.page.slots[0].place_id)
-    web.require_match(request, web.etag(seen.page.slots[0].capacity))
-    await gate.db.run(actions.set_capacity, who, slot_id, told.capacity)
+    def matches(capacity: int) -> None:
+        web.require_match(request, web.etag(capacity))
+
+    await gate.db.run(actions.set_capacity, who, slot_id, told.capacity, matches)
     return await read_slot(slot_id, gate, who, None)
 
 
@@ -211,7 +213,8 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
         wait = None if is_active else await sql.wait(tx, group_id)
         if wait is not None:
             if wait["account_no"] == who.account_no or set(who.holders_in(wait["service"])) & set(wait["holders"]):
-                waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]))
+                only = None if wait["account_no"] == who.account_no else who.holders_in(wait["service"])
+                waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]), only)
                 if waiting is not None:
                     found[group_id] = waiting
         elif group is not None and _is_visible(group, who):

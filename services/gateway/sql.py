@@ -135,11 +135,13 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     """For each slot up to three others like it that have places, nearest in time first: id, title, times, free."""
     rows = await tx.fetch(
         """
-        SELECT s.id AS slot_id, a.id, a.title, a.starts_at, a.ends_at, a.capacity - a.taken AS free
+        SELECT s.id AS slot_id, a.id, a.title, a.starts_at, a.ends_at, a.free
         FROM slots s CROSS JOIN LATERAL (
-            SELECT o.* FROM slots o
+            SELECT o.*, k.free FROM slots o CROSS JOIN LATERAL (
+                SELECT o.capacity - o.taken - CASE WHEN o.offline_until > now()
+                           THEN greatest(0, o.offline_share - o.taken_offline) ELSE 0 END AS free) k
             WHERE o.place_id = s.place_id AND o.title = s.title AND o.id <> s.id AND o.state = 'open' AND o.waiting = 0
-              AND o.taken < o.capacity AND o.closes_at > now() AND (o.opens_at IS NULL OR o.opens_at <= now())
+              AND k.free > 0 AND o.closes_at > now() AND (o.opens_at IS NULL OR o.opens_at <= now())
               AND o.starts_at BETWEEN s.starts_at - interval '2 days' AND s.starts_at + interval '2 days'
             ORDER BY abs(extract(epoch FROM o.starts_at - s.starts_at)), o.starts_at LIMIT 3
         ) a WHERE s.id = ANY($1::uuid[])

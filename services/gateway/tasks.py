@@ -11,7 +11,7 @@ from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.arbiter.rules import Take
 from services.gateway.claiming import Call
-from shared import claims, clock, crypto, days, errors, notices
+from shared import claims, clock, crypto, days, errors, notices, wire
 from shared.assertion import Caller
 from shared.db import Tx
 from shared.tasks import Task
@@ -100,7 +100,10 @@ async def _settle(parts: Parts, asked: Asked, outcome: Outcome) -> str | None:
         answer = await parts.claiming.settle(one, call, outcome)
     except errors.Refusal:
         return "unanswered"
-    return None if answer.status < 400 else "refused"
+    if answer.status < 400:
+        return None
+    code = wire.loads(answer.body).get("code")
+    return "unanswered" if code in ("hold_lapsed", "assertion_missing") else "refused"  # ours, not theirs
 
 
 async def stamp_notices(parts: Parts) -> int:

@@ -341,7 +341,9 @@ async def roll_out_all(db: Database, service: str | None = None) -> int:
     for place_id in await db.read(sql.place_ids, service):
         try:
             came += await db.run(roll_out, place_id, clock.today())
-        except asyncpg.LockNotAvailableError:
+        except errors.Unavailable as error:
+            if not isinstance(error.__cause__, asyncpg.LockNotAvailableError):
+                raise  # the database is away: for all of them
             log.info("place is being edited", place=str(place_id))
     return came
 

@@ -247,8 +247,8 @@ def test_a_service_that_hangs_frees_the_place_and_the_same_key_may_be_tried_agai
             door.service.moods = ["hangs"]
             first = asyncio.ensure_future(door.book(who, slot, "one-key-only"))
             await until(lambda: bool(door.service.left))
-            with pytest.raises(errors.InFlight):  # the first attempt is still held
-                await door.book(who, slot, "one-key-only")
+            again = await door.book(who, slot, "one-key-only")  # the first attempt is still held
+            assert (again.status, json.loads(again.body)["code"]) == (409, "in_flight")
             with pytest.raises(errors.ServiceSlow):
                 await first
             assert town.one("SELECT taken FROM slots WHERE id = %s", slot) == 0

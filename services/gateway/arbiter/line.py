@@ -15,7 +15,7 @@ from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Take, Waiting
 from shared import claims, clock
 from shared.assertion import Caller
-from shared.claims import Grant, GrantedClaim, GrantedSlot
+from shared.claims import Grant, GrantedClaim
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
@@ -47,8 +47,6 @@ class Outcome(NamedTuple):
     group_id: uuid.UUID
     decision: Decision
     grant: Grant | None = None
-    slots: tuple[GrantedSlot, ...] = ()
-    persons: tuple[tuple[uuid.UUID, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -87,19 +85,9 @@ class Arbiter:
             if isinstance(decision, Granted):
                 grant = self._grant(ask, looked, held_until)
                 grants.append((ask, grant))
-            elif isinstance(decision, Waiting):
-                waits.append((asked[i], ask, decision))
-            answers[i] = Outcome(
-                ask.group_id,
-                decision,
-                grant,
-                tuple(sql.granted_slot(looked.rows[t.slot_id]) for t in ask.takes)
-                if isinstance(decision, Waiting)
-                else (),
-                tuple((looked.holders[no].id, looked.holders[no].name) for no in ask.holders)
-                if isinstance(decision, Waiting)
-                else (),
-            )
+            elif isinstance(decision, Waiting) and not ask.ranked.issuperset(decision.slots):
+                waits.append((asked[i], ask, decision))  # whoever stands there already keeps the rank
+            answers[i] = Outcome(ask.group_id, decision, grant)
         if grants or waits:
             await self._write(tx, looked, grants, waits, held_until)
         elif not looked.lapsed:
@@ -134,7 +122,7 @@ class Arbiter:
         lapsed = 0
         due = [one for one, row in rows.items() if row["next_lapse"] is not None and row["next_lapse"] <= now]
         if due:
-            lapsed += len(await sql.lapse(tx, due))
+            lapsed += len(await claims.lapse(tx, due))
             rows |= {row["id"]: row for row in await sql.slots(tx, due)}
 
         days = [row["day"] for row in rows.values()]
@@ -144,8 +132,8 @@ class Arbiter:
         )
         places, over = await sql.places(tx, list(people), since, now)
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
-            had = await sql.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
-            gone = await sql.lapse(tx, list(had))
+            had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
+            gone = await claims.lapse(tx, list(had))
             lapsed += len(gone)
             # What was not freed is being confirmed at this moment, or its slot is locked: its holder has to wait for that.
             freed = {(one.holder_no, one.slot_id) for one in gone}
@@ -317,7 +305,7 @@ class Arbiter:
         held_until: datetime,
     ) -> None:
         if grants:
-            await sql.hold(
+            await claims.hold(
                 tx,
                 [self._holding(ask, grant, claim, looked) for ask, grant in grants for claim in grant.claims],
                 held_until,

@@ -286,7 +286,8 @@ async def write_asks(
         INSERT INTO asks (account_no, key, group_id, fingerprint, service, state)
         SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bytea[], $5::text[], $6::text[])
         ON CONFLICT (account_no, key) DO UPDATE
-        SET group_id = excluded.group_id, fingerprint = excluded.fingerprint, state = excluded.state, reason = NULL
+        SET group_id = excluded.group_id, fingerprint = excluded.fingerprint, state = excluded.state, reason = NULL,
+            made_at = now()
         """,
         account_nos,
         keys,
@@ -328,7 +329,9 @@ async def turns(tx: Tx, after: int, limit: int) -> list[Any]:
         FROM slots s JOIN waits w ON w.slot_id = s.id JOIN accounts a ON a.no = w.account_no
         LEFT JOIN holders h ON h.id = a.person_id LEFT JOIN asks k ON k.account_no = w.account_no AND k.key = w.key
         WHERE s.waiting > 0 AND w.no > $1
-          AND (s.taken < s.capacity OR s.state <> 'open' OR s.closes_at <= now() OR s.next_lapse <= now())
+          AND (s.capacity - s.taken - CASE WHEN w.channel IN ('app', 'partner') AND s.offline_until > now()
+                   THEN greatest(0, s.offline_share - s.taken_offline) ELSE 0 END >= w.units
+               OR s.state <> 'open' OR s.closes_at <= now() OR s.next_lapse <= now())
         ORDER BY w.no LIMIT $2
         """,
         after,
@@ -349,7 +352,7 @@ async def waiting_slots(tx: Tx, group_id: uuid.UUID) -> list[uuid.UUID]:
 async def set_ask_state(tx: Tx, group_id: uuid.UUID, account_no: int, key: str, state: str, reason: str | None) -> None:
     """What finally became of an ask that waited."""
     await tx.execute(
-        "UPDATE asks SET state = $4, reason = $5 WHERE account_no = $1 AND key = $2 AND group_id = $3",
+        "UPDATE asks SET state = $4, reason = $5, made_at = now() WHERE account_no = $1 AND key = $2 AND group_id = $3",
         account_no,
         key,
         group_id,
@@ -390,8 +393,3 @@ async def leave_lists(tx: Tx, group_ids: Sequence[uuid.UUID]) -> int:
         list(group_ids),
     )
     return gone
-
-
-hold = claims.hold
-lapse = claims.lapse
-lock_slots = claims.lock_slots

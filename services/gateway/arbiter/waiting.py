@@ -72,13 +72,16 @@ async def _serve(
     asks = [(turn, asked) for turn, asked in prepared if asked is not None]
     # All stand in line before the first is answered, so they are decided in the order of their rank.
     outcomes = await asyncio.gather(*(line.submit(asked) for _, asked in asks), return_exceptions=True)
+    # Confirmed together, as the service's own line groups them: a hold must not lapse behind its neighbours.
+    settled = await asyncio.gather(
+        *(_settled(settle, asked, outcome) for (_, asked), outcome in zip(asks, outcomes, strict=True))
+    )
     left = len(prepared) - len(asks)
-    for (turn, asked), outcome in zip(asks, outcomes, strict=True):
+    for (turn, _), outcome, refused in zip(asks, outcomes, settled, strict=True):
         if isinstance(outcome, BaseException):
             continue  # the line was full or the database away: the next round
         decision = outcome.decision
         if isinstance(decision, Granted):
-            refused = await settle(asked, outcome)
             if refused == "unanswered":
                 continue
             await db.run(leave, turn, "granted" if refused is None else "lost", refused)
@@ -90,6 +93,12 @@ async def _serve(
             continue
         left += 1
     return left
+
+
+async def _settled(settle: Settle, asked: Asked, outcome: Outcome | BaseException) -> str | None:
+    if isinstance(outcome, Outcome) and isinstance(outcome.decision, Granted):
+        return await settle(asked, outcome)
+    return None
 
 
 async def leave(tx: Tx, turn: Due, state: str, reason: str | None) -> None:
