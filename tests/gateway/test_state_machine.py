@@ -333,7 +333,7 @@ class Ledger(RuleBasedStateMachine):
     def staff_add_a_place(self, s: int) -> None:
         self.capacity[s] += 1
         staff = caller(self.world.staff, Role("manager", COMMUNITY[:9]))
-        self.run(self.world.gateway.run(gateway.set_capacity, staff, self.slots[s], self.capacity[s]))
+        self.run(self.world.gateway.run(gateway.set_capacity, staff, self.slots[s], self.capacity[s], lambda _: None))
 
     def _off_the_lists(self, group: Group) -> None:
         for line in self.lists:

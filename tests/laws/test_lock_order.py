@@ -171,7 +171,8 @@ class Load:
 
     async def _resize(self, db: Database) -> bool:
         capacity = self._rng.randrange(4, 9)
-        await db.of("linli_gateway").run(gateway.set_capacity, self._manager, self._rng.choice(self._slots), capacity)
+        slot = self._rng.choice(self._slots)
+        await db.of("linli_gateway").run(gateway.set_capacity, self._manager, slot, capacity, lambda _: None)
         return True
 
     async def _leave(self, db: Database) -> bool:
