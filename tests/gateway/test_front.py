@@ -478,6 +478,40 @@ def test_people_whom_staff_booked_together_cannot_cancel_each_other(front: Front
     assert left == [(other.holder_no,)]
 
 
+def test_people_whom_staff_put_on_a_list_together_do_not_see_or_remove_each_other(front: Front) -> None:
+    staff, one, other, holds = front.town.residents(4)
+    front.town.appoint(staff, "staff")
+    slot = front.town.slot(8, capacity=2)
+    front.book(holds, slot)
+    both = [str(one.person_id), str(other.person_id)]
+    waiting = front.book(staff, slot, persons=both, channel="desk", if_full="wait").json()
+    assert sorted(p["id"] for p in waiting["persons"]) == sorted(both)
+    group = f"/v1/claims/{waiting['group_id']}"
+    assert [p["id"] for p in front.get(group, one).json()["persons"]] == [str(one.person_id)]
+    assert is_problem(front.ask("DELETE", group, one), 403, "not_allowed")
+    assert front.town.one("SELECT waiting FROM slots WHERE id = %s", slot) == 1
+
+
+def test_two_managers_with_the_same_reading_do_not_overwrite_each_other(front: Front) -> None:
+    (manager,) = front.town.residents()
+    front.town.appoint(manager, "manager")
+    slot = front.town.slot(8, capacity=30)
+    read = front.get(f"/v1/slots/{slot}", manager)
+    match = {"If-Match": read.headers["etag"]}
+    assert front.ask("PUT", f"/v1/slots/{slot}", manager, json={"capacity": 20}, headers=match).status_code == 200
+    late = front.ask("PUT", f"/v1/slots/{slot}", manager, json={"capacity": 40}, headers=match)
+    assert is_problem(late, 412, "changed")
+
+
+def test_a_reader_who_knows_only_the_capacity_is_told_that_a_place_has_gone(front: Front) -> None:
+    reader, somebody = front.town.residents(2)
+    slot = front.town.slot(8, capacity=1)
+    tag = front.get(f"/v1/slots/{slot}", reader).headers["etag"]
+    front.book(somebody, slot)
+    again = front.ask("GET", f"/v1/slots/{slot}", reader, headers={"If-None-Match": tag})
+    assert (again.status_code, again.json()["free"]) == (200, 0)
+
+
 def test_a_proxy_for_one_service_is_a_stranger_to_the_others(front: Front) -> None:
     proxy, elder = front.town.residents(2)
     front.town.relate(proxy, elder, "proxy", ["elder-meals"])
