@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
@@ -48,7 +49,9 @@ class Settings(BaseSettings):
     account_burst: int = Field(default=200, ge=1, description="Requests one account may send at once.")
     address_rate: float = Field(default=2000.0, gt=0, description="Requests a second from one address, on average.")
     address_burst: int = Field(default=8000, ge=1, description="Requests one address may send at once.")
-    trusted_proxies: tuple[str, ...] = Field(default=(), description="Addresses whose X-Forwarded-For is believed.")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(), description="Addresses whose X-Forwarded-For is believed."
+    )
     cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call from a browser.")
     access_seconds: int = Field(default=900, ge=60, le=3600, description="Life of an access token.")
     refresh_days: int = Field(default=30, ge=1, le=180, description="Absolute life of a login.")

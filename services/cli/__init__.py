@@ -140,7 +140,7 @@ def seed(
     settings = _settings(data_dir, demo=True)
     with database.at(settings) as url:
         keys = database.prepare(settings, url)
-        town.build(url, keys, settings, residents=residents, seed=number, show=True)
+        town.build(url, keys, residents=residents, seed=number, show=True)
 
 
 @app.command()
@@ -211,7 +211,7 @@ def demo_tokens(count: Annotated[int, typer.Argument(min=1, max=100_000)], data_
 
 
 def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:
-    """Run `act(db, keys, settings, …)` on a demo database; refuses any other."""
+    """Run `act(db, keys, …)` on a demo database; refuses any other."""
     from services.cli import database
     from shared.db import Database
 
@@ -225,7 +225,7 @@ def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:
         async def acted() -> Any:
             db = Database.connect(url, pool_size=2)
             try:
-                return await act(db, keys, settings, *args)
+                return await act(db, keys, *args)
             finally:
                 await db.close()
 

@@ -60,7 +60,7 @@ def up(settings: Settings, *, host: str, port: int, workers: int, demo: bool) ->
             from services.cli import town
 
             told("Building the demo town")
-            town.build(url, keys, settings, residents=town.DEMO_RESIDENTS, seed=town.DEMO_SEED, show=False)
+            town.build(url, keys, residents=town.DEMO_RESIDENTS, seed=town.DEMO_SEED, show=False)
         told("Starting")
 
         def ready() -> None:

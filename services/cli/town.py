@@ -21,7 +21,6 @@ from shared import clock, crypto, days, regions, tokens
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.places import actions as places
-from shared.settings import Settings
 
 DEMO_RESIDENTS: Final = 17_000
 DEMO_SEED: Final = 330411105
@@ -178,13 +177,12 @@ PLACES: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-def build(url: str, keys: Keyring, settings: Settings, *, residents: int, seed: int, show: bool) -> None:
+def build(url: str, keys: Keyring, *, residents: int, seed: int, show: bool) -> None:
     """Regions, days, places with slots, personas and residents; what is there already stays as it is."""
-    asyncio.run(_build(url, keys, settings, residents, seed, show=show))
+    asyncio.run(_build(url, keys, residents, seed, show=show))
 
 
-async def _build(url: str, keys: Keyring, settings: Settings, residents: int, seed: int, *, show: bool) -> None:
-    del settings
+async def _build(url: str, keys: Keyring, residents: int, seed: int, *, show: bool) -> None:
     db = Database.connect(url, pool_size=4, command_seconds=600)
     try:
         with Progress(SpinnerColumn(), *Progress.get_default_columns(), TimeElapsedColumn(), disable=not show) as bar:
@@ -344,17 +342,15 @@ async def _places(tx: Tx) -> None:
         )
 
 
-async def people(db: Database, keys: Keyring, settings: Settings) -> list[tuple[str, str, str | None, str]]:
+async def people(db: Database, keys: Keyring) -> list[tuple[str, str, str | None, str]]:
     """Persona, name, phone and what they are."""
-    del settings
     if not await db.read(_has_personas, keys):
         raise Stop("The demo town has not been built; run `linli seed` first.")
     return [(one.key, one.name, one.phone, one.what) for one in PERSONAS]
 
 
-async def token(db: Database, keys: Keyring, settings: Settings, persona: str) -> str:
+async def token(db: Database, keys: Keyring, persona: str) -> str:
     """An access token of a persona, for half a day."""
-    del settings
     if persona not in {one.key for one in PERSONAS}:
         raise Stop(f"There is no persona {persona}; see `linli demo people`.")
     row = await db.read(_account, keys, persona)
@@ -381,9 +377,8 @@ async def tokens_of(tx: Tx, count: int, grown_up: date) -> list[Any]:
     )
 
 
-async def tokens_for(db: Database, keys: Keyring, settings: Settings, count: int) -> list[tuple[uuid.UUID, str]]:
+async def tokens_for(db: Database, keys: Keyring, count: int) -> list[tuple[uuid.UUID, str]]:
     """Tokens of that many different grown-up residents."""
-    del settings
     today = clock.today()
     rows = await db.read(tokens_of, count, today.replace(year=today.year - 18, day=min(today.day, 28)))
     if len(rows) < count:

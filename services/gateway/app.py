@@ -145,7 +145,7 @@ class Gateway:
         self._accounts = Rates(settings.account_rate, settings.account_burst)
         self._policy = b'"account";' + self._accounts.policy.encode()
         self._services = {one.name for one in SERVICES}
-        self._trusted = [ipaddress.ip_network(one) for one in settings.trusted_proxies]
+        self._trusted = settings.trusted_proxies
         self._giving_back: set[asyncio.Task[Any]] = set()
         self.parts: Parts | None = None
 

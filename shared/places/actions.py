@@ -406,7 +406,7 @@ async def _empty(db: Database, slot_id: uuid.UUID) -> int:
     try:
         while chunk := await db.run(_release_chunk, slot_id):
             released += chunk
-    except (asyncpg.LockNotAvailableError, errors.Unavailable) as error:
+    except errors.Unavailable as error:
         log.warning("slot is not empty yet", slot=str(slot_id), reason=type(error).__name__)
     return released
 

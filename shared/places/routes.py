@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Annotated, Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal
 
-import asyncpg
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from shared import clock, errors, pages, web
 from shared.claiming import NamedOut
-from shared.db import Tx
 from shared.pages import Cursor, Limit, Page
 from shared.places import actions, rules, schemas, sheets, sql
 from shared.places.schemas import ClosureIn, ClosureOut, PlaceIn, PlaceOut, PolicyIn, PolicyOut, ScheduleIn, ScheduleOut
 from shared.texts import language, say
 from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Walk(IntEnum):
@@ -52,16 +46,6 @@ Format = Annotated[
     Literal["json", "csv", "html"],
     Query(alias="format", description=say("For programs, sheets or paper.", "数据、表格或打印。")),
 ]
-
-
-async def _run(
-    ctx: Context, action: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
-) -> T:
-    """`action` in one transaction; who cannot have a lock in time is told so, and nothing was done."""
-    try:
-        return await ctx.db.run(action, *args, **kwargs)
-    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-        raise errors.Unavailable(retry_after=1) from error
 
 
 def _matches(request: Request) -> actions.Matches:
@@ -185,7 +169,7 @@ def _add_places(made: APIRouter, service: str, collection: str, kinds: tuple[str
         responses=refuses(errors.Exists),
     )
     async def create_place(told: PlaceIn, ctx: Ctx, who: Who) -> Response:
-        place_id = await _run(ctx, actions.create_place, who, service, of_kind(told))
+        place_id = await ctx.db.run(actions.create_place, who, service, of_kind(told))
         return await _shown(ctx, service, place_id, 201, Location=f"/v1/{service}/{collection}/{place_id}")
 
     @made.get(
@@ -209,7 +193,7 @@ def _add_places(made: APIRouter, service: str, collection: str, kinds: tuple[str
         responses=refuses(errors.Conflict, errors.Exists, errors.Changed, errors.ConditionMissing),
     )
     async def replace_place(place_id: PlaceId, told: PlaceIn, request: Request, ctx: Ctx, who: Who) -> Response:
-        await _run(ctx, actions.replace_place, who, service, place_id, of_kind(told), _matches(request))
+        await ctx.db.run(actions.replace_place, who, service, place_id, of_kind(told), _matches(request))
         return await _shown(ctx, service, place_id)
 
 
@@ -242,7 +226,7 @@ def _add_rules(made: APIRouter, service: str, collection: str) -> None:
         responses=refuses(errors.Changed, errors.ConditionMissing),
     )
     async def replace_schedule(place_id: PlaceId, told: ScheduleIn, request: Request, ctx: Ctx, who: Who) -> Response:
-        await _run(ctx, actions.replace_schedule, who, service, place_id, told.said(), _matches(request))
+        await ctx.db.run(actions.replace_schedule, who, service, place_id, told.said(), _matches(request))
         return await _schedule(ctx, place_id)
 
     @made.get(
@@ -268,7 +252,7 @@ def _add_rules(made: APIRouter, service: str, collection: str) -> None:
         responses=refuses(errors.Changed, errors.ConditionMissing),
     )
     async def replace_policy(place_id: PlaceId, told: PolicyIn, request: Request, ctx: Ctx, who: Who) -> Response:
-        await _run(ctx, actions.replace_policy, who, service, place_id, told.said(), _matches(request))
+        await ctx.db.run(actions.replace_policy, who, service, place_id, told.said(), _matches(request))
         return await _policy(ctx, place_id)
 
 
@@ -287,7 +271,7 @@ def _add_days(made: APIRouter, service: str, collection: str) -> None:
         responses=refuses(errors.SlotsOverlap, errors.Exists, errors.Closed),
     )
     async def create_slot(place_id: PlaceId, told: schemas.SlotIn, ctx: Ctx, who: Who) -> Response:
-        slot_id = await _run(ctx, actions.create_slot, who, service, place_id, **told.model_dump())
+        slot_id = await ctx.db.run(actions.create_slot, who, service, place_id, **told.model_dump())
         href = f"/v1/slots/{slot_id}"
         return web.json(schemas.SlotMadeOut(id=slot_id, href=href), 201, {"Location": href})
 
@@ -326,7 +310,7 @@ def _add_days(made: APIRouter, service: str, collection: str) -> None:
         if told.dry_run:
             seen = await ctx.db.read(actions.foresee_closure, who, service, place_id, told.starts_at, told.ends_at)
             return web.json(schemas.closing_out(seen))
-        done = await _closed(ctx, who, service, place_id, told)
+        done = await actions.close_place(ctx.db, who, service, place_id, told.starts_at, told.ends_at, told.reason)
         return web.json(schemas.closing_out(done), 201)
 
     @made.get(
@@ -375,10 +359,3 @@ def _add_days(made: APIRouter, service: str, collection: str) -> None:
         return web.json(
             schemas.OccupancyOut(facility=named_out, at=clock.now(), people=now.people, capacity=now.capacity)
         )
-
-
-async def _closed(ctx: Context, who: Who, service: str, place_id: uuid.UUID, told: ClosureIn) -> actions.Closing:
-    try:
-        return await actions.close_place(ctx.db, who, service, place_id, told.starts_at, told.ends_at, told.reason)
-    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-        raise errors.Unavailable(retry_after=1) from error

@@ -65,7 +65,6 @@ class Place(NamedTuple):
     ends_at: datetime
     day: date
     is_exclusive: bool
-    is_held: bool = False
 
 
 class Holder(NamedTuple):

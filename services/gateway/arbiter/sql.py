@@ -152,7 +152,7 @@ async def places(
         if held_until is not None and held_until <= now:
             over.append(Lapsing(no, slot_id))
             continue
-        place = Place(slot_id, place_id, starts_at, ends_at, day, is_exclusive, held_until is not None)
+        place = Place(slot_id, place_id, starts_at, ends_at, day, is_exclusive)
         found.setdefault(no, []).append(place)
     return found, over
 
