@@ -102,14 +102,19 @@ class Browser:
 
     def wait(self, expression: str) -> Any:
         """The first true value of an expression; the page looks again whenever it changes."""
-        return self.value(
-            "new Promise((resolve, reject) => {"
-            f"const look = () => {{ const seen = ({expression});"
-            "if (seen) { eyes.disconnect(); resolve(seen instanceof Node || seen); } };"
-            "const eyes = new MutationObserver(look);"
-            "eyes.observe(document, {childList: true, subtree: true, characterData: true, attributes: true});"
-            f"setTimeout(() => reject(new Error('never came')), {int(PATIENCE * 900)}); look(); }})"
-        )
+        try:
+            return self.value(
+                "new Promise((resolve, reject) => {"
+                f"const look = () => {{ const seen = ({expression});"
+                "if (seen) { eyes.disconnect(); resolve(seen instanceof Node || seen); } };"
+                "const eyes = new MutationObserver(look);"
+                "eyes.observe(document, {childList: true, subtree: true, characterData: true, attributes: true});"
+                f"setTimeout(() => reject(new Error('never came')), {int(PATIENCE * 900)}); look(); }})"
+            )
+        except AssertionError as error:
+            shown = self.value("document.body.innerText")
+            error.add_note(f"asked: {self.urls()}\ncomplaints: {self.complaints()}\nshown: {shown[:4000]}")
+            raise
 
     def go(self, url: str) -> None:
         """Open an address, from an empty page: another part of the same page would not be loaded again."""
@@ -128,10 +133,14 @@ class Browser:
         while not any(one["method"] == "Page.loadEventFired" for one in self.events[seen:]):
             self.events.append(self._receive(until))
 
+    def urls(self) -> list[str]:
+        """Everything that was requested."""
+        urls = [one["params"]["request"]["url"] for one in self.events if one["method"] == "Network.requestWillBeSent"]
+        return [url for url in urls if not url.startswith("data:")]
+
     def asked(self) -> set[str]:
         """Hosts of everything that was requested."""
-        urls = [one["params"]["request"]["url"] for one in self.events if one["method"] == "Network.requestWillBeSent"]
-        return {urlsplit(url).hostname or "" for url in urls if not url.startswith("data:")}
+        return {urlsplit(url).hostname or "" for url in self.urls()}
 
     def complaints(self) -> list[str]:
         """Errors on its console, refusals of the content policy, exceptions nobody caught."""
@@ -144,7 +153,8 @@ class Browser:
                 one["method"] == "Runtime.consoleAPICalled" and told["type"] in {"error", "assert"}
             ):
                 found.append(
-                    " ".join(str(part.get("value")) for part in told.get("args", ())) or json.dumps(told)[:500]
+                    " ".join(str(part.get("value", part.get("description"))) for part in told.get("args", ()))
+                    or json.dumps(told)[:500]
                 )
         return found
 
@@ -256,8 +266,8 @@ def test_the_language_is_switched_and_remembered_and_slots_can_be_asked_for(
         assert page.wait(shows("en"))
 
         page.value(f"{SLOTS}.querySelector('.opblock-summary-control').click()")
-        page.wait(f"{SLOTS}.querySelector('.btn.execute')")
-        page.value(f"{SLOTS}.querySelector('.btn.execute').click()")
+        execute = f"{SLOTS}.querySelector('.btn.execute')"
+        page.wait(f"{execute} && ({execute}.click(), true)")  # pressed the moment it is there
         status = f"{SLOTS}.querySelector('.live-responses-table .response .response-col_status')?.textContent.trim()"
         assert page.wait(status).startswith("200")
         assert '"items"' in page.wait(f"{SLOTS}.querySelector('.live-responses-table')?.textContent")

@@ -72,6 +72,10 @@
               ? { ...spec, components: { ...spec.components, parameters: { ...spec.components.parameters, IdempotencyKey: { ...parameter, example: key() } } } }
               : spec);
           },
+          // "Execute" may be pressed before an operation's references are resolved; unresolved it is good enough.
+          executeRequest: (execute, system) => (request) => execute(request.operation.size
+            ? request
+            : { ...request, operation: system.specSelectors.spec().getIn(["paths", request.pathName, request.method]) }),
         },
       },
     },
