@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
 
 from shared import clock
-from shared.claims import Grant, Group
+from shared.claims import Grant, Group, Take
 from shared.texts import say
 from shared.web import In, Out
 
@@ -65,7 +65,7 @@ class ClaimIn(In):
     def _is_one_ask(self) -> ClaimIn:
         if (self.slot_id is None) == (self.slot_ids is None):
             raise ValueError("name either slot_id or slot_ids")
-        if len(set(self.slots)) != len(self.slots):
+        if self.slot_ids is not None and len(set(self.slot_ids)) != len(self.slot_ids):
             raise ValueError("a slot is named twice")
         if self.persons is not None and len(set(self.persons)) != len(self.persons):
             raise ValueError("a person is named twice")
@@ -79,13 +79,6 @@ class ClaimIn(In):
         return self.slot_ids if self.slot_ids is not None else [self.slot_id] if self.slot_id is not None else []
 
 
-class Taken(NamedTuple):
-    """So many units of one slot for each person."""
-
-    slot_id: uuid.UUID
-    units: int
-
-
 class Taking(Protocol):
     """What a service's body must be able to say of itself."""
 
@@ -93,7 +86,7 @@ class Taking(Protocol):
     channel: Literal["app", "desk", "phone", "paper"]
     if_full: Literal["refuse", "wait"]
 
-    def takes(self) -> tuple[Taken, ...]:
+    def takes(self) -> tuple[Take, ...]:
         """The slots and units it needs, for each person."""
 
 

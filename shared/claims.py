@@ -33,6 +33,13 @@ def refusal_of(error: BaseException) -> errors.Refusal | None:
     return kind() if kind is not None else None
 
 
+class Take(NamedTuple):
+    """So many units of one slot for each person."""
+
+    slot_id: uuid.UUID
+    units: int = 1
+
+
 class GrantedClaim(NamedTuple):
     """One held place, as the grant names it."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.claiming import ClaimIn, ClaimOut, Taken, Text
+from shared.claiming import ClaimIn, ClaimOut, Text
+from shared.claims import Take
 from shared.texts import say
 
 
@@ -13,9 +14,9 @@ class ReservationIn(ClaimIn):
 
     note: Text | None = Field(default=None, description=say("For the staff of the facility.", "给场所工作人员的备注。"))
 
-    def takes(self) -> tuple[Taken, ...]:
+    def takes(self) -> tuple[Take, ...]:
         """Each person takes a place, and one for every guest."""
-        return tuple(Taken(slot, 1 + self.guests) for slot in self.slots)
+        return tuple([Take(slot, 1 + self.guests) for slot in self.slots])
 
 
 class ReservationOut(ClaimOut):

@@ -258,7 +258,7 @@ class Gateway:
         call = Call(
             method,
             path,
-            [(key, value) for key, value in scope["headers"] if key not in INTERNAL and key != b"x-request-id"],
+            headers,
             body,
             caller,
             request_id,
@@ -267,10 +267,11 @@ class Gateway:
         if parts.claiming.is_claim(method, path):
             return await parts.claiming.claim(call)
         if service is not None:
-            call = replace(call, caller=replace(await parts.credentials.with_facts(caller), address=address))
+            call = call._replace(caller=replace(await parts.credentials.with_facts(caller), address=address))
             return await parts.claiming.forward(service, call)
-        told = [*call.headers, (b"x-request-id", request_id.encode())]
-        return await upstreams.answer_of(self._own, {**call.scope(told), "linli.call": call}, body)
+        told = {name: value for name, value in headers.items() if name not in INTERNAL}
+        told[b"x-request-id"] = request_id.encode()
+        return await upstreams.answer_of(self._own, {**call.scope(list(told.items())), "linli.call": call}, body)
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         most = self._settings.body_bytes

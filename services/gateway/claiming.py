@@ -16,8 +16,8 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import asyncpg
@@ -25,14 +25,16 @@ import pydantic
 from starlette.types import Scope
 
 from services import SERVICES, Service, load
+from services import service as service_named
 from services.gateway import sql as gateway_sql
 from services.gateway.arbiter import sql
 from services.gateway.arbiter.line import Asked, Outcome
-from services.gateway.arbiter.rules import Refused, Replayed, Take, Waiting
+from services.gateway.arbiter.rules import Refused, Replayed, Waiting
+from services.gateway.credentials import INTERNAL
 from services.gateway.upstreams import Answer, Guard, NoAnswer
 from shared import assertion, claiming, claims, clock, crypto, errors, problems
 from shared.assertion import Caller
-from shared.claims import Grant
+from shared.claims import Grant, Take
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Line, Readers
@@ -40,27 +42,27 @@ from shared.line import Line, Readers
 _HINT_SECONDS: Final = 2.0
 _MOST_HINTS: Final = 10_000
 KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+_KEPT_BACK: Final = INTERNAL | {b"authorization", b"content-length", b"cookie", b"x-request-id"}
+_SHORT: Final = 300
+"""Bytes of a body that is remembered: the same few words, said by everybody in a rush."""
 _JSON: Final = [(b"content-type", b"application/json")]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as the front door hands it on. `headers` are already free of anything forged."""
+class Call(NamedTuple):
+    """One request as the front door read it. Of a header that came twice the last counts, here and in every service."""
 
     method: str
     path: str
-    headers: list[tuple[bytes, bytes]]
+    headers: Mapping[bytes, bytes]
     body: bytes
     caller: Caller
     request_id: str
     query: bytes = b""
 
     def header(self, name: bytes) -> str | None:
-        """The first header of this (lower-case) name."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        """The header of this (lower-case) name."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def scope(self, headers: list[tuple[bytes, bytes]], method: str | None = None, path: str | None = None) -> Scope:
         """The ASGI scope of the same request for a service."""
@@ -91,9 +93,7 @@ class Claiming:
         self._guards = guards
         self._others: OrderedDict[uuid.UUID, tuple[float, list[dict[str, Any]]]] = OrderedDict()
         self._others_line = Readers("alternatives", db, alternatives)
-        self._bodies: dict[str, Any] = {
-            f"/v1/{one.name}/{one.collection}": (one, load(one.claims)) for one in SERVICES if one.claims
-        }
+        self._bodies = {f"/v1/{one.name}/{one.collection}": one for one in SERVICES if one.claims}
 
     def is_claim(self, method: str, path: str) -> bool:
         """Whether this request asks for places."""
@@ -113,11 +113,7 @@ class Claiming:
         token = assertion.sign(call.caller, audience=service, key=self._keys.assertion, grant=grant)
         body = call.body if body is None else body
         headers = [
-            *(
-                (key, value)
-                for key, value in call.headers
-                if key not in (b"authorization", b"content-length", b"cookie")
-            ),
+            *[(key, value) for key, value in call.headers.items() if key not in _KEPT_BACK],
             (assertion.HEADER.encode(), token.encode()),
             (b"x-request-id", call.request_id.encode()),
             (b"content-length", str(len(body)).encode()),
@@ -126,26 +122,26 @@ class Claiming:
 
     async def claim(self, call: Call) -> Answer:
         """Ask for places, and have the service confirm them."""
-        service, schema = self._bodies[call.path]
+        service = self._bodies[call.path]
         if call.caller.account_no is None:
             raise errors.NotKnown
         if call.caller.holder_no is None:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))
-        body = read(schema, call)
+        takes, persons, channel, waits, fingerprint = reading(service, call)
         asked = Asked(
-            service=service.name,
-            caller=call.caller,
-            key=key,
-            fingerprint=hashlib.sha256(call.path.encode() + b"\0" + call.body).digest()[:16],
-            takes=tuple(Take(*one) for one in body.takes()),
-            persons=tuple(body.persons) if body.persons is not None else None,
-            channel=body.channel,
-            waits=body.if_full == "wait",
+            service.name,
+            call.caller,
+            key,
+            fingerprint,
+            takes,
+            persons,
+            channel,
+            waits,
             sealed_body=crypto.seal(
                 self._keys, call.body.decode(), table="waits", column="body", row=f"{call.caller.account_no}|{key}"
             )
-            if body.if_full == "wait"
+            if waits
             else b"",
         )
         try:
@@ -242,16 +238,42 @@ def idempotency_key(told: str | None) -> str:
     return key
 
 
-def read(schema: type[Any], call: Call) -> Any:
-    """The body as its service's schema reads it: 415, 400 or 422 for what it cannot."""
-    media = (call.header(b"content-type") or "").partition(";")[0].strip().lower()
-    if media != "application/json":
+class Reading(NamedTuple):
+    """What a body asks for, as its service's schema reads it, and its fingerprint."""
+
+    takes: tuple[Take, ...]
+    persons: tuple[uuid.UUID, ...] | None
+    channel: str
+    waits: bool
+    fingerprint: bytes
+
+
+def reading(service: Service, call: Call) -> Reading:
+    """What this call asks for: 415, 400 or 422 when it cannot be read."""
+    media = call.headers.get(b"content-type", b"")
+    if media != b"application/json" and media.partition(b";")[0].strip().lower() != b"application/json":
         raise errors.WrongMediaType
+    read = _remembered if len(call.body) <= _SHORT else _read
     try:
-        return schema.model_validate_json(call.body)
+        return read(service.name, call.body)
     except pydantic.ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         raise problems.of_validation(found) from None
+
+
+def _read(name: str, body: bytes) -> Reading:
+    service = service_named(name)
+    told = load(service.claims or "").model_validate_json(body)
+    return Reading(
+        told.takes(),
+        tuple(told.persons) if told.persons is not None else None,
+        told.channel,
+        told.if_full == "wait",
+        hashlib.sha256(f"/v1/{service.name}/{service.collection}".encode() + b"\0" + body).digest()[:16],
+    )
+
+
+_remembered = lru_cache(maxsize=4096)(_read)
 
 
 async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[list[Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -329,7 +328,7 @@ async def delete_claim(
         raise errors.NotThere
     if found.id is not None:
         path = found.href
-        told = replace(call, caller=who, query=f"person={person}".encode() if person else b"", path=path)
+        told = call._replace(caller=who, query=f"person={person}".encode() if person else b"", path=path)
         return _as_response(await gate.claiming.forward(found.service, told, method="DELETE", body=b""))
     wait = await gate.db.read(sql.wait, group_id)
     if wait is not None:

@@ -9,7 +9,6 @@ from services.gateway import sql
 from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
-from services.gateway.arbiter.rules import Take
 from services.gateway.claiming import Call
 from shared import claims, clock, crypto, days, errors, notices, wire
 from shared.assertion import Caller
@@ -69,7 +68,7 @@ def _asked(parts: Parts, row: Any) -> Asked | None:
         ),
         key=row["key"],
         fingerprint=row["fingerprint"] or b"",
-        takes=tuple(Take(*take) for take in told.takes()),
+        takes=told.takes(),
         persons=tuple(told.persons) if told.persons is not None else None,
         channel=told.channel,
         waits=True,
@@ -91,7 +90,7 @@ async def _settle(parts: Parts, asked: Asked, outcome: Outcome) -> str | None:
     call = Call(
         "POST",
         path,
-        [(b"content-type", b"application/json")],
+        {b"content-type": b"application/json"},
         body.encode(),
         asked.caller,
         f"waiting-{clock.uuid7().hex}",

@@ -24,10 +24,10 @@ from services.gateway import actions as gateway
 from services.gateway import tasks
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
-from services.gateway.arbiter.rules import Granted, Refused, Replayed, Take, Waiting
+from services.gateway.arbiter.rules import Granted, Refused, Replayed, Waiting
 from shared import claims, errors
 from shared.assertion import Caller, Role
-from shared.claims import Grant
+from shared.claims import Grant, Take
 from shared.db import Database, Tx
 from shared.line import Line
 from shared.models import Base

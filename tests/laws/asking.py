@@ -13,9 +13,10 @@ import psycopg
 from services import doctor
 from services.booking import actions as booking
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
-from services.gateway.arbiter.rules import Granted, Refused, Take
+from services.gateway.arbiter.rules import Granted, Refused
 from shared import claims
 from shared.assertion import Caller
+from shared.claims import Take
 from shared.db import Database
 from shared.line import Line
 from tests.town import Resident

@@ -220,7 +220,7 @@ class Door:
 
     async def book(self, who: Resident, slot: uuid.UUID, key: str) -> Answer:
         body = json.dumps({"slot_id": str(slot)}).encode()
-        headers = [(b"content-type", b"application/json"), (b"idempotency-key", key.encode())]
+        headers = {b"content-type": b"application/json", b"idempotency-key": key.encode()}
         return await self._claiming.claim(
             Call("POST", "/v1/booking/reservations", headers, body, caller(who), uuid.uuid4().hex)
         )

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from services.gateway.arbiter import rules, sql
-from services.gateway.arbiter.rules import Ask, Decision, Granted, Take, Waiting
+from services.gateway.arbiter.rules import Ask, Decision, Granted, Waiting
 from shared import claims, clock
 from shared.assertion import Caller
-from shared.claims import Grant, GrantedClaim
+from shared.claims import Grant, GrantedClaim, Take
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
@@ -72,8 +72,9 @@ class Arbiter:
     async def __call__(self, tx: Tx, asked: Sequence[Asked], *, skip_locked: bool) -> list[Answer[Outcome]]:
         """Lock, look, decide, write."""
         persons = await self._numbers(tx, asked)
-        looked = await self._look(tx, asked, persons, skip_locked=skip_locked)
-        asks = await self._asks(tx, asked, persons, looked)
+        holders = [self._holders(one, persons) for one in asked]
+        looked = await self._look(tx, asked, holders, skip_locked=skip_locked)
+        asks = await self._asks(tx, asked, holders, looked)
         open_ = [(i, ask) for i, ask in enumerate(asks) if ask is not None]
         decisions = rules.decide([ask for _, ask in open_], looked.slots, looked.holders, looked.households, looked.now)
         answers: list[Answer[Outcome]] = [SKIPPED] * len(asked)
@@ -104,10 +105,10 @@ class Arbiter:
         return numbers
 
     async def _look(
-        self, tx: Tx, asked: Sequence[Asked], persons: dict[uuid.UUID, int], *, skip_locked: bool
+        self, tx: Tx, asked: Sequence[Asked], holders: Sequence[tuple[int, ...]], *, skip_locked: bool
     ) -> _Looked:
         slot_ids = list({take.slot_id for one in asked for take in one.takes})
-        nos = {no for one in asked for no in self._holders(one, persons)}
+        nos = {no for several in holders for no in several}
         nos |= {one.caller.holder_no for one in asked if one.caller.holder_no is not None}
         rows = {row["id"]: row for row in await sql.locked_slots(tx, slot_ids, skip_locked=skip_locked)}
         blocked = await self._blocked(tx, slot_ids, rows) if skip_locked else set()
@@ -161,10 +162,10 @@ class Arbiter:
         )
 
     @staticmethod
-    def _holders(one: Asked, persons: dict[uuid.UUID, int]) -> list[int]:
+    def _holders(one: Asked, persons: dict[uuid.UUID, int]) -> tuple[int, ...]:
         if one.persons is None:
-            return [] if one.caller.holder_no is None else [one.caller.holder_no]
-        return [persons.get(person, -1 - i) for i, person in enumerate(one.persons)]
+            return () if one.caller.holder_no is None else (one.caller.holder_no,)
+        return tuple(persons.get(person, -1 - i) for i, person in enumerate(one.persons))
 
     @staticmethod
     async def _blocked(tx: Tx, wanted: Sequence[uuid.UUID], rows: dict[uuid.UUID, Any]) -> set[uuid.UUID]:
@@ -186,7 +187,7 @@ class Arbiter:
         return had, wanted - had
 
     async def _asks(
-        self, tx: Tx, asked: Sequence[Asked], persons: dict[uuid.UUID, int], looked: _Looked
+        self, tx: Tx, asked: Sequence[Asked], several: Sequence[tuple[int, ...]], looked: _Looked
     ) -> list[Ask | None]:
         """The asks as the rules see them; None where a row it needs is locked by somebody else."""
         previous = await sql.previous(tx, [(one.caller.account_no or 0, one.key) for one in asked])
@@ -197,10 +198,10 @@ class Arbiter:
         serving = [one.serving for one in asked if one.serving is not None]
         ranked = await sql.ranked(tx, serving) if serving else {}
         asks: list[Ask | None] = []
-        for one in asked:
-            holders = tuple(self._holders(one, persons))
-            if any(take.slot_id in looked.blocked_slots for take in one.takes) or any(
-                no in looked.blocked_holders for no in (*holders, one.caller.holder_no)
+        for one, holders in zip(asked, several, strict=True):
+            if (looked.blocked_slots or looked.blocked_holders) and (
+                any(take.slot_id in looked.blocked_slots for take in one.takes)
+                or any(no in looked.blocked_holders for no in (*holders, one.caller.holder_no))
             ):
                 asks.append(None)
                 continue

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 OFFLINE = frozenset({"desk", "phone", "paper"})
 """Channels of those who do not book by themselves; part of the places may be kept for them."""
@@ -83,11 +83,16 @@ class Holder(NamedTuple):
     waits: frozenset[uuid.UUID] = frozenset()
 
 
-class Take(NamedTuple):
+class Take(Protocol):
     """So many units of one slot for each person."""
 
-    slot_id: uuid.UUID
-    units: int = 1
+    @property
+    def slot_id(self) -> uuid.UUID:
+        """The slot."""
+
+    @property
+    def units(self) -> int:
+        """Places for each person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +235,12 @@ def of_person(slot: Slot, holder: Holder, *, guarded: bool) -> No | None:
     return None
 
 
-def of_places(slot: Slot, holder: Holder, now: datetime, fold: Fold | None = None) -> No | None:
-    """What stands against it in what this person already has: this very slot, the same time, the place's limits."""
-    places: Sequence[Place] = holder.places
-    if fold is not None and (more := fold.places.get(holder.no)):
-        places = [*places, *more]
+def of_places(slot: Slot, holder: Holder, now: datetime, more: Sequence[Place] = ()) -> No | None:
+    """What stands against it in what this person already has: this very slot, the same time, the place's limits.
+
+    `more` are places they were given since they were looked at.
+    """
+    places = [*holder.places, *more] if more else holder.places
     starts_at, ends_at = slot.starts_at, slot.ends_at
     overlaps = False
     here: list[Place] = []
@@ -269,13 +275,13 @@ def eligible(
     *,
     guarded: bool = False,
     household: int = 0,
-    fold: Fold | None = None,
+    more: Sequence[Place] = (),
 ) -> No | None:
     """Why this person could not have a place here even if there were one; None when they could.
 
     `household` is how many places the household has at this place on this day.
     """
-    no = of_slot(slot, now) or of_person(slot, holder, guarded=guarded) or of_places(slot, holder, now, fold)
+    no = of_slot(slot, now) or of_person(slot, holder, guarded=guarded) or of_places(slot, holder, now, more)
     if no is None and slot.limits.household_per_day is not None and household >= slot.limits.household_per_day:
         return No("limit_reached")
     return no
@@ -389,14 +395,13 @@ def _for_everybody(
     ask: Ask, s: int, slot: Slot, holders: Mapping[int, Holder], now: datetime, fold: Fold, own: _Own
 ) -> Refused | None:
     """Why somebody of the ask cannot have this slot; None when everybody could, and then it counts for the next slot."""
-    so_far = Fold(places=own.places)
     for p, no in enumerate(ask.holders):
         holder = holders.get(no)
         if holder is None or no not in ask.may:
             return Refused("not_yours", person=p)
         home = (holder.household_no, slot.place_id, slot.day) if holder.household_no is not None else None
         household = (fold.households.get(home, 0) + own.households.get(home, 0)) if home else 0
-        no_ = eligible(slot, holder, now, guarded=no in ask.guards, household=household, fold=so_far)
+        no_ = eligible(slot, holder, now, guarded=no in ask.guards, household=household, more=own.places[no])
         if no_ is not None:
             return Refused(no_.code, p, s, no_.until)
         if slot.id not in ask.ranked and (slot.id in holder.waits or (no, slot.id) in fold.waits):

@@ -13,9 +13,10 @@ import pytest
 
 from services.gateway.arbiter import sql, waiting
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
-from services.gateway.arbiter.rules import Granted, Refused, Take
+from services.gateway.arbiter.rules import Granted, Refused
 from shared import claims, embedded, errors
 from shared.assertion import Caller
+from shared.claims import Take
 from shared.db import Database
 from shared.line import Line
 from tests.conftest import copy_of

@@ -29,7 +29,6 @@ from services.gateway.arbiter.rules import (
     Refused,
     Replayed,
     Slot,
-    Take,
     Waiting,
     decide,
     eligible,
@@ -37,6 +36,7 @@ from services.gateway.arbiter.rules import (
     verdict,
 )
 from shared import clock
+from shared.claims import Take
 
 COMMUNITY = "330411105003"
 CENTRE = uuid.UUID(int=0xC0)
