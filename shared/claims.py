@@ -152,32 +152,37 @@ async def confirm(tx: Tx, grants: Sequence[tuple[Grant, uuid.UUID]], *, skip_loc
     True: every claim of the grant was held and alive, and is confirmed now. False: not, and nothing of the group was
     touched. None: some claim is locked by somebody else (only with `skip_locked`).
     """
-    ids = [claim.id for grant, _ in grants for claim in grant.claims]
+    wanted = [(claim.id, n, resource_id) for n, (grant, resource_id) in enumerate(grants) for claim in grant.claims]
     rows = await tx.fetch(
-        "SELECT id, state = 'held' AND held_until > clock_timestamp() FROM claims WHERE id = ANY($1::uuid[]) "
-        "ORDER BY id FOR NO KEY UPDATE" + (" SKIP LOCKED" if skip_locked else ""),
-        ids,
-    )
-    alive = dict(rows)
-    answers: list[bool | None] = []
-    claim_ids: list[uuid.UUID] = []
-    resource_ids: list[uuid.UUID] = []
-    for grant, resource_id in grants:
-        states = [alive.get(claim.id) for claim in grant.claims]
-        if all(states):
-            claim_ids += [claim.id for claim in grant.claims]
-            resource_ids += [resource_id] * len(grant.claims)
-            answers.append(True)
-        else:
-            answers.append(None if skip_locked and None in states else False)
-    if claim_ids:
-        await tx.execute(
-            "UPDATE claims c SET state = 'confirmed', held_until = NULL, resource_id = t.resource_id "
-            "FROM unnest($1::uuid[], $2::uuid[]) AS t(id, resource_id) WHERE c.id = t.id",
-            claim_ids,
-            resource_ids,
+        """
+        WITH asked AS (
+            SELECT * FROM unnest($1::uuid[], $2::int[], $3::uuid[]) AS a(id, n, resource_id)
+        ), alive AS (
+            SELECT id FROM claims WHERE id = ANY($1::uuid[]) AND state = 'held' AND held_until > clock_timestamp()
+            ORDER BY id FOR NO KEY UPDATE"""
+        + (" SKIP LOCKED" if skip_locked else "")
+        + """
+        ), whole AS (
+            SELECT a.n FROM asked a LEFT JOIN alive USING (id) GROUP BY a.n HAVING count(*) = count(alive.id)
         )
-    return answers
+        UPDATE claims c SET state = 'confirmed', held_until = NULL, resource_id = a.resource_id
+        FROM asked a JOIN whole USING (n) WHERE c.id = a.id
+        RETURNING a.n, pg_current_xact_id()::text AS xid
+        """,
+        *(list(column) for column in zip(*wanted, strict=True)),
+    )
+    confirmed = {row["n"] for row in rows}
+    if rows:
+        tx.xid = rows[0]["xid"]
+    if not skip_locked or len(confirmed) == len(grants):
+        return [n in confirmed for n in range(len(grants))]
+    ids = [one for one, n, _ in wanted if n not in confirmed]
+    had = await tx.fetch("SELECT id FROM claims WHERE id = ANY($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED", ids)
+    locked_elsewhere = set(ids) - {row["id"] for row in had}
+    return [
+        n in confirmed or (None if any(claim.id in locked_elsewhere for claim in grant.claims) else False)
+        for n, (grant, _) in enumerate(grants)
+    ]
 
 
 async def release(

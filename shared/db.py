@@ -48,11 +48,13 @@ class NotCommitted(errors.Unavailable):
 class Tx:
     """One open transaction."""
 
-    __slots__ = ("connection", "discarded")
+    __slots__ = ("connection", "discarded", "xid")
 
     def __init__(self, connection: Any) -> None:
         self.connection = connection
         self.discarded = False
+        self.xid: str | None = None
+        """The transaction's id (`pg_current_xact_id()::text`), where a statement told it by the way."""
 
     async def fetch(self, sql: str, *args: Any) -> list[Any]:
         """All rows of the answer (asyncpg records: by name or position)."""
@@ -140,7 +142,7 @@ class Database:
                     yield tx
                     xid = None
                     if not (read_only or tx.discarded):
-                        xid = await raw.fetchval("SELECT pg_current_xact_id_if_assigned()::text")
+                        xid = tx.xid or await raw.fetchval("SELECT pg_current_xact_id_if_assigned()::text")
                 except asyncpg.PostgresError as error:
                     await self._roll_back(pooled, raw)
                     if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.AdminShutdownError):

@@ -58,6 +58,7 @@ class _Looked:
     slots: dict[uuid.UUID, rules.Slot]
     holders: dict[int, rules.Holder]
     households: dict[tuple[int, uuid.UUID, Any], int]
+    previous: dict[tuple[int, str], rules.Previous]
     blocked_slots: set[uuid.UUID]
     blocked_holders: set[int]
     lapsed: int
@@ -131,7 +132,10 @@ class Arbiter:
             [clock.at(day - timedelta(days=day.weekday()), datetime.min.time()) for day in days]
             + [now - timedelta(days=1)]
         )
-        places, over = await sql.places(tx, list(people), since, now)
+        standing = await sql.standing(
+            tx, list(people), since, now, [(one.caller.account_no or 0, one.key) for one in asked]
+        )
+        over = standing.over
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
             had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
             gone = await claims.lapse(tx, list(had))
@@ -153,9 +157,11 @@ class Arbiter:
             rows=rows,
             slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
             holders={
-                no: sql.holder(row, places.get(no, ()), frozenset(waits.get(no, ()))) for no, row in people.items()
+                no: sql.holder(row, standing.places.get(no, ()), frozenset(waits.get(no, ())))
+                for no, row in people.items()
             },
             households=counts,
+            previous=standing.previous,
             blocked_slots=blocked,
             blocked_holders=away,
             lapsed=lapsed,
@@ -190,7 +196,6 @@ class Arbiter:
         self, tx: Tx, asked: Sequence[Asked], several: Sequence[tuple[int, ...]], looked: _Looked
     ) -> list[Ask | None]:
         """The asks as the rules see them; None where a row it needs is locked by somebody else."""
-        previous = await sql.previous(tx, [(one.caller.account_no or 0, one.key) for one in asked])
         acting = [one for one in asked if one.persons is not None and one.caller.holder_no is not None]
         relations = await sql.relations(tx, [one.caller.holder_no or 0 for one in acting]) if acting else []
         desk = [one for one in asked if one.channel != "app"]
@@ -224,7 +229,7 @@ class Arbiter:
                     ranked=ranked.get(one.serving, frozenset()) if one.serving else frozenset(),
                     may=may,
                     guards=guards,
-                    previous=previous.get((one.caller.account_no or 0, one.key)),
+                    previous=looked.previous.get((one.caller.account_no or 0, one.key)),
                 )
             )
         return asks

@@ -82,29 +82,30 @@ async def slots(tx: Tx, ids: Sequence[uuid.UUID]) -> list[Any]:
     return await tx.fetch(SLOT + " WHERE s.id = ANY($1::uuid[])", ids)
 
 
-HOLDER = """
-    SELECT h.no, h.id, h.name, h.kind, h.community, h.born, h.level, h.household_no,
-           (SELECT jsonb_object_agg(x.service, x.ends_at)
-            FROM suspensions x
-            WHERE x.holder_no = h.no AND x.lifted_at IS NULL AND x.starts_at <= now() AND x.ends_at > now()) AS suspended,
-           clock_timestamp() AS now
-    FROM holders h
+_HOLDER = """
+    h.no, h.id, h.name, h.kind, h.community, h.born, h.level, h.household_no,
+    (SELECT jsonb_object_agg(x.service, x.ends_at)
+     FROM suspensions x
+     WHERE x.holder_no = h.no AND x.lifted_at IS NULL AND x.starts_at <= now() AND x.ends_at > now()) AS suspended,
+    clock_timestamp() AS now
 """
 
 
 async def locked_holders(tx: Tx, nos: Sequence[int], *, skip_locked: bool) -> list[Any]:
-    """Rows of HOLDER, locked in the order of their numbers."""
-    return await tx.fetch(
-        HOLDER
-        + " WHERE h.no = ANY($1::bigint[]) ORDER BY h.no FOR NO KEY UPDATE OF h"
-        + (" SKIP LOCKED" if skip_locked else ""),
+    """Holders by number, locked in the order of their numbers."""
+    rows = await tx.fetch(
+        f"SELECT {_HOLDER}, pg_current_xact_id()::text AS xid FROM holders h "
+        "WHERE h.no = ANY($1::bigint[]) ORDER BY h.no FOR NO KEY UPDATE OF h" + (" SKIP LOCKED" if skip_locked else ""),
         nos,
     )
+    if rows:
+        tx.xid = rows[0]["xid"]
+    return rows
 
 
 async def holders(tx: Tx, nos: Sequence[int]) -> list[Any]:
-    """Rows of HOLDER, unlocked."""
-    return await tx.fetch(HOLDER + " WHERE h.no = ANY($1::bigint[])", nos)
+    """Holders by number, unlocked."""
+    return await tx.fetch(f"SELECT {_HOLDER} FROM holders h WHERE h.no = ANY($1::bigint[])", nos)
 
 
 async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
@@ -114,7 +115,7 @@ async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
 
 
 def holder(row: Any, places: Sequence[Place], waits: frozenset[uuid.UUID] = frozenset()) -> Holder:
-    """A row of HOLDER as the rules see it."""
+    """A row of `holders` as the rules see it."""
     suspended = {service: datetime.fromisoformat(until) for service, until in (row["suspended"] or {}).items()}
     return Holder._make((*row[:8], places, suspended, waits))
 
@@ -136,25 +137,46 @@ class Lapsing(NamedTuple):
     slot_id: uuid.UUID
 
 
-async def places(
-    tx: Tx, nos: Sequence[int], since: datetime, now: datetime
-) -> tuple[dict[int, list[Place]], list[Lapsing]]:
-    """Active claims of these holders from `since` on; holds whose time is over are told apart."""
-    rows = await tx.fetch(
-        f"SELECT holder_no, slot_id, place_id, starts_at, ends_at, (starts_at AT TIME ZONE '{ZONE}')::date, is_exclusive, "
-        "held_until FROM claims WHERE holder_no = ANY($1::bigint[]) AND starts_at >= $2 AND is_active",
-        nos,
-        since,
-    )
-    found: dict[int, list[Place]] = {}
-    over: list[Lapsing] = []
-    for no, slot_id, place_id, starts_at, ends_at, day, is_exclusive, held_until in rows:
-        if held_until is not None and held_until <= now:
-            over.append(Lapsing(no, slot_id))
-            continue
-        place = Place(slot_id, place_id, starts_at, ends_at, day, is_exclusive)
-        found.setdefault(no, []).append(place)
-    return found, over
+class Standing(NamedTuple):
+    """What holders have (`places`, and `over`: holds whose time is over), and what earlier asks came to by key."""
+
+    places: dict[int, list[Place]]
+    over: list[Lapsing]
+    previous: dict[tuple[int, str], Previous]
+
+
+_STANDING = f"""
+    SELECT holder_no, slot_id, place_id, starts_at, ends_at, (starts_at AT TIME ZONE '{ZONE}')::date, is_exclusive,
+           held_until, NULL::text, NULL::bytea, NULL::text
+    FROM claims WHERE holder_no = ANY($1::bigint[]) AND starts_at >= $2 AND is_active
+    UNION ALL
+    SELECT a.account_no, a.group_id, NULL, NULL, NULL, NULL, NULL, NULL, a.key, a.fingerprint,
+           CASE WHEN c.is_confirmed THEN 'confirmed' WHEN c.is_held THEN 'held' WHEN a.state = 'granted' THEN 'lapsed'
+                ELSE a.state END
+    FROM unnest($3::bigint[], $4::text[]) AS k(account_no, key) JOIN asks a USING (account_no, key)
+    LEFT JOIN LATERAL (
+        SELECT bool_or(c.resource_id IS NOT NULL) AS is_confirmed,
+               bool_or(c.state = 'held' AND c.held_until > clock_timestamp()) AS is_held
+        FROM claims c WHERE c.group_id = a.group_id
+    ) c ON true
+"""
+
+
+async def standing(
+    tx: Tx, nos: Sequence[int], since: datetime, now: datetime, keys: Sequence[tuple[int, str]] = ()
+) -> Standing:
+    """Active claims of these holders from `since` on, and what asks with these keys came to, in one look."""
+    rows = await tx.fetch(_STANDING, nos, since, [account_no for account_no, _ in keys], [key for _, key in keys])
+    found = Standing({}, [], {})
+    for no, slot_id, place_id, starts_at, ends_at, day, is_exclusive, held_until, key, fingerprint, state in rows:
+        if key is not None:
+            found.previous[no, key] = Previous(slot_id, fingerprint, state)
+        elif held_until is not None and held_until <= now:
+            found.over.append(Lapsing(no, slot_id))
+        else:
+            place = Place(slot_id, place_id, starts_at, ends_at, day, is_exclusive)
+            found.places.setdefault(no, []).append(place)
+    return found
 
 
 async def household_counts(
@@ -170,28 +192,6 @@ async def household_counts(
         since,
     )
     return {(row[0], row[1], row[2]): row[3] for row in rows}
-
-
-async def previous(tx: Tx, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Previous]:
-    """What earlier asks with these keys came to."""
-    rows = await tx.fetch(
-        """
-        SELECT a.account_no, a.key, a.group_id, a.fingerprint, a.state, c.is_confirmed, c.is_held
-        FROM unnest($1::bigint[], $2::text[]) AS k(account_no, key) JOIN asks a USING (account_no, key)
-        LEFT JOIN LATERAL (
-            SELECT bool_or(c.resource_id IS NOT NULL) AS is_confirmed,
-                   bool_or(c.state = 'held' AND c.held_until > clock_timestamp()) AS is_held
-            FROM claims c WHERE c.group_id = a.group_id
-        ) c ON true
-        """,
-        [account_no for account_no, _ in keys],
-        [key for _, key in keys],
-    )
-    found = {}
-    for account_no, key, group_id, fingerprint, state, is_confirmed, is_held in rows:
-        now = "confirmed" if is_confirmed else "held" if is_held else "lapsed" if state == "granted" else state
-        found[account_no, key] = Previous(group_id, fingerprint, now)
-    return found
 
 
 async def held_until(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, datetime]:
