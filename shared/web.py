@@ -195,18 +195,6 @@ class App:
         await response(scope, receive, send)
 
 
-def express_claim(schema: type[BaseModel], route: Callable[..., Awaitable[Response]]) -> Endpoint:
-    """The express way to a route `route(told, ctx, who)` that takes places."""
-
-    async def endpoint(request: Request) -> Response:
-        who = await caller(request)
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise errors.WrongMediaType
-        return await route(schema.model_validate_json(await request.body()), await context(request), who)
-
-    return endpoint
-
-
 def service_app(
     name: str,
     title: str,

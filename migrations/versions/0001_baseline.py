@@ -234,7 +234,6 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
-        sa.ForeignKeyConstraint(["place_id"], ["places.id"], name=op.f("reservations_place_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("reservations_pkey")),
         sa.UniqueConstraint("group_id", name="one_reservation_per_group"),
     )

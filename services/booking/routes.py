@@ -176,5 +176,5 @@ app = web.service_app(
     "Booking",
     [router, places.router("booking", "facilities", KINDS)],
     opens=_lines,
-    express={("POST", f"/v1/{WHERE}"): web.express_claim(ReservationIn, make)},
+    express={("POST", f"/v1/{WHERE}"): claiming.express(ReservationIn, make)},
 )

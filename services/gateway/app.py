@@ -163,7 +163,7 @@ class Gateway:
                     if url
                     else upstreams.local(one.make(context))
                 )
-                guards[one.name] = Guard(one.name, app, seconds=settings.upstream_seconds)
+                guards[one.name] = Guard(one.name, app, seconds=settings.upstream_seconds, is_local=not url)
             line: Line[Asked, Outcome] = Line(
                 "arbiter",
                 gateway_db,

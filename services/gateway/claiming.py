@@ -38,13 +38,14 @@ from shared.claims import Grant, Take
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Line, Readers
+from shared.texts import language
 
 _HINT_SECONDS: Final = 2.0
 _MOST_HINTS: Final = 10_000
+_ITS_ID: Final = "the-id-of-the-request-that-is-told"
+"""Stands for the request's id in a problem that is written before there is one who hears it."""
 KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _KEPT_BACK: Final = INTERNAL | {b"authorization", b"content-length", b"cookie", b"x-request-id"}
-_SHORT: Final = 300
-"""Bytes of a body that is remembered: the same few words, said by everybody in a rush."""
 _JSON: Final = [(b"content-type", b"application/json")]
 
 
@@ -91,7 +92,7 @@ class Claiming:
         self._keys = keys
         self._line = line
         self._guards = guards
-        self._others: OrderedDict[uuid.UUID, tuple[float, list[dict[str, Any]]]] = OrderedDict()
+        self._told: OrderedDict[tuple[Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
         self._others_line = Readers("alternatives", db, alternatives)
         self._bodies = {f"/v1/{one.name}/{one.collection}": one for one in SERVICES if one.claims}
 
@@ -110,7 +111,10 @@ class Claiming:
         body: bytes | None = None,
     ) -> Answer:
         """The service's answer to this call, with the assertion about its caller and what was granted."""
-        token = assertion.sign(call.caller, audience=service, key=self._keys.assertion, grant=grant)
+        guard = self._guards[service]
+        token = assertion.sign(
+            call.caller, audience=service, key=self._keys.assertion, grant=grant, known=guard.is_local
+        )
         body = call.body if body is None else body
         headers = [
             *[(key, value) for key, value in call.headers.items() if key not in _KEPT_BACK],
@@ -118,7 +122,7 @@ class Claiming:
             (b"x-request-id", call.request_id.encode()),
             (b"content-length", str(len(body)).encode()),
         ]
-        return await self._guards[service].call(call.scope(headers, method, path), body)
+        return await guard.call(call.scope(headers, method, path), body)
 
     async def claim(self, call: Call) -> Answer:
         """Ask for places, and have the service confirm them."""
@@ -149,10 +153,7 @@ class Claiming:
         except asyncpg.IntegrityConstraintViolationError as error:
             raise claims.refusal_of(error) or errors.Broken() from error
         if isinstance(outcome.decision, Refused):
-            refused = refusal(outcome.decision, await self._alternatives(outcome.decision, asked))
-            return Answer(  # told without raising: this is what most of a rush hears
-                *problems.render(refused, accept_language=call.header(b"accept-language"), request_id=call.request_id)
-            )
+            return await self._refused(outcome.decision, asked, call)
         return await self.settle(service, call, outcome)
 
     async def settle(self, service: Service, call: Call, outcome: Outcome) -> Answer:
@@ -178,28 +179,22 @@ class Claiming:
                 await self._db.run(claims.release, outcome.group_id, reason="refused", only_held=True)
         return answer
 
-    async def _alternatives(self, decision: Refused, asked: Asked) -> list[dict[str, Any]] | None:
-        """Slots like the full one that have places, as they were at most two seconds ago: a hint, not a promise."""
-        if decision.code not in ("full", "held") or decision.slot is None:
-            return None
-        slot_id = asked.takes[decision.slot].slot_id
-        known = self._others.get(slot_id)
-        if known is None or known[0] <= time.monotonic():
-            rows = await self._others_line.submit(slot_id)
-            told = [
-                {
-                    "id": row["id"],
-                    "title": row["title"],
-                    "starts_at": clock.local(row["starts_at"]),
-                    "ends_at": clock.local(row["ends_at"]),
-                    "free": row["free"],
-                }
-                for row in rows
-            ]
-            known = self._others[slot_id] = (time.monotonic() + _HINT_SECONDS, told)
-            if len(self._others) > _MOST_HINTS:
-                self._others.popitem(last=False)
-        return known[1]
+    async def _refused(self, decision: Refused, asked: Asked, call: Call) -> Answer:
+        """The problem that says so: what most of a rush hears, so it is written once for all who hear the same.
+
+        The alternatives in it are a hint, at most two seconds old.
+        """
+        slot_id = asked.takes[decision.slot].slot_id if decision.slot is not None else None
+        lang = language(call.header(b"accept-language"))
+        told = self._told.get((decision, slot_id, lang))
+        if told is None or told[0] <= time.monotonic():
+            is_full = decision.code in ("full", "held")
+            others = await self._others_line.submit(slot_id) if is_full and slot_id is not None else None
+            answer = Answer(*problems.render(refusal(decision, others), accept_language=lang, request_id=_ITS_ID))
+            told = self._told[decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
+            if len(self._told) > _MOST_HINTS:
+                self._told.popitem(last=False)
+        return told[1]._replace(body=told[1].body.replace(_ITS_ID.encode(), call.request_id.encode(), 1))
 
     async def _unanswered(self, service: Service, outcome: Outcome, none: NoAnswer) -> Answer:
         """Ask the ledger what became of a group whose service did not say; free what is still held."""
@@ -253,7 +248,7 @@ def reading(service: Service, call: Call) -> Reading:
     media = call.headers.get(b"content-type", b"")
     if media != b"application/json" and media.partition(b";")[0].strip().lower() != b"application/json":
         raise errors.WrongMediaType
-    read = _remembered if len(call.body) <= _SHORT else _read
+    read = _remembered if len(call.body) <= claiming.SHORT else _read
     try:
         return read(service.name, call.body)
     except pydantic.ValidationError as error:
@@ -263,7 +258,7 @@ def reading(service: Service, call: Call) -> Reading:
 
 def _read(name: str, body: bytes) -> Reading:
     service = service_named(name)
-    told = load(service.claims or "").model_validate_json(body)
+    told = claiming.read(load(service.claims or ""), body)
     return Reading(
         told.takes(),
         tuple(told.persons) if told.persons is not None else None,
@@ -276,10 +271,22 @@ def _read(name: str, body: bytes) -> Reading:
 _remembered = lru_cache(maxsize=4096)(_read)
 
 
-async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[list[Any]]:
-    """Other slots with places for each of these slots."""
+async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[list[dict[str, Any]]]:
+    """Slots like these that have places, for each of these, as a refusal names them."""
     found = await gateway_sql.alternatives(tx, list(set(slot_ids)))
-    return [found[slot_id] for slot_id in slot_ids]
+    return [
+        [
+            {
+                "id": row["id"],
+                "title": row["title"],
+                "starts_at": clock.local(row["starts_at"]),
+                "ends_at": clock.local(row["ends_at"]),
+                "free": row["free"],
+            }
+            for row in found[slot_id]
+        ]
+        for slot_id in slot_ids
+    ]
 
 
 def refusal(decision: Refused, others: list[dict[str, Any]] | None = None) -> errors.Refusal:

@@ -97,8 +97,9 @@ class NoAnswer(Exception):
 class Guard:
     """One service, called with patience and no more: a time-out, a circuit, a bound on size."""
 
-    def __init__(self, name: str, app: ASGIApp, *, seconds: float) -> None:
+    def __init__(self, name: str, app: ASGIApp, *, seconds: float, is_local: bool = False) -> None:
         self.name = name
+        self.is_local = is_local
         self._app = app
         self._seconds = seconds
         self._failures = 0
@@ -111,23 +112,25 @@ class Guard:
 
     async def call(self, scope: Scope, body: bytes) -> Answer:
         """The service's whole answer to one request; raises NoAnswer."""
-        down = errors.ServiceDown(retry_after=2, service=self.name)
         if self.is_open:
-            raise NoAnswer(down, may_have_arrived=False)
+            raise NoAnswer(self._down(), may_have_arrived=False)
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await answer_of(self._app, scope, body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._failed()
-            raise NoAnswer(down, may_have_arrived=False) from error
+            raise NoAnswer(self._down(), may_have_arrived=False) from error
         except (TimeoutError, httpx.TimeoutException) as error:
             self._failed()
             raise NoAnswer(errors.ServiceSlow(retry_after=2, service=self.name), may_have_arrived=True) from error
         except httpx.HTTPError as error:
             self._failed()
-            raise NoAnswer(down, may_have_arrived=True) from error
+            raise NoAnswer(self._down(), may_have_arrived=True) from error
         self._failures = 0
         return answer
+
+    def _down(self) -> errors.Refusal:
+        return errors.ServiceDown(retry_after=2, service=self.name)
 
     def _failed(self) -> None:
         self._failures += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base, Big, Made, Moment
@@ -17,7 +17,8 @@ class Reservation(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     group_id: Mapped[uuid.UUID]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID]
+    """Its slots' place; no reference of its own, which would lock the place's one row at every booking."""
     community: Mapped[str]
     account_no: Mapped[Big]
     note: Mapped[str | None]

@@ -210,23 +210,30 @@ def test_one_persons_lock_is_that_persons_trouble(database_url: str, lock: str) 
     run(asked())
 
 
-def test_a_locked_place_keeps_only_its_own_reservations_from_being_recorded(database_url: str) -> None:
+@pytest.mark.parametrize(
+    ("lock", "stands_still"),
+    [
+        ("SELECT FROM claims WHERE holder_no = %s FOR UPDATE", True),
+        ("SELECT FROM places p, claims c WHERE p.id = c.place_id AND c.holder_no = %s FOR UPDATE OF p", False),
+    ],
+    ids=["claim", "place"],
+)
+def test_a_lock_keeps_only_what_it_is_about_from_being_recorded(
+    database_url: str, lock: str, *, stands_still: bool
+) -> None:
     town = Town(database_url)
-    ours, other_place = town.slot(10), uuid.uuid4()
-    policy = uuid.uuid4()
-    town.place(other_place, policy)
-    theirs = town.slot(10, place_id=other_place, policy_id=policy)
+    slot = town.slot(10, capacity=20)
     people = town.residents(10)
 
     async def recorded() -> None:
         async with connected(database_url) as db, arbiter(db) as line, bookings(db) as service:
-            grants = [await line.submit(ask(who, ours if n else theirs)) for n, who in enumerate(people)]
-            async with forgotten_lock(database_url, "SELECT FROM places WHERE id = %s FOR UPDATE", other_place):
-                blocked, *others = await heard(
+            grants = [await line.submit(ask(who, slot)) for who in people]
+            async with forgotten_lock(database_url, lock, people[0].holder_no):
+                first, *others = await heard(
                     service.submit(making(who, one)) for who, one in zip(people, grants, strict=True)
                 )
             assert all(isinstance(one, uuid.UUID) for one in others), others
-            assert isinstance(blocked, errors.Unavailable), repr(blocked)
+            assert isinstance(first, errors.Unavailable if stands_still else uuid.UUID), repr(first)
         assert await wrong(database_url) == {}
 
     run(recorded())
