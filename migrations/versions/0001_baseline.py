@@ -51,12 +51,23 @@ def upgrade() -> None:
         sa.Column("service", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("slot_ids", postgresql.ARRAY(sa.Uuid()), nullable=True),
+        sa.Column("holders", postgresql.ARRAY(sa.BigInteger()), nullable=True),
         sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.CheckConstraint("state IN ('granted', 'waiting', 'lost', 'left')", name="ask_state_known"),
+        sa.CheckConstraint(
+            "(state IN ('lost', 'left')) = (slot_ids IS NOT NULL AND holders IS NOT NULL)",
+            name="ended_ask_tells_of_what",
+        ),
         sa.PrimaryKeyConstraint("account_no", "key", name=op.f("asks_pkey")),
         postgresql_with={"fillfactor": 80},
     )
     op.create_index("asks_made_at_idx", "asks", ["made_at"], unique=False, postgresql_using="brin")
+    ended = sa.text("state IN ('lost', 'left')")
+    op.create_index("asks_ended_group_id_idx", "asks", ["group_id"], unique=False, postgresql_where=ended)
+    op.create_index(
+        "asks_ended_holders_idx", "asks", ["holders"], unique=False, postgresql_using="gin", postgresql_where=ended
+    )
     op.create_table(
         "days",
         sa.Column("date", sa.Date(), nullable=False),

@@ -320,18 +320,45 @@ async def waiting_shape(
     waits = await sql.waits(tx, group_id)
     if not waits:
         return None
-    slots = [claiming.slot_out(sql.granted_slot(row)) for row in await sql.slots(tx, [row["slot_id"] for row in waits])]
-    people = await sql.holders(tx, [no for no in waits[0]["holders"] if only is None or no in only])
+    slot_ids = [row["slot_id"] for row in waits]
+    shown = await _asked(tx, group_id, service, "waiting", slot_ids, waits[0], only)
+    return shown.model_copy(update={"position": max(row["position"] for row in waits)})
+
+
+async def ended_shape(tx: Tx, group_id: uuid.UUID, caller: Caller) -> claiming.ClaimOut | None:
+    """An ask that left its waiting lists without a place, as far as it is the caller's; None when there is no such ask."""
+    ask = await sql.ended_ask(tx, group_id)
+    if ask is None:
+        return None
+    only = None if ask["account_no"] == caller.account_no else caller.holders_in(ask["service"])
+    if only is not None and not set(only) & set(ask["holders"]):
+        return None
+    state = "released" if ask["state"] == "left" else "lost"
+    shown = await _asked(tx, group_id, service_named(ask["service"]), state, ask["slot_ids"], ask, only)
+    return shown.model_copy(update={"reason": ask["reason"]})
+
+
+async def _asked(
+    tx: Tx,
+    group_id: uuid.UUID,
+    service: Service,
+    state: str,
+    slot_ids: Sequence[uuid.UUID],
+    row: Any,
+    only: Sequence[int] | None,
+) -> claiming.ClaimOut:
+    rows = sorted(await sql.slots(tx, slot_ids), key=lambda one: (one["starts_at"], one["id"]))
+    slots = [claiming.slot_out(sql.granted_slot(one)) for one in rows]
+    people = await sql.holders(tx, [no for no in row["holders"] if only is None or no in only])
     return claiming.ClaimOut(
         id=None,
         group_id=group_id,
         service=service.name,
-        state="waiting",
+        state=state,
         slot=slots[0],
         slots=slots,
-        persons=[claiming.PersonOut(id=row["id"], name=row["name"], state="waiting") for row in people],
-        made_by=waits[0]["made_by"],
-        position=max(row["position"] for row in waits),
+        persons=[claiming.PersonOut(id=one["id"], name=one["name"], state=state) for one in people],
+        made_by=row["made_by"],
         href=f"/v1/claims/{group_id}",
     )
 

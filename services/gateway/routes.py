@@ -216,6 +216,8 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
                 waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]), only)
                 if waiting is not None:
                     found[group_id] = waiting
+        elif not is_active and (ended := await claiming.ended_shape(tx, group_id, who)) is not None:
+            found[group_id] = ended
         elif group is not None and _is_visible(group, who):
             found[group_id] = claiming.shape(services.service(group.service), _shown(group, who))
     return found
@@ -240,7 +242,7 @@ async def list_claims(
         Literal["upcoming", "past"] | None, Query(description=say("Still to come, or over.", "未结束或已结束。"))
     ] = None,
     state: Annotated[
-        Literal["held", "confirmed", "waiting", "released", "lapsed", "attended", "no_show"] | None,
+        Literal["held", "confirmed", "waiting", "released", "lapsed", "lost", "attended", "no_show"] | None,
         Query(description=say("Only this state.", "仅此状态。")),
     ] = None,
     persons: Annotated[
@@ -336,9 +338,8 @@ async def delete_claim(
             raise errors.NotAllowed
         if person is not None and [one.id for one in found.persons] != [person]:
             raise errors.Conflict(say("Who asked together leaves the list together.", "一同候补的人须一同退出。"))
-        await gate.db.run(actions.leave, group_id, wait["account_no"], wait["key"])
-        left = found.model_copy(update={"state": "released", "reason": "left", "position": None})
-        return web.json(left)
+        await gate.db.run(actions.leave, group_id)
+        return await read_claim(group_id, gate, who)
     await gate.db.run(claims.release, group_id, reason="cancelled", only_held=True)
     return await read_claim(group_id, gate, who)
 

@@ -88,6 +88,13 @@ async def group_ids(
             WHERE w.holders && $1::bigint[] AND ($3::text IS NULL OR $3 = 'waiting') AND ($4::text IS NULL OR s.service = $4)
               AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = w.group_id AND c.is_active)
             GROUP BY w.group_id
+            UNION ALL
+            SELECT k.group_id, min(s.starts_at), max(s.ends_at), false
+            FROM asks k JOIN slots s ON s.id = ANY(k.slot_ids)
+            WHERE k.state = CASE $3 WHEN 'lost' THEN 'lost' WHEN 'released' THEN 'left' END
+              AND k.state IN ('lost', 'left') AND k.holders && $1::bigint[] AND ($4::text IS NULL OR k.service = $4)
+              AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = k.group_id AND c.state = $3)
+            GROUP BY k.group_id
         ) AS mine
         WHERE ($2::text IS NULL OR ($2 = 'upcoming' AND ends_at > now()) OR ($2 = 'past' AND ends_at <= now()))
           AND ($5::timestamptz IS NULL OR (starts_at, group_id) > ($5, $6))

@@ -39,4 +39,5 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSONB,
         list[str]: ARRAY(Text),
         list[int]: ARRAY(BigInteger),
+        list[uuid.UUID]: ARRAY(Uuid),
     }

@@ -202,7 +202,8 @@ class Claim(Base):
 class Ask(Base):
     """What an account asked under an Idempotency-Key, and the newest group that came of it.
 
-    A refused ask leaves no row. The body is kept, sealed, only while the ask waits.
+    A refused ask leaves no row. The body is kept, sealed, only while the ask waits; for which slots and whom is written
+    down when it leaves its lists without a place.
     """
 
     __tablename__ = "asks"
@@ -214,10 +215,23 @@ class Ask(Base):
     service: Mapped[str]
     state: Mapped[str]
     reason: Mapped[str | None]
+    slot_ids: Mapped[list[uuid.UUID] | None]
+    holders: Mapped[list[int] | None]
     made_at: Mapped[Made]
 
     __table_args__ = (
         CheckConstraint("state IN ('granted', 'waiting', 'lost', 'left')", name="ask_state_known"),
+        CheckConstraint(
+            "(state IN ('lost', 'left')) = (slot_ids IS NOT NULL AND holders IS NOT NULL)",
+            name="ended_ask_tells_of_what",
+        ),
+        Index("asks_ended_group_id_idx", "group_id", postgresql_where=text("state IN ('lost', 'left')")),
+        Index(
+            "asks_ended_holders_idx",
+            "holders",
+            postgresql_using="gin",
+            postgresql_where=text("state IN ('lost', 'left')"),
+        ),
         Index("asks_made_at_idx", "made_at", postgresql_using="brin"),
         {"postgresql_with": {"fillfactor": 80}},
     )

@@ -361,6 +361,11 @@ def test_whoever_leaves_a_list_is_not_served(front: Front) -> None:
     assert front.serve_waiting() == 0
     assert front.taken(slot) == 0
     assert front.get("/v1/claims", second).json()["items"] == []
+    for answer in (front.get(waits["href"], second), front.ask("DELETE", waits["href"], second)):
+        assert (answer.status_code, answer.json()["state"], answer.json()["reason"]) == (200, "released", "left")
+    assert [one["href"] for one in front.get("/v1/claims?state=released", second).json()["items"]] == [waits["href"]]
+    assert front.get("/v1/claims?state=lost", second).json()["items"] == []
+    assert is_problem(front.get(waits["href"], first), 404, "not_there")
     assert examined(front) == []
 
 
@@ -368,12 +373,19 @@ def test_whoever_waits_for_a_slot_that_closes_is_told_and_leaves_the_list(front:
     first, second = front.town.residents(2)
     slot = front.town.slot(8, capacity=1)
     front.book(first, slot)
-    front.book(second, slot, if_full="wait")
+    waits = front.book(second, slot, if_full="wait").json()
     front.town.do("UPDATE slots SET closes_at = now() WHERE id = %s", slot)
     assert front.serve_waiting() == 1
     assert front.town.one("SELECT waiting FROM slots WHERE id = %s", slot) == 0
     told = "SELECT data->>'reason' FROM notices WHERE type = 'ledger.ask.lost' AND %s = ANY(holders)"
     assert front.town.one(told, second.holder_no) == "closed"
+    lost = front.get(waits["href"], second).json()
+    assert (lost["state"], lost["reason"], lost["slot"]["id"]) == ("lost", "closed", str(slot))
+    assert [one["id"] for one in lost["persons"]] == [str(second.person_id)]
+    assert front.get("/v1/claims?state=lost", second).json()["items"] == [lost]
+    for answer in (front.get(waits["href"], first), front.ask("DELETE", waits["href"], first)):
+        assert is_problem(answer, 404, "not_there")
+    assert front.ask("DELETE", waits["href"], second).json() == lost, "what is over stays as it is"
     assert examined(front) == []
 
 

@@ -293,9 +293,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(data=st.data())
     def somebody_leaves_a_list(self, data: st.DataObject) -> None:
         group = data.draw(st.sampled_from(self._waiting()))
-        self.run(
-            self.world.gateway.run(gateway.leave, group.group_id, group.asked.caller.account_no or 0, group.asked.key)
-        )
+        self.run(self.world.gateway.run(gateway.leave, group.group_id))
         self._off_the_lists(group)
         group.has, group.state = set(), "gone"
 

@@ -78,7 +78,7 @@ class Load:
         (manager,) = town.residents(1)
         self._manager = Caller(manager.account_id, manager.account_no, roles=(Role("manager", COMMUNITY),))
         self._groups: list[uuid.UUID] = []
-        self._waits: list[tuple[uuid.UUID, Resident, str]] = []
+        self._waits: list[uuid.UUID] = []
         self._end = 0.0
         self.counts: Counter[str] = Counter()
 
@@ -135,7 +135,7 @@ class Load:
             self.counts[type(outcome.decision).__name__] += 1
             if outcome.grant is None:
                 if type(outcome.decision).__name__ == "Waiting":
-                    self._waits.append((outcome.group_id, who, key))
+                    self._waits.append(outcome.group_id)
                 continue
             await self._granted(outcome, who, service, db)
 
@@ -178,8 +178,8 @@ class Load:
     async def _leave(self, db: Database) -> bool:
         if not self._waits:
             return False
-        group_id, who, key = self._waits.pop(self._rng.randrange(len(self._waits)))
-        await db.of("linli_gateway").run(gateway.leave, group_id, who.account_no, key)
+        group_id = self._waits.pop(self._rng.randrange(len(self._waits)))
+        await db.of("linli_gateway").run(gateway.leave, group_id)
         return True
 
     async def _close(self, db: Database) -> bool:
@@ -265,9 +265,7 @@ def test_who_leaves_a_list_while_being_served_locks_all_slots_in_the_one_order(d
             assert isinstance(served.decision, Granted)
             async with await psycopg.AsyncConnection.connect(database_url) as other:
                 await other.execute("SELECT FROM slots WHERE id = %s FOR NO KEY UPDATE", [free])
-                leaving = asyncio.ensure_future(
-                    db.of("linli_gateway").run(gateway.leave, waiting.group_id, who.account_no, wish.key)
-                )
+                leaving = asyncio.ensure_future(db.of("linli_gateway").run(gateway.leave, waiting.group_id))
                 async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as watcher:
                     await until(lambda: somebody_waits_for_a_lock(watcher))
                 await other.execute("SELECT FROM slots WHERE id = %s FOR NO KEY UPDATE", [full])

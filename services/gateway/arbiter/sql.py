@@ -287,7 +287,7 @@ async def write_asks(
         SELECT * FROM unnest($1::bigint[], $2::text[], $3::uuid[], $4::bytea[], $5::text[], $6::text[])
         ON CONFLICT (account_no, key) DO UPDATE
         SET group_id = excluded.group_id, fingerprint = excluded.fingerprint, state = excluded.state, reason = NULL,
-            made_at = now()
+            slot_ids = NULL, holders = NULL, made_at = now()
         """,
         account_nos,
         keys,
@@ -349,15 +349,43 @@ async def waiting_slots(tx: Tx, group_id: uuid.UUID) -> list[uuid.UUID]:
     return [row[0] for row in rows]
 
 
-async def set_ask_state(tx: Tx, group_id: uuid.UUID, account_no: int, key: str, state: str, reason: str | None) -> None:
-    """What finally became of an ask that waited."""
+async def set_ask_granted(tx: Tx, group_id: uuid.UUID, account_no: int, key: str) -> None:
+    """An ask that waited has its places."""
     await tx.execute(
-        "UPDATE asks SET state = $4, reason = $5, made_at = now() WHERE account_no = $1 AND key = $2 AND group_id = $3",
+        "UPDATE asks SET state = 'granted', made_at = now() WHERE account_no = $1 AND key = $2 AND group_id = $3",
         account_no,
         key,
         group_id,
-        state,
-        reason,
+    )
+
+
+class Ended(NamedTuple):
+    """An ask that waited and left its lists without a place: `lost` or `left`, why, for which slots and whom."""
+
+    group_id: uuid.UUID
+    account_no: int
+    key: str
+    state: str
+    reason: str
+    slot_ids: Sequence[uuid.UUID]
+    holders: Sequence[int]
+
+
+async def set_ask_ended(tx: Tx, ended: Ended) -> None:
+    """Remember an ask that came to nothing, for as long as its key is remembered."""
+    await tx.execute(
+        "UPDATE asks SET state = $4, reason = $5, slot_ids = $6::uuid[], holders = $7::bigint[], made_at = now() "
+        "WHERE group_id = $1 AND account_no = $2 AND key = $3",
+        *ended,
+    )
+
+
+async def ended_ask(tx: Tx, group_id: uuid.UUID) -> Any | None:
+    """An Ended with its service and made_by; None when no such ask is remembered."""
+    return await tx.row(
+        "SELECT k.account_no, k.service, k.state, k.reason, k.slot_ids, k.holders, coalesce(a.person_id, a.id) AS made_by "
+        "FROM asks k JOIN accounts a ON a.no = k.account_no WHERE k.group_id = $1 AND k.state IN ('lost', 'left')",
+        group_id,
     )
 
 

@@ -107,8 +107,12 @@ async def leave(tx: Tx, turn: Due, state: str, reason: str | None) -> None:
     await claims.lock_slots(tx, slots)
     if not await sql.leave_lists(tx, [turn.group_id]):
         return
-    await sql.set_ask_state(tx, turn.group_id, turn.account_no, turn.key, state, reason)
-    if state == "lost":
+    if state == "granted":
+        await sql.set_ask_granted(tx, turn.group_id, turn.account_no, turn.key)
+    else:
+        await sql.set_ask_ended(
+            tx, sql.Ended(turn.group_id, turn.account_no, turn.key, "lost", reason or "lost", slots, turn.holders)
+        )
         lost = Notice(
             "ledger.ask.lost",
             turn.community,

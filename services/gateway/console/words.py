@@ -179,6 +179,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "waiting": say("on the waiting list", "候补中"),
         "released": say("given back", "已释放"),
         "lapsed": say("not confirmed in time", "确认超时"),
+        "lost": say("waited, and no place came", "候补落空"),
         "attended": say("came", "已到场"),
         "no_show": say("did not come", "未到场"),
     },
