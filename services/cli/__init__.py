@@ -96,7 +96,7 @@ def migrate(
     from shared import migrate as migrations
 
     settings = _settings(data_dir)
-    with database.at(settings) as url:
+    with database.at(settings, may_make=True) as url:
         keys = database.keys(settings, url)
         before = migrations.current(url)
         if to == "head":
@@ -138,7 +138,7 @@ def seed(
     from services.cli import database, town
 
     settings = _settings(data_dir, demo=True)
-    with database.at(settings) as url:
+    with database.at(settings, may_make=True) as url:
         keys = database.prepare(settings, url)
         town.build(url, keys, residents=residents, seed=number, show=True)
 

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def at(settings: Settings) -> Iterator[str]:
-    """The database's URL: DATABASE_URL, the running embedded one, or that one started for as long as this takes."""
+def at(settings: Settings, *, may_make: bool = False) -> Iterator[str]:
+    """The database's URL: DATABASE_URL, the running embedded one, or that one started for as long as this takes.
+
+    A new one is made only by commands that fill it.
+    """
     if settings.database_url is not None:
         require_reachable(settings.database_url)
         yield settings.database_url
@@ -30,6 +33,8 @@ def at(settings: Settings) -> Iterator[str]:
     if beside is not None:
         yield beside.url()
         return
+    if not may_make and not (settings.data_dir / "postgres" / "PG_VERSION").exists():
+        raise Stop(f"There is no database in {settings.data_dir}; run `linli up` on it first, or set DATABASE_URL.")
     with embedded.own(settings.data_dir):
         started = embedded.start(settings.data_dir)
         try:

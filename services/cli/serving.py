@@ -89,7 +89,7 @@ def serve(settings: Settings, name: str, *, host: str, port: int, fd: int | None
             if fd is None:
                 print(f"ready {name} http://{_shown(host)}:{listening.getsockname()[1]}", flush=True)
 
-        run(_serve_part(url, keys, settings, name, listening, ready))
+        run(_serve_part(url, keys, settings, name, listening, ready, is_child=fd is not None))
 
 
 def work(settings: Settings) -> None:
@@ -156,8 +156,17 @@ async def _serve_town(
 
 
 async def _serve_part(
-    url: str, keys: Keyring, settings: Settings, name: str, listening: socket.socket, ready: Callable[[], None]
+    url: str,
+    keys: Keyring,
+    settings: Settings,
+    name: str,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    *,
+    is_child: bool,
 ) -> None:
+    if is_child:
+        _end_with_parent()
     if name == "gateway":
         async with _gateway(url, keys, settings) as gateway:
             await _http(with_cors(gateway, settings), listening, ready)
@@ -184,6 +193,8 @@ async def _serve_many(
         "LINLI_PUBLIC_URL": settings.public_url,
     }
 
+    lifeline, held = os.pipe()  # ours alone: however we end, the kernel closes it, and that ends the children
+
     def spawn() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [
@@ -192,6 +203,7 @@ async def _serve_many(
             ],
             pass_fds=(fd,),
             env=environment,
+            stdin=lifeline,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C reaches us alone; we pass it on
         )
@@ -214,6 +226,19 @@ async def _serve_many(
                 await asyncio.to_thread(child.wait, GRACE_SECONDS + 2)
             if child.poll() is None:
                 child.kill()
+        os.close(lifeline)
+        os.close(held)
+
+
+def _end_with_parent() -> None:
+    """End as after SIGTERM when the process that started this one is gone: its end of our stdin is closed then."""
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(0, gone)
 
 
 class _Server(uvicorn.Server):

@@ -105,6 +105,14 @@ def test_a_database_url_that_is_not_postgresqls(url: str) -> None:
     assert told == "DATABASE_URL is not a PostgreSQL URL; write postgresql://user:password@host:5432/name."
 
 
+def test_only_commands_that_fill_a_database_make_one(tmp_path: Path) -> None:
+    data_dir = tmp_path / "nothing"
+    told = f"There is no database in {data_dir}; run `linli up` on it first, or set DATABASE_URL."
+    for words in (("doctor",), ("demo", "token", "resident")):
+        assert refusal(*words, "--data-dir", data_dir) == told
+    assert not data_dir.exists()
+
+
 def test_an_empty_database_is_served_to_nobody(empty: str, tmp_path: Path) -> None:
     told = "The database is empty; run `linli migrate` first."
     for words in (("serve", "booking", "--port", 0), ("worker",), ("doctor",), ("demo", "token", "resident")):

@@ -134,6 +134,16 @@ def counters(address: str) -> Iterator[float]:
         yield sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("linli_requests_total"))
 
 
+def test_several_workers_end_with_a_parent_that_was_killed(database_url: str, data_dir: Path, tmp_path: Path) -> None:
+    words = ("up", "--port", 0, "--workers", 2, "--no-demo", "--data-dir", data_dir)
+    with Serving(*words, folder=tmp_path, url=database_url, LINLI_POOL_SIZE="4") as server:
+        door = Door(server.ready(), commands.keys_of(data_dir))
+        assert door.ask("GET", "/healthz").status_code == 200
+        left = server.children()
+        server.kill()
+        commands.eventually(lambda: not any(map(commands.is_alive, left)))
+
+
 def test_several_workers_share_a_port_and_one_that_dies_is_replaced(
     database_url: str, data_dir: Path, tmp_path: Path
 ) -> None:
