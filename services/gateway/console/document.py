@@ -112,7 +112,7 @@ def _bilingual() -> Json:
 def _routes() -> list[Any]:
     """The routes of the gateway and of every service. Making an app needs a context, describing it needs nothing of it."""
     context = Context(cast("Database", None), Keyring.fresh(), Settings())
-    found = [*load("services.gateway.routes:town").routes]
+    found = [*load("services.gateway.routes:documented").routes]
     for service in SERVICES:
         found += cast("Any", service.make(context)).router.routes
     return found

@@ -1,0 +1,194 @@
+"""Claims: what one has, and those one acts for."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from fastapi import APIRouter, Path, Query, Response
+
+import services
+from services.gateway import actions, claiming, sql
+from services.gateway.routes.given import Gate, Told, Who, people
+from services.gateway.upstreams import Answer
+from shared import claims, errors, pages, web
+from shared.assertion import Caller
+from shared.claiming import ClaimOut
+from shared.db import Tx
+from shared.pages import Cursor, Limit, Page
+from shared.texts import say
+from shared.web import EVERYWHERE, refuses
+
+if TYPE_CHECKING:
+    from services.gateway.app import Parts
+
+
+router = APIRouter(prefix="/v1", responses=EVERYWHERE)
+
+
+def _is_visible(group: claims.Group, who: Caller) -> bool:
+    own = set(who.holders_in(group.service))
+    return (
+        group.account_no == who.account_no
+        or any(row["holder_no"] in own for row in group.claims)
+        or any(who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims)
+    )
+
+
+def _shown(group: claims.Group, who: Caller) -> claims.Group:
+    """The group without people who are nothing to the caller (others whom the same staff booked)."""
+    own = set(who.holders_in(group.service))
+    if group.account_no == who.account_no or any(
+        who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims
+    ):
+        return group
+    return group._replace(claims=tuple(row for row in group.claims if row["holder_no"] in own))
+
+
+async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.UUID, ClaimOut]:
+    """Those of these groups that the caller may see, each as it is now: what it has, or that it waits."""
+    found: dict[uuid.UUID, ClaimOut] = {}
+    groups = await claims.several(tx, group_ids)
+    for group_id in group_ids:
+        group = groups.get(group_id)
+        is_active = group is not None and any(row["state"] in ("held", "confirmed", "attended") for row in group.claims)
+        wait = None if is_active else await sql.wait(tx, group_id)
+        if wait is not None:
+            if wait["account_no"] == who.account_no or set(who.holders_in(wait["service"])) & set(wait["holders"]):
+                only = None if wait["account_no"] == who.account_no else who.holders_in(wait["service"])
+                waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]), only)
+                if waiting is not None:
+                    found[group_id] = waiting
+        elif not is_active and (ended := await claiming.ended_shape(tx, group_id, who)) is not None:
+            found[group_id] = ended
+        elif group is not None and _is_visible(group, who):
+            found[group_id] = claiming.shape(services.service(group.service), _shown(group, who))
+    return found
+
+
+async def _claim(gate: Parts, who: Caller, group_id: uuid.UUID) -> ClaimOut | None:
+    return (await gate.db.read(_claims, who, [group_id])).get(group_id)
+
+
+@router.get(
+    "/claims",
+    operation_id="claims.list",
+    response_model=Page[ClaimOut],
+    tags=["claims"],
+    summary=say("What I have, and those I act for", "我的预约（含代办对象）"),
+    responses=refuses(errors.NotYours),
+)
+async def list_claims(
+    gate: Gate,
+    who: Who,
+    when: Annotated[
+        Literal["upcoming", "past"] | None, Query(description=say("Still to come, or over.", "未结束或已结束。"))
+    ] = None,
+    state: Annotated[
+        Literal["held", "confirmed", "waiting", "released", "lapsed", "lost", "attended", "no_show"] | None,
+        Query(description=say("Only this state.", "仅此状态。")),
+    ] = None,
+    persons: Annotated[
+        list[uuid.UUID] | None, Query(alias="for", max_length=20, description=say("Only these people.", "仅这些人。"))
+    ] = None,
+    service: Annotated[
+        str | None, Query(pattern=r"^[a-z-]{1,40}$", description=say("Only this service.", "仅此服务。"))
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    if who.account_no is None:
+        raise errors.NotKnown
+    nos = list(people(who, persons)[0]) if persons else who.holders
+    after = pages.after(cursor, datetime, uuid.UUID)
+    found = await gate.db.read(
+        sql.group_ids,
+        holders=nos,
+        when=when,
+        state=state,
+        service=service,
+        after=(after[0], after[1]) if after else None,
+        limit=limit + 1,
+    )
+    more, found = len(found) > limit, found[:limit]
+    shown = await gate.db.read(_claims, who, [row["group_id"] for row in found])
+    items = [shown[row["group_id"]] for row in found if row["group_id"] in shown]
+    following = pages.cursor(found[-1]["starts_at"], found[-1]["group_id"]) if more else None
+    return web.json(Page[ClaimOut](items=items, next=following))
+
+
+@router.get(
+    "/claims/by-key/{key}",
+    operation_id="claims.by_key",
+    response_model=ClaimOut,
+    tags=["claims"],
+    summary=say("What became of a request whose answer was lost", "凭幂等键查询结果"),
+)
+async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gate, who: Who) -> Response:
+    if who.account_no is None:
+        raise errors.NotKnown
+    ask = await gate.db.read(sql.ask_by_key, who.account_no, claiming.idempotency_key(key))
+    if ask is None:
+        raise errors.NotThere
+    found = await _claim(gate, who, ask["group_id"])
+    if found is None or (found.id is None and found.state not in ("held", "waiting")):
+        raise errors.NotThere  # nothing came of it: send it again with the same key
+    return web.json(found)
+
+
+@router.get(
+    "/claims/{group_id}",
+    operation_id="claims.read",
+    response_model=ClaimOut,
+    tags=["claims"],
+    summary=say("Read one claim", "查看一个预约"),
+)
+async def read_claim(group_id: uuid.UUID, gate: Gate, who: Who) -> Response:
+    if who.account_no is None:
+        raise errors.NotKnown
+    found = await _claim(gate, who, group_id)
+    if found is None:
+        raise errors.NotThere
+    return web.json(found)
+
+
+@router.delete(
+    "/claims/{group_id}",
+    operation_id="claims.delete",
+    response_model=ClaimOut,
+    tags=["claims"],
+    summary=say("Cancel, or leave a waiting list", "取消预约或退出候补"),
+)
+async def delete_claim(
+    group_id: uuid.UUID,
+    gate: Gate,
+    who: Who,
+    call: Told,
+    person: Annotated[uuid.UUID | None, Query(description=say("Only this person.", "仅此人。"))] = None,
+) -> Response:
+    if who.account_no is None:
+        raise errors.NotKnown
+    found = await _claim(gate, who, group_id)
+    if found is None:
+        raise errors.NotThere
+    if found.id is not None:
+        path = found.href
+        told = call._replace(caller=who, query=f"person={person}".encode() if person else b"", path=path)
+        return _as_response(await gate.claiming.forward(found.service, told, method="DELETE", body=b""))
+    wait = await gate.db.read(sql.wait, group_id)
+    if wait is not None:
+        if wait["account_no"] != who.account_no and not set(wait["holders"]) <= set(who.holders_in(wait["service"])):
+            raise errors.NotAllowed
+        if person is not None and [one.id for one in found.persons] != [person]:
+            raise errors.Conflict(say("Who asked together leaves the list together.", "一同候补的人须一同退出。"))
+        await gate.db.run(actions.leave, group_id)
+        return await read_claim(group_id, gate, who)
+    await gate.db.run(claims.release, group_id, reason="cancelled", only_held=True)
+    return await read_claim(group_id, gate, who)
+
+
+def _as_response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status)
+    response.raw_headers = answer.headers
+    return response
