@@ -97,12 +97,14 @@ def migrate_up(url: str) -> None:
 
 
 def remember_keys(url: str, ring: Keyring, *, demo: bool) -> None:
-    """Write down with which keys this database was made, once."""
+    """Write down with which keys this database was made, once; of two who make it at once, the later is refused."""
     with psycopg.connect(url) as connection:
         connection.execute(
             "INSERT INTO deployment (fingerprint, is_demo) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             (ring.fingerprint(), demo),
         )
+    if _one(url, "SELECT fingerprint FROM deployment") != ring.fingerprint():
+        raise Stop("Somebody else has made this database at this moment, with other keys; use their data dir.")
 
 
 def prepare(settings: Settings, url: str) -> Keyring:

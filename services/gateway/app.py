@@ -28,7 +28,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services import SERVICES
-from services.gateway import availability, routes, upstreams
+from services.gateway import availability, routes, told, upstreams
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
 from services.gateway.availability import Looking, Seen
 from services.gateway.claiming import Call, Claiming
@@ -60,6 +60,7 @@ class Parts:
     line: Line[Asked, Outcome]
     claiming: Claiming
     availability: Readers[Looking, Seen]
+    told: Readers[told.Asking, told.Found]
     credentials: Credentials
     metrics: Metrics
 
@@ -182,6 +183,7 @@ class Gateway:
                 line=line,
                 claiming=Claiming(gateway_db, self._keys, line, guards),
                 availability=Readers("availability", gateway_db, availability.read),
+                told=Readers("told", gateway_db, told.read),
                 credentials=Credentials(self._keys, gateway_db),
                 metrics=Metrics(),
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date as Date  # noqa: N812 - a field is called date
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -117,3 +117,22 @@ class DayIn(In):
 
     kind: Literal["work", "rest", "closed"]
     name: Short | None = None
+
+
+class ToldOut(Out):
+    """Something that happened to the caller, or to somebody they act for."""
+
+    position: int
+    id: uuid.UUID
+    type: str = Field(description=say("`service.thing.happened`", "`服务.事物.事件`"))
+    community: str
+    occurred_at: Moment
+    persons: list[uuid.UUID] = Field(description=say("Whom of the caller's people it is about.", "涉及的人员。"))
+    data: dict[str, Any] = Field(description=say("More about it; nothing personal.", "事件详情，不含个人信息。"))
+
+
+class ToldPage(Out):
+    """Notices, and the position to go on behind."""
+
+    items: list[ToldOut]
+    next: int

@@ -159,3 +159,14 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     for row in rows:
         found[row["slot_id"]].append(row)
     return found
+
+
+async def told(tx: Tx, holders: Sequence[int], after: int, limit: int) -> list[Any]:
+    """Notices about any of these holders, behind a position: position, id, type, community, data, occurred_at, holders."""
+    return await tx.fetch(
+        "SELECT position, id, type, community, data, occurred_at, holders FROM notices "
+        "WHERE holders && $1::bigint[] AND position > $2 ORDER BY position LIMIT $3",
+        holders,
+        after,
+        limit,
+    )

@@ -28,6 +28,7 @@ class Notice(Base):
 
     __table_args__ = (
         Index("one_notice_per_position", "position", unique=True, postgresql_where=text("position IS NOT NULL")),
+        Index("notices_holders_idx", "holders", postgresql_using="gin"),
         Index("notices_unstamped_idx", "no", postgresql_where=text("position IS NULL")),
         {"postgresql_with": {"fillfactor": 90}},
     )

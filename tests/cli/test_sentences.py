@@ -105,6 +105,12 @@ def test_a_database_url_that_is_not_postgresqls(url: str) -> None:
     assert told == "DATABASE_URL is not a PostgreSQL URL; write postgresql://user:password@host:5432/name."
 
 
+def test_of_two_who_make_a_database_at_once_the_later_is_refused(deployed: str, tmp_path: Path) -> None:
+    other = crypto.load_or_create(tmp_path / "others.json", may_create=True)
+    with pytest.raises(Stop, match=r"^Somebody else has made this database .*\.$"):
+        database.remember_keys(deployed, other, demo=False)
+
+
 def test_only_commands_that_fill_a_database_make_one(tmp_path: Path) -> None:
     data_dir = tmp_path / "nothing"
     told = f"There is no database in {data_dir}; run `linli up` on it first, or set DATABASE_URL."

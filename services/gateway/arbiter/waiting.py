@@ -118,6 +118,6 @@ async def leave(tx: Tx, turn: Due, state: str, reason: str | None) -> None:
             turn.community,
             turn.group_id,
             tuple(turn.holders),
-            {"slots": slots, "reason": reason},
+            {"service": turn.row["service"], "slots": slots, "reason": reason},
         )
         await notices.announce(tx, [lost])

@@ -42,6 +42,7 @@ BEARER: Final = say(
 TAGS: Final[dict[str, str]] = {
     "slots": say("What can be booked, and when.", "可预约的场次。"),
     "claims": say("What one has in all services: read it, cancel it.", "在所有服务中的预约：查询与取消。"),
+    "notices": say("What happened to oneself and those one acts for.", "本人及所代办人员的通知。"),
     "reservations": say("Places in facilities.", "场所预约。"),
     "booking facilities": say("Facilities, their hours, rules and closures.", "场所、开放时间、预约规则与停用。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 from fastapi import APIRouter, Response
@@ -11,10 +11,6 @@ from prometheus_client import generate_latest
 from services.gateway import sql
 from services.gateway.routes.given import Gate
 from shared import crypto, errors, migrate, wire
-
-if TYPE_CHECKING:
-    pass
-
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
@@ -18,10 +18,6 @@ from shared import clock, errors, pages, problems, web, wire
 from shared.pages import Page
 from shared.texts import say
 from shared.web import EVERYWHERE, refuses
-
-if TYPE_CHECKING:
-    pass
-
 
 router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 

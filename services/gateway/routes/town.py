@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
@@ -14,10 +14,6 @@ from shared import clock, days, errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE
-
-if TYPE_CHECKING:
-    pass
-
 
 router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 
