@@ -144,7 +144,7 @@ def test_who_wants_the_locked_slot_hears_503_by_the_deadline_and_nothing_happene
     people = town.residents(4)
 
     async def asked() -> None:
-        async with connected(database_url) as db, arbiter(db, seconds=3.0, blocked_seconds=0.5) as line:
+        async with connected(database_url) as db, arbiter(db, seconds=30, blocked_seconds=0.5) as line:
             async with forgotten_lock(database_url, LOCK_SLOT, locked):
                 began = time.monotonic()
                 told = await heard(
@@ -154,7 +154,7 @@ def test_who_wants_the_locked_slot_hears_503_by_the_deadline_and_nothing_happene
                         line.submit(ask(people[1], other, locked)),  # all or none: half of it is locked
                     ]
                 )
-                assert time.monotonic() - began < 3.0
+                assert time.monotonic() - began < 30, "sent away by blocked_seconds, not by the end of patience"
             (*blocked, free, half) = told
             assert is_granted(free)
             assert [type(one) for one in [*blocked, half]] == [errors.LineFull] * 5
@@ -199,7 +199,7 @@ def test_one_persons_lock_is_that_persons_trouble(database_url: str, lock: str) 
     people = town.residents(12)
 
     async def asked() -> None:
-        async with connected(database_url) as db, arbiter(db, seconds=3.0, blocked_seconds=0.5) as line:
+        async with connected(database_url) as db, arbiter(db, seconds=30, blocked_seconds=0.5) as line:
             before = await line.submit(ask(people[0], first, key="the-same-key"))
             await release(db, before.group_id)
             async with forgotten_lock(database_url, f"{lock} FOR UPDATE", people[0].holder_no):

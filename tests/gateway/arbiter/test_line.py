@@ -41,13 +41,13 @@ def asked(who: Resident, *slots: uuid.UUID, key: str = "", units: int = 1, **fac
 
 
 class Desk:
-    """A line that waits for nobody for long, and a connection of somebody who locks things."""
+    """A line, how long it lets a blocked ask stand, and a connection of somebody who locks things."""
 
-    def __init__(self, town: Town, db: Database, somebody: Any) -> None:
+    def __init__(self, town: Town, db: Database, somebody: Any, blocked_seconds: float) -> None:
         self.town = town
         self.db = db
         self.somebody = somebody
-        self.line: Line[Asked, Outcome] = Line("arbiter", db, Arbiter(), blocked_seconds=0.4)
+        self.line: Line[Asked, Outcome] = Line("arbiter", db, Arbiter(), seconds=60, blocked_seconds=blocked_seconds)
 
     async def decision(self, ask: Asked) -> Any:
         return (await self.line.submit(ask)).decision
@@ -57,14 +57,14 @@ class Desk:
         assert await self.decision(asked(*self.town.residents(), self.town.slot(20))) == Granted()
 
 
-def at_the_desk(town: Town, what: Callable[[Desk], Awaitable[None]]) -> None:
+def at_the_desk(town: Town, what: Callable[[Desk], Awaitable[None]], *, blocked_seconds: float = 60) -> None:
     """Run `what` with a desk; afterwards nothing is locked any more."""
 
     @contextlib.asynccontextmanager
     async def desk() -> AsyncIterator[Desk]:
         db = Database.connect(town.url, pool_size=3)
         somebody = await asyncpg.connect(town.url)
-        made = Desk(town, db.of("linli_gateway"), somebody)
+        made = Desk(town, db.of("linli_gateway"), somebody, blocked_seconds)
         try:
             yield made
         finally:
@@ -95,7 +95,7 @@ def test_a_slot_that_somebody_has_locked_delays_nobody_else(town: Town) -> None:
         await desk.somebody.execute("ROLLBACK")
         assert await desk.decision(asked(people[0], locked)) == Granted()
 
-    at_the_desk(town, what)
+    at_the_desk(town, what, blocked_seconds=3)
     assert town.one("SELECT taken FROM slots WHERE id = %s", locked) == 1, "who was sent away took nothing"
 
 
