@@ -81,8 +81,9 @@ class ClaimIn(In):
         return self.slot_ids if self.slot_ids is not None else [self.slot_id] if self.slot_id is not None else []
 
 
-SHORT: Final = 300
-"""Bytes of a body that is remembered once it was read: the same few words, said by everybody in a rush."""
+SHORT: Final = 60
+"""Bytes of a body that is remembered once it was read: one slot for oneself, said by everybody in a rush. Nothing else that
+a person wrote fits in it."""
 
 B = TypeVar("B", bound=ClaimIn)
 
