@@ -65,9 +65,10 @@ async def cancel(
     freed = await claims.release(tx, group.group_id, holder_nos=holders, reason=reason)
     if freed:
         await notices.announce(tx, [of.cancelled(group, freed)])
-        group = await claims.group(tx, group.group_id) or group
     elif not is_asked:
         tx.discard()
+    if any(one["state"] in ACTIVE for one in mine):  # freed here, or by somebody else meanwhile
+        group = await claims.group(tx, group.group_id) or group
     return await _out(tx, keys, of, row, shown(group, who, of))
 
 
