@@ -26,6 +26,7 @@ def upgrade() -> None:
     )
     op.create_index("uploads_received_at_idx", "uploads", ["received_at"], unique=False, postgresql_using="brin")
     op.execute("GRANT SELECT, INSERT, UPDATE (answer) ON uploads TO linli_booking")
+    op.execute("GRANT SELECT, DELETE ON uploads TO linli_gateway")
 
 
 def downgrade() -> None:

@@ -174,3 +174,18 @@ def test_a_report_is_of_lately(at: datetime | timedelta | str) -> None:
 def test_a_report_may_be_late_and_a_clock_a_little_fast() -> None:
     for at in (clock.now() + timedelta(minutes=4), clock.now() - timedelta(days=30)):
         assert entry(at=at).at == at
+
+
+def test_answers_are_forgotten_when_their_reports_are_too_old_to_come_again(database_url: str) -> None:
+    town = Town(database_url)
+
+    async def story(db: Database) -> None:
+        old, new = entry(), entry()
+        for told in (old, new):
+            await db.run(report, ONE, told)
+        town.do("UPDATE uploads SET received_at = now() - interval '41 days' WHERE id = %s", old.id)
+        assert await db.of("linli_gateway").run(uploads.delete_old) == 1
+        assert town.all("SELECT id FROM uploads") == [(new.id,)]
+
+    with_db(database_url, story)
+    assert timedelta(days=40) > uploads.BEHIND + uploads.AHEAD
