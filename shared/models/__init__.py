@@ -6,7 +6,7 @@ Every referee is here: whatever the code does, these constraints decide.
 
 from shared.models.base import Base
 from shared.models.booking import Reservation
-from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
@@ -17,6 +17,7 @@ __all__ = [
     "Base",
     "Claim",
     "Closure",
+    "Consent",
     "Day",
     "Deployment",
     "Holder",
