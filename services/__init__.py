@@ -29,6 +29,8 @@ class Service:
     collection: str | None = None
     claims: str | None = None
     tasks: str | None = None
+    purposes: tuple[str, ...] = ()
+    """What everybody who claims here must have consented to; codes of `shared.purposes`."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""

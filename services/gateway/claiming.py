@@ -296,6 +296,8 @@ def refusal(decision: Refused, others: list[dict[str, Any]] | None = None) -> er
     retry = 1 if decision.code == "in_flight" else None
     until = {"held": "held_until", "not_open_yet": "opens_at", "suspended": "until"}.get(decision.code)
     extra: dict[str, Any] = {until: decision.until} if until else {}
+    if decision.purposes:
+        extra["purposes"] = decision.purposes
     if others:
         extra["alternatives"] = others
     if pointer:
