@@ -126,10 +126,16 @@ async def purge_keys(parts: Parts) -> int:
     return await parts.db.run(ledger.delete_old_asks)
 
 
+async def purge_refusals(parts: Parts) -> int:
+    """Forget after thirty days why somebody was refused."""
+    return await parts.db.run(sql.delete_old_refusals)
+
+
 TASKS = (
     Task("ledger.lapse", 5, lapse),
     Task("ledger.serve_waiting", 1, serve_waiting),
     Task("notices.stamp", 1, stamp_notices),
     Task("days.seed", 3600, seed_days),
     Task("ledger.purge_keys", 3600, purge_keys),
+    Task("ledger.purge_refusals", 3600, purge_refusals),
 )

@@ -10,6 +10,7 @@ from shared.models.identity import Account, Consent, Deployment, Login, LoginCod
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.refusals import Refused
 
 __all__ = [
     "Account",
@@ -29,6 +30,7 @@ __all__ = [
     "Person",
     "Place",
     "Policy",
+    "Refused",
     "Region",
     "Relation",
     "Reservation",
