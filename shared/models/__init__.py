@@ -6,10 +6,11 @@ Every referee is here: whatever the code does, these constraints decide.
 
 from shared.models.base import Base
 from shared.models.booking import Reservation
-from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.refusals import Refused
 from shared.models.uploads import Upload
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Base",
     "Claim",
     "Closure",
+    "Consent",
     "Day",
     "Deployment",
     "Holder",
@@ -29,6 +31,7 @@ __all__ = [
     "Person",
     "Place",
     "Policy",
+    "Refused",
     "Region",
     "Relation",
     "Reservation",

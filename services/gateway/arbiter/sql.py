@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+from services import SERVICES
 from services.gateway.arbiter.rules import Holder, Limits, Place, Previous, Slot
 from shared import claims
+from shared import consents as ledger_of_consents
 from shared.claims import GrantedSlot, Subject
 from shared.db import Tx
 
@@ -24,6 +26,9 @@ SLOT = f"""
 """
 _FACTS = 25
 """The leading columns of SLOT that are a Slot's own, before its limits."""
+
+PURPOSES: dict[str, tuple[str, ...]] = {one.name: one.purposes for one in SERVICES if one.purposes}
+"""What people must have consented to, for the services that ask for it."""
 
 _policies: dict[uuid.UUID, Limits] = {}
 """Policies never change, so what was read once is known."""
@@ -44,7 +49,7 @@ async def limits(tx: Tx, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Limits]
 
 def slot(row: Any, known: Mapping[uuid.UUID, Limits], held_until: datetime | None = None) -> Slot:
     """A row of SLOT as the rules see it."""
-    return Slot._make((*row[:_FACTS], known[row["policy_id"]], held_until))
+    return Slot._make((*row[:_FACTS], known[row["policy_id"]], held_until, PURPOSES.get(row["service"], ())))
 
 
 def granted_slot(row: Any) -> GrantedSlot:
@@ -153,10 +158,23 @@ async def slots_of(tx: Tx, subjects: Sequence[tuple[str, Subject]]) -> dict[int,
     return found
 
 
-def holder(row: Any, places: Sequence[Place], waits: frozenset[uuid.UUID] = frozenset()) -> Holder:
+async def consents(tx: Tx, slots: Iterable[Any], people: Iterable[Any]) -> Mapping[uuid.UUID, frozenset[str]]:
+    """What these people consent to, by their ids, of what these slots (rows of SLOT) ask for; mostly that is nothing."""
+    if not PURPOSES:
+        return {}
+    wanted = {purpose for row in slots for purpose in PURPOSES.get(row["service"], ())}
+    return await ledger_of_consents.of(tx, [row["id"] for row in people], sorted(wanted)) if wanted else {}
+
+
+_NONE: frozenset[Any] = frozenset()
+
+
+def holder(
+    row: Any, places: Sequence[Place], waits: frozenset[uuid.UUID] = _NONE, consents: frozenset[str] = _NONE
+) -> Holder:
     """A row of `holders` as the rules see it."""
     suspended = {service: datetime.fromisoformat(until) for service, until in (row["suspended"] or {}).items()}
-    return Holder._make((*row[:8], places, suspended, waits))
+    return Holder._make((*row[:8], places, suspended, waits, consents))
 
 
 async def locked_households(tx: Tx, nos: Sequence[int], *, skip_locked: bool) -> set[int]:
