@@ -69,7 +69,7 @@ class Policy(Base):
     __tablename__ = "policies"
 
     id: Mapped[Id]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     version: Mapped[int]
     body: Mapped[dict[str, Any]]
     made_by: Mapped[uuid.UUID | None]
@@ -84,13 +84,14 @@ class Slot(Base):
     `taken` counts the units of active claims; `taken_offline` those made at the desk, by phone or on paper, which may use
     the `offline_share` that the app may not touch before `offline_until`. `waiting` counts asks on the waiting list.
     `next_lapse` is not later than the first moment at which a hold on it can lapse. A slot's times never change.
+    `is_scheduled`: a line of the place's schedule made it, so it goes with the calendar; an extra session does not.
     """
 
     __tablename__ = "slots"
 
     id: Mapped[Id]
     service: Mapped[str]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     resource_no: Mapped[Big | None] = mapped_column(ForeignKey("resources.no"))
     is_exclusive_resource: Mapped[bool] = mapped_column(server_default=text("false"))
     community: Mapped[str]
@@ -116,6 +117,7 @@ class Slot(Base):
     allocation: Mapped[str] = mapped_column(server_default=text("'first_come'"))
     is_exclusive: Mapped[bool] = mapped_column(server_default=text("true"))
     is_waitable: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_scheduled: Mapped[bool] = mapped_column(server_default=text("false"))
     policy_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("policies.id"))
     state: Mapped[str] = mapped_column(server_default=text("'open'"))
     next_lapse: Mapped[Moment | None]

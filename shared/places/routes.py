@@ -26,6 +26,7 @@ class Walk(IntEnum):
 
 
 PlaceId = Annotated[uuid.UUID, Path(description=say("The place.", "场所编号。"))]
+ClosureId = Annotated[uuid.UUID, Path(description=say("The closure.", "关闭编号。"))]
 Community = Annotated[
     str | None,
     Query(
@@ -84,8 +85,11 @@ async def _policy(ctx: Context, place_id: uuid.UUID, version: int | None = None)
     return web.json(schemas.policy_out(found), 200, {"ETag": web.etag(found.version)})
 
 
-def router(service: str, collection: str, kinds: tuple[str, ...]) -> APIRouter:
-    """The routes of one service's places, `/v1/<service>/<collection>…`; their kinds are these."""
+def router(service: str, collection: str, kinds: tuple[str, ...], terms: type[web.In] | None = None) -> APIRouter:
+    """The routes of one service's places, `/v1/<service>/<collection>…`; their kinds are these.
+
+    `terms` is what the service alone wants to know of a place; everything in it has a default.
+    """
     made = APIRouter(
         prefix=f"/v1/{service}/{collection}",
         tags=[f"{service} {collection}"],
@@ -94,6 +98,8 @@ def router(service: str, collection: str, kinds: tuple[str, ...]) -> APIRouter:
     )
     _add_places(made, service, collection, kinds)
     _add_rules(made, service, collection)
+    if terms is not None:
+        _add_terms(made, service, collection, terms)
     _add_days(made, service, collection)
     return made
 
@@ -196,6 +202,17 @@ def _add_places(made: APIRouter, service: str, collection: str, kinds: tuple[str
         await ctx.db.run(actions.replace_place, who, service, place_id, of_kind(told), _matches(request))
         return await _shown(ctx, service, place_id)
 
+    @made.delete(
+        "/{place_id}",
+        operation_id=named("delete"),
+        status_code=204,
+        summary=say("Remove a place nobody ever had a place in (manager)", "删除从未被预约的场所（管理员）"),
+        responses=refuses(errors.Conflict),
+    )
+    async def delete_place(place_id: PlaceId, ctx: Ctx, who: Who) -> Response:
+        await ctx.db.run(actions.delete_place, who, service, place_id)
+        return Response(status_code=204)
+
 
 def _add_rules(made: APIRouter, service: str, collection: str) -> None:
     """When it is open, and how one books."""
@@ -256,6 +273,48 @@ def _add_rules(made: APIRouter, service: str, collection: str) -> None:
         return await _policy(ctx, place_id)
 
 
+def _add_terms(made: APIRouter, service: str, collection: str, told_as: type[web.In]) -> None:
+    """What its service alone wants to know of it."""
+    shown_as = schemas.terms_model(told_as)
+
+    def named(verb: str) -> str:
+        return f"{service}.{collection}.{verb}"
+
+    async def shown(ctx: Context, place_id: uuid.UUID, version: int | None = None) -> Response:
+        found = await ctx.db.read(sql.terms_of, place_id, version)
+        if found is None:
+            raise errors.NotThere
+        return web.json(schemas.terms_out(shown_as, found), 200, {"ETag": web.etag(found.version)})
+
+    @made.get(
+        "/{place_id}/terms",
+        operation_id=named("read_terms"),
+        response_model=shown_as,
+        summary=say("The terms of a place", "场所细则"),
+    )
+    async def read_terms(place_id: PlaceId, ctx: Ctx, version: Version = None) -> Response:
+        await _place(ctx, service, place_id)
+        return await shown(ctx, place_id, version)
+
+    async def replace_terms(place_id: PlaceId, told: Any, request: Request, ctx: Ctx, who: Who) -> Response:
+        body = told.model_dump(mode="json")
+        await ctx.db.run(actions.replace_terms, who, service, place_id, body, _matches(request))
+        return await shown(ctx, place_id)
+
+    replace_terms.__annotations__["told"] = told_as
+    made.put(
+        "/{place_id}/terms",
+        operation_id=named("replace_terms"),
+        response_model=shown_as,
+        summary=say("Set the terms of a place (manager)", "设定场所细则（管理员）"),
+        description=say(
+            'Makes the next version; what is left out is the default. If-Match is "0" before the first.',
+            '生成新版本，省略的项取默认值。首次设定时 If-Match 为 "0"。',
+        ),
+        responses=refuses(errors.Changed, errors.ConditionMissing),
+    )(replace_terms)
+
+
 def _add_days(made: APIRouter, service: str, collection: str) -> None:
     """What happens there on a day."""
 
@@ -312,6 +371,21 @@ def _add_days(made: APIRouter, service: str, collection: str) -> None:
             return web.json(schemas.closing_out(seen))
         done = await actions.close_place(ctx.db, who, service, place_id, told.starts_at, told.ends_at, told.reason)
         return web.json(schemas.closing_out(done), 201)
+
+    @made.delete(
+        "/{place_id}/closures/{closure_id}",
+        operation_id=named("delete_closure"),
+        status_code=204,
+        summary=say("Take back a closure that is not over (staff)", "撤销尚未结束的关闭（工作人员）"),
+        description=say(
+            "What it closed and has not begun opens again. Who was released is not put back.",
+            "恢复尚未开始的场次；已释放的名额不会恢复。",
+        ),
+        responses=refuses(errors.Conflict),
+    )
+    async def delete_closure(place_id: PlaceId, closure_id: ClosureId, ctx: Ctx, who: Who) -> Response:
+        await ctx.db.run(actions.take_back_closure, who, service, place_id, closure_id)
+        return Response(status_code=204)
 
     @made.get(
         "/{place_id}/sheet",

@@ -9,9 +9,11 @@ from typing import Any
 
 import asyncpg
 
+from shared import errors
 from shared.db import Tx
 from shared.places.rules import Resource
 from shared.places.sql import constraints
+from shared.texts import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,24 @@ async def write_resources(tx: Tx, place_id: uuid.UUID, resources: Sequence[Resou
                 )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise constraints.refused(error) or error from error
+
+
+async def slot_ids(tx: Tx, place_id: uuid.UUID) -> list[uuid.UUID]:
+    """Every slot that was ever made at a place."""
+    return [row[0] for row in await tx.fetch("SELECT id FROM slots WHERE place_id = $1", place_id)]
+
+
+async def delete_place(tx: Tx, place_id: uuid.UUID) -> None:
+    """Remove a place with its resources, rules and slots; the schema refuses while anything else points to one of them.
+
+    The slots go by the schema's own cascade: no service may delete one by itself.
+    """
+    try:
+        await tx.execute("DELETE FROM places WHERE id = $1", place_id)
+    except asyncpg.ForeignKeyViolationError as error:
+        raise errors.Conflict(
+            say("Somebody has or had a place there, or waits for one.", "该场所已有预约或候补记录。")
+        ) from error
 
 
 async def has_slots(tx: Tx, place_id: uuid.UUID) -> bool:
