@@ -146,7 +146,7 @@ async def take_back_closure(tx: Tx, who: Caller, service: str, place_id: uuid.UU
     back = [one for one in closed if not one.is_scheduled and not rules.is_shut(one.starts_at, one.ends_at, others)]
     # All that may change here at once, and in order: the schedule is followed below.
     future = await sql.slots_after(tx, place_id, now)
-    await claims.lock_slots(tx, [one.id for one in (*closed, *future)])
+    await claims.lock_slots(tx, [*(one.id for one in closed), *(one.id for one in future)])
     await sql.open_slots(tx, [one.id for one in back])
     policy, policy_id = await written_policy(tx, place_id)
     await follow(tx, place_id, clock.today())

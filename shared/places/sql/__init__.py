@@ -22,6 +22,7 @@ from shared.places.sql.closures import (
 from shared.places.sql.days import Attendee, Occupancy, Session, occupancy, sheet
 from shared.places.sql.places import (
     Place,
+    Whom,
     delete_place,
     has_slots,
     insert_place,
@@ -73,6 +74,7 @@ __all__ = [
     "Session",
     "Shut",
     "TermsOf",
+    "Whom",
     "cancel_slots",
     "close_slots",
     "closed_slots",
