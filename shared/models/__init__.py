@@ -9,7 +9,7 @@ from shared.models.booking import Reservation
 from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
 from shared.models.refusals import Refused
 from shared.models.uploads import Upload
 
@@ -41,6 +41,7 @@ __all__ = [
     "Session",
     "Slot",
     "Suspension",
+    "Terms",
     "Upload",
     "Wait",
 ]
