@@ -6,12 +6,29 @@ Every referee is here: whatever the code does, these constraints decide.
 
 from shared.models.base import Base
 from shared.models.booking import Reservation
+from shared.models.elder_meals import (
+    Absence,
+    Dish,
+    ElderProfile,
+    MealLine,
+    MealOrder,
+    Menu,
+    MenuDish,
+    Outcome,
+    Round,
+    StandingOrder,
+    StandingRun,
+    Stop,
+    WelfareCheck,
+    WelfareStep,
+)
 from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
 
 __all__ = [
+    "Absence",
     "Account",
     "Ask",
     "Base",
@@ -19,12 +36,19 @@ __all__ = [
     "Closure",
     "Day",
     "Deployment",
+    "Dish",
+    "ElderProfile",
     "Holder",
     "Household",
     "Login",
     "LoginCode",
+    "MealLine",
+    "MealOrder",
+    "Menu",
+    "MenuDish",
     "Notice",
     "NoticeHead",
+    "Outcome",
     "Person",
     "Place",
     "Policy",
@@ -33,9 +57,15 @@ __all__ = [
     "Reservation",
     "Resource",
     "Role",
+    "Round",
     "Schedule",
     "Session",
     "Slot",
+    "StandingOrder",
+    "StandingRun",
+    "Stop",
     "Suspension",
     "Wait",
+    "WelfareCheck",
+    "WelfareStep",
 ]
