@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
-ALLERGENS: Final = (
+Allergen = Literal[
     "gluten",
     "crustacean",
     "egg",
@@ -28,12 +28,21 @@ ALLERGENS: Final = (
     "sulphite",
     "lupin",
     "shellfish",
-)
+]
 """What must be named by name; molluscs are `shellfish`."""
-TEXTURES: Final = ("normal", "soft", "minced", "liquid")
+Texture = Literal["normal", "soft", "minced", "liquid"]
 """From what needs teeth to what needs none: who needs one of these can eat it and what comes after it."""
-DIETS: Final = ("low_salt", "low_sugar", "low_oil", "low_purine", "diabetic", "halal", "vegetarian", "no_pork")
+Diet = Literal["low_salt", "low_sugar", "low_oil", "low_purine", "diabetic", "halal", "vegetarian", "no_pork"]
 """Marks of a dish; an elder's diet asks for some of them in every dish."""
+Ending = Literal["delivered", "to_neighbour", "refused", "unanswered"]
+"""What can happen at a door."""
+Doing = Literal["called", "contact_reached", "knocked", "neighbour", "on_site", "emergency_staff_decision"]
+"""What can be done when nobody opens. An ambulance is called by a person who decided so, never by the system."""
+Closing = Literal["safe_home", "safe_out", "safe_asleep", "hospital", "emergency", "deceased", "false_alarm"]
+"""How a welfare check ends."""
+ALLERGENS: Final = get_args(Allergen)
+TEXTURES: Final = get_args(Texture)
+DIETS: Final = get_args(Diet)
 FINAL: Final = frozenset({"delivered", "to_neighbour", "refused"})
 """Outcomes after which nothing more happens to a meal."""
 
@@ -167,6 +176,51 @@ class Rung(NamedTuple):
     step: str
 
 
+LADDER: Final = (
+    Rung(0, "called"),
+    Rung(5, "contact_reached"),
+    Rung(15, "neighbour"),
+    Rung(30, "on_site"),
+    Rung(45, "emergency_staff_decision"),
+)
+"""What is done after nobody opened, where a kitchen's terms say nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A kitchen's terms: where it goes, who pays what, and what is done at a closed door."""
+
+    version: int = 0
+    area: tuple[str, ...] | None = None
+    pricing: Pricing = Pricing()
+    ladder: tuple[Rung, ...] = LADDER
+    neighbour_allowed: bool = True
+
+
+def terms_of(version: int, body: Mapping[str, Any]) -> Terms:
+    """Terms as they are stored; what is missing is the default."""
+    subsidy = body.get("subsidy") or {}
+    area, regions, ladder = body.get("area"), subsidy.get("residents_of"), body.get("ladder")
+    tiers = tuple(Tier(one["from_age"], one.get("percent"), one.get("amount_fen")) for one in subsidy.get("tiers") or ())
+    return Terms(
+        version,
+        tuple(area) if area is not None else None,
+        Pricing(
+            tiers,
+            subsidy.get("cap_fen"),
+            tuple(regions) if regions is not None else None,
+            body.get("delivery_fee_fen") or 0,
+        ),
+        ladder_of(ladder) if ladder is not None else LADDER,
+        body.get("neighbour_allowed", True),
+    )
+
+
+def ladder_of(body: Iterable[Mapping[str, Any]]) -> tuple[Rung, ...]:
+    """A ladder as it is stored."""
+    return tuple(Rung(one["after_minutes"], one["step"]) for one in body)
+
+
 def due(ladder: Sequence[Rung], opened_at: datetime, rung: int) -> datetime | None:
     """When the rung of this number is due; None above the ladder."""
     return opened_at + timedelta(minutes=ladder[rung].after_minutes) if rung < len(ladder) else None
@@ -239,6 +293,6 @@ def meal_days(first: date, days: int, weekdays: Collection[int], starts_on: date
     return [day for day in ahead if day.weekday() in weekdays and starts_on <= day and (until is None or day <= until)]
 
 
-def is_passing(status: int) -> bool:
+def is_passing(status: int, code: str | None) -> bool:
     """Whether a refusal may be another one in a minute: too many asks, a service that is away, an ask under way."""
-    return status in (408, 425, 429) or status >= 500
+    return status in (408, 425, 429) or status >= 500 or code in ("in_flight", "held", "not_open_yet")

@@ -1,0 +1,166 @@
+"""What the kitchens announce."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from pydantic import BaseModel
+
+from shared.claims import Freed, Grant, Group
+from shared.notices import Notice
+
+
+class OrderMade(BaseModel):
+    """A meal was ordered."""
+
+    group_id: uuid.UUID
+    slots: list[uuid.UUID]
+    starts_at: datetime
+    portions: int
+
+
+class OrderCancelled(BaseModel):
+    """A meal was given back."""
+
+    group_id: uuid.UUID
+    slots: list[uuid.UUID]
+    starts_at: datetime
+    reason: str
+
+
+class OrderOutcome(BaseModel):
+    """What happened at the door."""
+
+    group_id: uuid.UUID
+    outcome: str
+    at: datetime
+
+
+class StandingRefused(BaseModel):
+    """A standing order did not get a meal."""
+
+    date: date
+    code: str
+
+
+class WelfareOpened(BaseModel):
+    """Nobody opened."""
+
+    order_id: uuid.UUID
+    opened_at: datetime
+
+
+class WelfareEscalated(BaseModel):
+    """The next step is due."""
+
+    order_id: uuid.UUID
+    rung: int
+    step: str
+    opened_at: datetime
+
+
+class WelfareClosed(BaseModel):
+    """It was found out."""
+
+    order_id: uuid.UUID
+    outcome: str
+    closed_at: datetime
+
+
+def order_made(grant: Grant, order_id: uuid.UUID, portions: int) -> Notice:
+    """A meal was ordered for an elder."""
+    return Notice(
+        "elder-meals.order.made",
+        grant.slots[0].community,
+        order_id,
+        tuple(dict.fromkeys(claim.holder_no for claim in grant.claims)),
+        {
+            "group_id": grant.group_id,
+            "slots": [slot.id for slot in grant.slots],
+            "starts_at": grant.slots[0].starts_at,
+            "portions": portions,
+        },
+    )
+
+
+def order_cancelled(group: Group, freed: Sequence[Freed]) -> Notice:
+    """A meal was given back. What was said about it stays in the ledger."""
+    first = group.claims[0]
+    return Notice(
+        "elder-meals.order.cancelled",
+        first["community"],
+        group.resource_id or group.group_id,
+        tuple(dict.fromkeys(one.holder_no for one in freed)),
+        {
+            "group_id": group.group_id,
+            "slots": list(dict.fromkeys(one.slot_id for one in freed)),
+            "starts_at": first["starts_at"],
+            "reason": "cancelled",
+        },
+    )
+
+
+def order_came_to(  # noqa: PLR0913, PLR0917 - the facts of one sentence
+    order_id: uuid.UUID, group_id: uuid.UUID, community: str, holder_no: int, outcome: str, at: datetime
+) -> Notice:
+    """A meal was handed over, or was not."""
+    return Notice(
+        "elder-meals.order.visited",
+        community,
+        order_id,
+        (holder_no,),
+        {"group_id": group_id, "outcome": outcome, "at": at},
+    )
+
+
+def standing_refused(standing_id: uuid.UUID, community: str, holder_no: int, day: date, code: str) -> Notice:
+    """A standing order did not get a meal that day."""
+    return Notice(
+        "elder-meals.standing.refused", community, standing_id, (holder_no,), {"date": day, "code": code}
+    )
+
+
+def welfare_opened(
+    check_id: uuid.UUID, community: str, holder_no: int, order_id: uuid.UUID, opened_at: datetime
+) -> Notice:
+    """Nobody opened the door: the elder's people are told."""
+    return Notice(
+        "elder-meals.welfare.opened",
+        community,
+        check_id,
+        (holder_no,),
+        {"order_id": order_id, "opened_at": opened_at},
+    )
+
+
+def welfare_escalated(
+    check_id: uuid.UUID,
+    community: str,
+    holders: Sequence[int],
+    order_id: uuid.UUID,
+    rung: tuple[int, str],
+    opened_at: datetime,
+) -> Notice:
+    """The next step is due. Said to the elder's people and contacts, and to the staff of the region."""
+    return Notice(
+        "elder-meals.welfare.escalated",
+        community,
+        check_id,
+        tuple(dict.fromkeys(holders)),
+        {"order_id": order_id, "rung": rung[0], "step": rung[1], "opened_at": opened_at},
+    )
+
+
+def welfare_closed(
+    check_id: uuid.UUID, community: str, holders: Sequence[int], order_id: uuid.UUID, outcome: str, closed_at: datetime
+) -> Notice:
+    """Somebody found out how the elder is."""
+    return Notice(
+        "elder-meals.welfare.closed",
+        community,
+        check_id,
+        tuple(dict.fromkeys(holders)),
+        {"order_id": order_id, "outcome": outcome, "closed_at": closed_at},
+    )
