@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -67,7 +67,7 @@ async def list_all(
     facility: Annotated[uuid.UUID | None, Query(description=say("A facility's id.", "场所编号。"))] = None,
     slot: Annotated[uuid.UUID | None, Query(description=say("A slot's id.", "场次编号。"))] = None,
     person: Annotated[uuid.UUID | None, Query(description=say("A person's id.", "人员编号。"))] = None,
-    day: Annotated[date | None, Query(alias="date", description=say("A day in the town.", "日期。"))] = None,
+    day: Annotated[web.Date | None, Query(alias="date", description=say("A day in the town.", "日期。"))] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
