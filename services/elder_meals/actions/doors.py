@@ -44,7 +44,7 @@ async def record(
     if group is None or group.state not in ("confirmed", "attended"):
         raise errors.Conflict(say("This meal was given back.", "此餐已取消。"))
     if outcome in ("delivered", "to_neighbour"):
-        await claims.attend(tx, group.group_id)
+        await claims.attend(tx, [one["id"] for one in group.claims])
     now = await orders.order(tx, order_id, locked=True)
     if now is None or now["outcome"] in rules.FINAL:
         raise errors.AlreadyRecorded

@@ -75,16 +75,18 @@ def _window(
 
 
 async def plan(
-    tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, slot_id: uuid.UUID, couriers: Sequence[uuid.UUID]
+    tx: Tx, keys: Keyring, who: Caller, slot_id: uuid.UUID, couriers: Sequence[uuid.UUID]
 ) -> list[dict[str, Any]]:
     """Make the rounds of a window anew: the doors where nothing has happened yet are shared among these couriers."""
-    place = await places.place(tx, SERVICE, place_id)
-    if place is None:
+    if who.account_no is None:
+        raise errors.NotKnown
+    window = await sql.window(tx, slot_id)
+    place = await places.place(tx, SERVICE, window["place_id"]) if window is not None else None
+    if place is None or window is None:
         raise errors.NotThere
-    who.require(KITCHEN, place.community, place_id)
-    window = await sql.window(tx, place_id, slot_id)
-    if window is None:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "unknown"}])
+    who.require(KITCHEN, place.community, place.id)
+    place_id = place.id
+    await sql.window(tx, slot_id, locked=True)
     accounts = await sql.couriers(tx, couriers, place.community, place_id)
     for n, one in enumerate(couriers):
         if one not in accounts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date as Date  # noqa: N812 - a field is called date
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -157,8 +157,7 @@ class OutcomeOut(Out):
 class StepIn(UploadIn):
     """What was done about a closed door."""
 
-    kind: Doing | str = Field(
-        pattern=r"^(called|contact_reached|knocked|neighbour|on_site|emergency_staff_decision|closed)$",
+    kind: Doing | Literal["closed"] = Field(
         description=say(
             "called, contact_reached, knocked, neighbour, on_site, emergency_staff_decision or closed.",
             "called 电话、contact_reached 联系到家属、knocked 再次敲门、neighbour 邻居、on_site 上门、"

@@ -27,13 +27,12 @@ async def couriers(tx: Tx, person_ids: Sequence[uuid.UUID], community: str, plac
     return {row[0]: row[1] for row in rows}
 
 
-async def window(tx: Tx, place_id: uuid.UUID, slot_id: uuid.UUID) -> Any | None:
-    """A window of a kitchen, locked: its rounds are planned by one at a time."""
+async def window(tx: Tx, slot_id: uuid.UUID, *, locked: bool = False) -> Any | None:
+    """A kitchen's window; whoever plans its rounds locks it."""
     return await tx.row(
-        "SELECT id, community, (starts_at AT TIME ZONE 'Asia/Shanghai')::date AS day FROM slots "
-        "WHERE id = $1 AND place_id = $2 AND subject_id IS NULL FOR NO KEY UPDATE",
+        "SELECT s.id, s.place_id, (s.starts_at AT TIME ZONE 'Asia/Shanghai')::date AS day FROM slots s "
+        "WHERE s.id = $1 AND s.service = 'elder-meals' AND s.subject_id IS NULL" + (" FOR NO KEY UPDATE" if locked else ""),
         slot_id,
-        place_id,
     )
 
 
