@@ -30,6 +30,8 @@ class Service:
     claims: str | None = None
     tasks: str | None = None
     facts: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    """What everybody who claims here must have consented to; codes of `shared.purposes`."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""
@@ -58,6 +60,16 @@ SERVICES: tuple[Service, ...] = (
         collection="reservations",
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
+    ),
+    Service(
+        name="elder-meals",
+        title="Elder meals",
+        app="services.elder_meals.routes:app",
+        role="linli_elder_meals",
+        collection="orders",
+        claims="services.elder_meals.schemas.orders:OrderIn",
+        tasks="services.elder_meals.tasks:TASKS",
+        facts=("age_band",),
     ),
 )
 

@@ -7,24 +7,27 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0008"
-down_revision = "0002"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
 ROLE = "linli_elder_meals"
 
 GRANTS = """
-GRANT SELECT ON alembic_version, regions, days, places, resources, policies, schedules, closures, slots, claims, accounts
-    TO linli_elder_meals;
+GRANT SELECT ON alembic_version, regions, days, places, resources, policies, schedules, closures, terms, slots, claims,
+    accounts, consents TO linli_elder_meals;
+GRANT INSERT ON terms TO linli_elder_meals;
+GRANT SELECT, INSERT, UPDATE (answer) ON uploads TO linli_elder_meals;
 GRANT SELECT (no, id, kind, name, community) ON holders TO linli_elder_meals;
 GRANT SELECT (account_no, role, prefix, place_id, starts_at, ends_at) ON roles TO linli_elder_meals;
 GRANT INSERT, UPDATE ON places, resources, schedules, closures TO linli_elder_meals;
 GRANT INSERT ON policies, slots, notices TO linli_elder_meals;
 GRANT UPDATE (state, is_active, held_until, resource_id, reason, left_at) ON claims TO linli_elder_meals;
 GRANT UPDATE (taken, taken_offline, next_lapse, state, capacity, resource_no, is_exclusive_resource, opens_at, closes_at,
-    cancel_by, offline_share, offline_until, min_age, max_age, regions, level, needs_guardian, is_waitable, policy_id)
+    cancel_by, offline_share, offline_until, min_age, max_age, regions, level, needs_guardian, is_waitable, is_exclusive,
+    policy_id)
     ON slots TO linli_elder_meals;
-GRANT DELETE ON resources TO linli_elder_meals;
+GRANT DELETE ON places, resources, closures TO linli_elder_meals;
 GRANT SELECT, INSERT, UPDATE ON dishes, menus, menu_dishes, meal_orders, elder_profiles, standing_orders, standing_runs,
     absences, rounds, stops, welfare_checks TO linli_elder_meals;
 GRANT SELECT, INSERT ON meal_lines, meal_outcomes, welfare_steps TO linli_elder_meals;

@@ -22,10 +22,12 @@ from shared.models.elder_meals import (
     WelfareCheck,
     WelfareStep,
 )
-from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.refusals import Refused
+from shared.models.uploads import Upload
 
 __all__ = [
     "Absence",
@@ -34,6 +36,7 @@ __all__ = [
     "Base",
     "Claim",
     "Closure",
+    "Consent",
     "Day",
     "Deployment",
     "Dish",
@@ -52,6 +55,7 @@ __all__ = [
     "Person",
     "Place",
     "Policy",
+    "Refused",
     "Region",
     "Relation",
     "Reservation",
@@ -65,6 +69,8 @@ __all__ = [
     "StandingRun",
     "Stop",
     "Suspension",
+    "Terms",
+    "Upload",
     "Wait",
     "WelfareCheck",
     "WelfareStep",
