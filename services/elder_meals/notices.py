@@ -102,7 +102,7 @@ def order_cancelled(group: Group, freed: Sequence[Freed]) -> Notice:
     )
 
 
-def order_came_to(  # noqa: PLR0913, PLR0917 - the facts of one sentence
+def order_came_to(
     order_id: uuid.UUID, group_id: uuid.UUID, community: str, holder_no: int, outcome: str, at: datetime
 ) -> Notice:
     """A meal was handed over, or was not."""
@@ -117,9 +117,7 @@ def order_came_to(  # noqa: PLR0913, PLR0917 - the facts of one sentence
 
 def standing_refused(standing_id: uuid.UUID, community: str, holder_no: int, day: date, code: str) -> Notice:
     """A standing order did not get a meal that day."""
-    return Notice(
-        "elder-meals.standing.refused", community, standing_id, (holder_no,), {"date": day, "code": code}
-    )
+    return Notice("elder-meals.standing.refused", community, standing_id, (holder_no,), {"date": day, "code": code})
 
 
 def welfare_opened(

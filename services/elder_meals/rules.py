@@ -145,18 +145,26 @@ def priced(wishes: Sequence[Wish], band: int | None, community: str, pricing: Pr
     elif tier is None:
         denied = "below_age"
     if denied is not None or tier is None:
-        return [_paid(one, 0, {"code": denied}) for one in wishes]
+        return [_paid(one, 0, _why(denied or "below_age")) for one in wishes]
     offers = [subsidy_of(one.price_fen, tier, pricing.cap_fen) for one in wishes]
     best = max(range(len(wishes)), key=lambda n: (offers[n], -n), default=0)
     found = []
     for n, one in enumerate(wishes):
         if n == best:
-            told = {"from_age": tier.from_age, "percent": tier.percent, "amount_fen": tier.amount_fen}
-            why = {"code": "tier", "portions": 1} | told | {"cap_fen": pricing.cap_fen}
-            found.append(_paid(one, offers[n], why))
+            found.append(_paid(one, offers[n], _why("tier", tier, pricing.cap_fen)))
         else:
-            found.append(_paid(one, 0, {"code": "one_portion_per_meal"}))
+            found.append(_paid(one, 0, _why("one_portion_per_meal")))
     return found
+
+
+def _why(code: str, tier: Tier | None = None, cap_fen: int | None = None) -> Mapping[str, Any]:
+    return {
+        "code": code,
+        "from_age": tier.from_age if tier else None,
+        "percent": tier.percent if tier else None,
+        "amount_fen": tier.amount_fen if tier else None,
+        "cap_fen": cap_fen,
+    }
 
 
 def _paid(wish: Wish, subsidy_fen: int, why: Mapping[str, Any]) -> Priced:
@@ -201,7 +209,9 @@ def terms_of(version: int, body: Mapping[str, Any]) -> Terms:
     """Terms as they are stored; what is missing is the default."""
     subsidy = body.get("subsidy") or {}
     area, regions, ladder = body.get("area"), subsidy.get("residents_of"), body.get("ladder")
-    tiers = tuple(Tier(one["from_age"], one.get("percent"), one.get("amount_fen")) for one in subsidy.get("tiers") or ())
+    tiers = tuple(
+        Tier(one["from_age"], one.get("percent"), one.get("amount_fen")) for one in subsidy.get("tiers") or ()
+    )
     return Terms(
         version,
         tuple(area) if area is not None else None,

@@ -60,14 +60,15 @@ async def retire_dish(tx: Tx, who: Caller, place_id: uuid.UUID, dish_id: uuid.UU
     return await sql.retire_dish(tx, dish_id)
 
 
-async def replace_menu(  # noqa: PLR0913, PLR0917 - the fields of a menu
+async def replace_menu(
     tx: Tx,
     who: Caller,
     place_id: uuid.UUID,
     day: date,
     told: Sequence[tuple[uuid.UUID, int]],
-    is_published: bool,
     matches: Matches,
+    *,
+    is_published: bool,
 ) -> None:
     """Say what is cooked on a day, and open it for orders or not.
 

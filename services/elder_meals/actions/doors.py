@@ -53,9 +53,7 @@ async def record(
         await _neighbour_may(tx, keys, terms, order["person_id"])
     row_id = clock.uuid7()
     sealed = seal(keys, "outcome", row_id, said) if any(said.values()) else None
-    await sql.insert_outcome(
-        tx, [row_id, order_id, order["community"], outcome, report.at, who.account_no, sealed]
-    )
+    await sql.insert_outcome(tx, [row_id, order_id, order["community"], outcome, report.at, who.account_no, sealed])
     await orders.set_outcome(tx, order_id, outcome, report.at)
     reasons = ["recorded_late"] if clock.now() - report.at > LATE else []
     check_id = None
@@ -162,19 +160,18 @@ async def _check(tx: Tx, who: Caller, check_id: uuid.UUID, *, locked: bool = Fal
     if who.account_no is None:
         raise errors.NotKnown
     row = await sql.check(tx, check_id, locked=locked)
-    if row is None or not (
-        who.may(WATCHERS, row["community"], row["place_id"]) or acts_for(who, row["holder_no"])
-    ):
+    if row is None or not (who.may(WATCHERS, row["community"], row["place_id"]) or acts_for(who, row["holder_no"])):
         raise errors.NotThere
     return row
 
 
-async def step(
+async def step(  # noqa: PLR0913 - what one step says
     tx: Tx,
     keys: Keyring,
     who: Caller,
     check_id: uuid.UUID,
     report: UploadIn,
+    *,
     kind: str,
     outcome: str | None,
     note: str | None,

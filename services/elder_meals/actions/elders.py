@@ -112,9 +112,7 @@ async def withdraw_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[
     return await read_absence(tx, who, absence_id)
 
 
-async def absences(
-    tx: Tx, who: Caller, person_id: uuid.UUID | None, after: uuid.UUID | None, limit: int
-) -> list[Any]:
+async def absences(tx: Tx, who: Caller, person_id: uuid.UUID | None, after: uuid.UUID | None, limit: int) -> list[Any]:
     """Absences of those the caller may act for; staff ask by person, or for their region."""
     if who.account_no is None:
         raise errors.NotKnown

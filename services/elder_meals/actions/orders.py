@@ -79,9 +79,7 @@ async def make_orders(
     answers: list[Answer[dict[str, Any]]] = [one if isinstance(one, errors.Refusal) else SKIPPED for one in decided]
     todo = [(n, one) for n, one in enumerate(decided) if isinstance(one, _Decided)]
     confirmed = (
-        await claims.confirm(
-            tx, [(several[n].grant, several[n].order_id) for n, _ in todo], skip_locked=skip_locked
-        )
+        await claims.confirm(tx, [(several[n].grant, several[n].order_id) for n, _ in todo], skip_locked=skip_locked)
         if todo
         else []
     )
@@ -243,8 +241,9 @@ async def releasing(tx: Tx, who: Caller, row: Any, group: Group, _holders: Seque
     if now is None or now["outcome"] in rules.FINAL:
         raise errors.AlreadyRecorded
     cancel_by = next((one["cancel_by"] for one in group.claims if one["slot_id"] == now["slot_id"]), None)
-    is_late = cancel_by is not None and clock.now() > cancel_by
-    if is_late and not who.may(KITCHEN, row["community"], row["place_id"]):
+    if cancel_by is None or clock.now() <= cancel_by:
+        return
+    if not who.may(KITCHEN, row["community"], row["place_id"]):
         raise errors.TooLate(cancel_by=clock.local(cancel_by))
 
 

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
-from services.elder_meals.actions import SERVICE
+from services.elder_meals.actions import SERVICE, rounds
 from services.elder_meals.actions import doors as actions
-from services.elder_meals.actions import rounds
 from services.elder_meals.schemas.doors import (
     CheckOut,
     OutcomeIn,
@@ -140,6 +139,7 @@ async def read_check(check_id: CheckId, ctx: Ctx, who: Who) -> Response:
     responses=refuses(errors.AlreadyRecorded, errors.InFlight, errors.KeyReused),
 )
 async def step(check_id: CheckId, told: StepIn, ctx: Ctx, who: Who) -> Response:
-    await ctx.db.run(actions.step, ctx.keys, who, check_id, told, told.kind, told.outcome, told.note)
+    said = {"kind": told.kind, "outcome": told.outcome, "note": told.note}
+    await ctx.db.run(actions.step, ctx.keys, who, check_id, told, **said)
     found = await ctx.db.read(actions.read_check, ctx.keys, who, check_id)
     return web.json(CheckOut.model_validate(found), 200, PRIVATE)

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.elder_meals import sheets
-from services.elder_meals.actions import SERVICE
+from services.elder_meals.actions import SERVICE, rounds
 from services.elder_meals.actions import dishes as actions
-from services.elder_meals.actions import rounds
 from services.elder_meals.schemas.doors import ProductionOut
 from services.elder_meals.schemas.kitchens import CopyIn, DishIn, DishOut, MenuDishOut, MenuIn, MenuOut, WeekOut
 from services.elder_meals.sql import dishes as sql
@@ -38,7 +37,9 @@ To = Annotated[
         alias="to",
         ge=date(2000, 1, 1),
         le=date(2200, 1, 1),
-        description=say("The last day; default: six days after `from`, at most 31.", "最后一天；默认 `from` 后六天，最多 31 天。"),
+        description=say(
+            "The last day; default: six days after `from`, at most 31.", "最后一天；默认 `from` 后六天，最多 31 天。"
+        ),
     ),
 ]
 Day = Annotated[
@@ -46,6 +47,7 @@ Day = Annotated[
     Query(alias="date", ge=date(2000, 1, 1), le=date(2200, 1, 1), description=say("Default: today.", "默认当天。")),
 ]
 Window = Annotated[uuid.UUID | None, Query(alias="slot", description=say("Only this window.", "仅此时段。"))]
+Retired = Annotated[bool, Query(description=say("Those no longer offered.", "仅已停供的。"))]
 Format = Annotated[
     Literal["json", "csv", "html"],
     Query(alias="format", description=say("For programs, sheets or paper.", "数据、表格或打印。")),
@@ -73,7 +75,7 @@ async def list_dishes(
     kitchen_id: KitchenId,
     ctx: Ctx,
     who: Who,
-    retired: Annotated[bool | None, Query(description=say("Those no longer offered.", "仅已停供的。"))] = False,
+    retired: Retired = False,  # noqa: FBT002 - a query parameter
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Response:
@@ -114,9 +116,7 @@ async def read_dish(kitchen_id: KitchenId, dish_id: DishId, ctx: Ctx, _who: Who)
     operation_id="elder-meals.dishes.replace",
     response_model=DishOut,
     summary=say("Change a dish (kitchen)", "修改菜品（厨房）"),
-    description=say(
-        "Meals that are ordered keep the price they were ordered at.", "已下单的餐保持原价。"
-    ),
+    description=say("Meals that are ordered keep the price they were ordered at.", "已下单的餐保持原价。"),
     responses=refuses(errors.Exists, errors.Conflict, errors.Changed, errors.ConditionMissing),
 )
 async def replace_dish(
@@ -232,7 +232,9 @@ async def read_menu(kitchen_id: KitchenId, day: MenuDay, ctx: Ctx, who: Who) -> 
 async def replace_menu(
     kitchen_id: KitchenId, day: MenuDay, told: MenuIn, request: Request, ctx: Ctx, who: Who
 ) -> Response:
-    await ctx.db.run(actions.replace_menu, who, kitchen_id, day, told.said(), told.published, _matches(request))
+    await ctx.db.run(
+        actions.replace_menu, who, kitchen_id, day, told.said(), _matches(request), is_published=told.published
+    )
     return await _read_menu(ctx, kitchen_id, day, drafts=True)
 
 

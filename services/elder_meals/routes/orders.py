@@ -97,5 +97,3 @@ async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
         grant, service=SERVICE, where=WHERE, resource_id=making.order_id, made_by=who.person_id or who.account_id
     )
     return web.plain_json(made | order, 201, {"Location": made["href"]})
-
-

@@ -115,9 +115,7 @@ async def read_standing(standing_id: StandingId, ctx: Ctx, who: Who) -> Response
     description=say("Meals it has ordered already stay.", "已自动下单的餐保持不变。"),
     responses=refuses(errors.AlreadyRecorded, errors.Exists, errors.Changed, errors.ConditionMissing),
 )
-async def replace_standing(
-    standing_id: StandingId, told: StandingIn, request: Request, ctx: Ctx, who: Who
-) -> Response:
+async def replace_standing(standing_id: StandingId, told: StandingIn, request: Request, ctx: Ctx, who: Who) -> Response:
     await ctx.db.run(actions.replace_standing, who, standing_id, _wanted(told), _matches(request))
     return await _shown(ctx, who, standing_id)
 

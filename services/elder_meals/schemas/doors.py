@@ -92,9 +92,7 @@ class StopOut(Out):
     lat: float | None
     lon: float | None
     dishes: int = Field(description=say("Portions to hand over.", "应交付份数。"))
-    neighbour: str | None = Field(
-        description=say("Who may take it, as the elder has agreed.", "长者同意代收的邻居。")
-    )
+    neighbour: str | None = Field(description=say("Who may take it, as the elder has agreed.", "长者同意代收的邻居。"))
     state: str
     outcome: Ending | None
 
@@ -206,6 +204,4 @@ class CheckOut(Out):
     opened_at: Moment
     closed_at: Moment | None
     next: RungOut | None = Field(description=say("What is due next.", "下一步。"))
-    steps: list[StepOut] = []
-
-
+    steps: list[StepOut] = Field(default_factory=list)

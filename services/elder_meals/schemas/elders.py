@@ -78,12 +78,12 @@ class ElderOut(Out):
 
     person_id: uuid.UUID
     version: int
-    diet: list[str] = []
-    allergens: list[str] = []
+    diet: list[str] = Field(default_factory=list)
+    allergens: list[str] = Field(default_factory=list)
     texture: str = "normal"
     deliver_to: DoorOut | None = None
     neighbour: NeighbourOut | None = None
-    contacts: list[ContactOut] = []
+    contacts: list[ContactOut] = Field(default_factory=list)
     note: str | None = None
 
 
@@ -127,7 +127,9 @@ class RunOut(Out):
     """What became of a standing order on a day."""
 
     date: date
-    state: str = Field(description=say("asking, ordered or refused.", "asking 办理中，ordered 已下单，refused 被拒绝。"))
+    state: str = Field(
+        description=say("asking, ordered or refused.", "asking 办理中，ordered 已下单，refused 被拒绝。")
+    )
     code: str | None = None
     order_id: uuid.UUID | None = None
 
@@ -146,7 +148,7 @@ class StandingOut(Out):
     until: date | None
     state: str = Field(description=say("active or ended.", "active 生效中，ended 已结束。"))
     version: int
-    runs: list[RunOut] = []
+    runs: list[RunOut] = Field(default_factory=list)
 
 
 class AbsenceIn(In):
@@ -175,8 +177,9 @@ class AbsenceOut(Out):
     state: str = Field(description=say("active or withdrawn.", "active 生效中，withdrawn 已撤回。"))
     made_at: Moment
     orders: list[uuid.UUID] = Field(
-        default=[],
+        default_factory=list,
         description=say(
-            "Meals ordered for those days; they stay until somebody cancels them.", "该时段已订的餐，如不需要请另行取消。"
+            "Meals ordered for those days; they stay until somebody cancels them.",
+            "该时段已订的餐，如不需要请另行取消。",
         ),
     )

@@ -52,7 +52,9 @@ class SubsidyIn(In):
     tiers: list[TierIn] = Field(default_factory=list, max_length=12)
     cap_fen: Fen | None = Field(default=None, description=say("Most for one portion.", "每份最高补贴。"))
     residents_of: list[Region] | None = Field(
-        default=None, max_length=100, description=say("Only residents of these; null: all.", "仅限这些区划的居民；为空则不限。")
+        default=None,
+        max_length=100,
+        description=say("Only residents of these; null: all.", "仅限这些区划的居民；为空则不限。"),
     )
     funding: FundingIn = FundingIn()
 

@@ -134,7 +134,7 @@ class OrderOut(ClaimOut):
     """A meal."""
 
     no: int | None = Field(default=None, description=say("The number on the box.", "餐盒编号。"))
-    lines: list[LineOut] = []
+    lines: list[LineOut] = Field(default_factory=list)
     price_fen: int | None = None
     subsidy_fen: int | None = None
     fee_fen: int | None = Field(default=None, description=say("For delivery.", "配送费。"))
@@ -143,7 +143,7 @@ class OrderOut(ClaimOut):
     deliver_to: DoorOut | None = Field(
         default=None, description=say("null: fetched at the kitchen.", "为空：到店自取。")
     )
-    diet: list[str] = []
+    diet: list[str] = Field(default_factory=list)
     note: str | None = None
     outcome: Ending | None = None
     outcome_at: Moment | None = None

@@ -13,7 +13,9 @@ from shared import errors
 from shared.db import Tx, constraint_of
 
 
-async def couriers(tx: Tx, person_ids: Sequence[uuid.UUID], community: str, place_id: uuid.UUID) -> dict[uuid.UUID, int]:
+async def couriers(
+    tx: Tx, person_ids: Sequence[uuid.UUID], community: str, place_id: uuid.UUID
+) -> dict[uuid.UUID, int]:
     """Accounts of those of these people who are couriers there."""
     rows = await tx.fetch(
         "SELECT a.person_id, a.no FROM accounts a WHERE a.person_id = ANY($1::uuid[]) AND EXISTS ("
@@ -31,7 +33,8 @@ async def window(tx: Tx, slot_id: uuid.UUID, *, locked: bool = False) -> Any | N
     """A kitchen's window; whoever plans its rounds locks it."""
     return await tx.row(
         "SELECT s.id, s.place_id, (s.starts_at AT TIME ZONE 'Asia/Shanghai')::date AS day FROM slots s "
-        "WHERE s.id = $1 AND s.service = 'elder-meals' AND s.subject_id IS NULL" + (" FOR NO KEY UPDATE" if locked else ""),
+        "WHERE s.id = $1 AND s.service = 'elder-meals' AND s.subject_id IS NULL"
+        + (" FOR NO KEY UPDATE" if locked else ""),
         slot_id,
     )
 
@@ -44,7 +47,8 @@ async def forget_open_stops(tx: Tx, slot_id: uuid.UUID) -> int:
         slot_id,
     )
     await tx.execute(
-        "DELETE FROM rounds r WHERE r.slot_id = $1 AND NOT EXISTS (SELECT 1 FROM stops s WHERE s.round_id = r.id)", slot_id
+        "DELETE FROM rounds r WHERE r.slot_id = $1 AND NOT EXISTS (SELECT 1 FROM stops s WHERE s.round_id = r.id)",
+        slot_id,
     )
     return int(await tx.value("SELECT coalesce(max(n), 0) FROM rounds WHERE slot_id = $1", slot_id))
 
@@ -197,7 +201,8 @@ async def due_checks(tx: Tx, most: int) -> list[uuid.UUID]:
 async def due_check(tx: Tx, check_id: uuid.UUID) -> Any | None:
     """An open welfare check that is due, locked; None when somebody else is at it or it is not due any more."""
     return await tx.row(
-        _CHECK + " WHERE w.id = $1 AND w.state = 'open' AND w.due_at <= now() FOR NO KEY UPDATE OF w SKIP LOCKED", check_id
+        _CHECK + " WHERE w.id = $1 AND w.state = 'open' AND w.due_at <= now() FOR NO KEY UPDATE OF w SKIP LOCKED",
+        check_id,
     )
 
 

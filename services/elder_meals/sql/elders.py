@@ -15,9 +15,7 @@ from shared.db import Tx, constraint_of
 
 async def person(tx: Tx, person_id: uuid.UUID) -> Any | None:
     """A person as the ledger knows them: no, id, name, community."""
-    return await tx.row(
-        "SELECT no, id, name, community FROM holders WHERE id = $1 AND kind = 'person'", person_id
-    )
+    return await tx.row("SELECT no, id, name, community FROM holders WHERE id = $1 AND kind = 'person'", person_id)
 
 
 async def people(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
@@ -112,7 +110,8 @@ def _standing_refused(error: BaseException) -> errors.Refusal | None:
 async def end_standing(tx: Tx, standing_id: uuid.UUID) -> None:
     """End a standing order; what it has ordered stays."""
     await tx.execute(
-        "UPDATE standing_orders SET state = 'ended', version = version + 1 WHERE id = $1 AND state = 'active'", standing_id
+        "UPDATE standing_orders SET state = 'ended', version = version + 1 WHERE id = $1 AND state = 'active'",
+        standing_id,
     )
 
 
@@ -123,7 +122,7 @@ async def standing(tx: Tx, standing_id: uuid.UUID, *, locked: bool = False) -> A
     )
 
 
-async def standings(  # noqa: PLR0913 - the filters of one question
+async def standings(
     tx: Tx,
     *,
     holders: Sequence[int] | None,
@@ -165,7 +164,8 @@ async def runs(tx: Tx, standing_ids: Sequence[uuid.UUID], since: date) -> dict[u
 async def active_standings(tx: Tx, today: date) -> list[Any]:
     """Standing orders that may want something from today on."""
     return await tx.fetch(
-        f"SELECT {_STANDING} FROM standing_orders WHERE state = 'active' AND (until IS NULL OR until >= $1) ORDER BY id", today
+        f"SELECT {_STANDING} FROM standing_orders WHERE state = 'active' AND (until IS NULL OR until >= $1) ORDER BY id",
+        today,
     )
 
 
