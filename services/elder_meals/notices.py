@@ -5,14 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import date, datetime
-
-from pydantic import BaseModel
+from typing import Final
 
 from shared.claims import Freed, Grant, Group
-from shared.notices import Notice
+from shared.notices import Data, Notice, NoticeType
+from shared.places import notices as places
+from shared.texts import say
 
 
-class OrderMade(BaseModel):
+class OrderMade(Data):
     """A meal was ordered."""
 
     group_id: uuid.UUID
@@ -21,7 +22,7 @@ class OrderMade(BaseModel):
     portions: int
 
 
-class OrderCancelled(BaseModel):
+class OrderCancelled(Data):
     """A meal was given back."""
 
     group_id: uuid.UUID
@@ -30,7 +31,7 @@ class OrderCancelled(BaseModel):
     reason: str
 
 
-class OrderOutcome(BaseModel):
+class OrderOutcome(Data):
     """What happened at the door."""
 
     group_id: uuid.UUID
@@ -38,21 +39,21 @@ class OrderOutcome(BaseModel):
     at: datetime
 
 
-class StandingRefused(BaseModel):
+class StandingRefused(Data):
     """A standing order did not get a meal."""
 
     date: date
     code: str
 
 
-class WelfareOpened(BaseModel):
+class WelfareOpened(Data):
     """Nobody opened."""
 
     order_id: uuid.UUID
     opened_at: datetime
 
 
-class WelfareEscalated(BaseModel):
+class WelfareEscalated(Data):
     """The next step is due."""
 
     order_id: uuid.UUID
@@ -61,12 +62,77 @@ class WelfareEscalated(BaseModel):
     opened_at: datetime
 
 
-class WelfareClosed(BaseModel):
+class WelfareClosed(Data):
     """It was found out."""
 
     order_id: uuid.UUID
     outcome: str
     closed_at: datetime
+
+
+_GROUP: Final = "01990000-0000-7000-8000-00000000000a"
+_SLOT: Final = "01990000-0000-7000-8000-000000000001"
+_ORDER: Final = "01990000-0000-7000-8000-00000000000e"
+_NOON: Final = "2026-12-01T11:00:00+08:00"
+
+TYPES: Final = (
+    NoticeType(
+        "elder-meals.order.made",
+        OrderMade,
+        say("the order", "订单"),
+        say("A meal was ordered for an elder.", "已为长者订餐。"),
+        {"group_id": _GROUP, "slots": [_SLOT], "starts_at": _NOON, "portions": 1},
+    ),
+    NoticeType(
+        "elder-meals.order.cancelled",
+        OrderCancelled,
+        say("the order", "订单"),
+        say("A meal was given back.", "订餐已取消。"),
+        {"group_id": _GROUP, "slots": [_SLOT], "starts_at": _NOON, "reason": "cancelled"},
+    ),
+    NoticeType(
+        "elder-meals.order.visited",
+        OrderOutcome,
+        say("the order", "订单"),
+        say(
+            "Somebody was at the door: `outcome` is delivered, to_neighbour, refused or unanswered.",
+            "送餐员已到门口：`outcome` 为 delivered、to_neighbour、refused 或 unanswered。",
+        ),
+        {"group_id": _GROUP, "outcome": "delivered", "at": _NOON},
+    ),
+    NoticeType(
+        "elder-meals.standing.refused",
+        StandingRefused,
+        say("the standing order", "长期订餐"),
+        say("A standing order did not get a meal that day; `code` says why.", "长期订餐当日未能下单；`code` 为原因。"),
+        {"date": "2026-12-01", "code": "full"},
+    ),
+    NoticeType(
+        "elder-meals.welfare.opened",
+        WelfareOpened,
+        say("the welfare check", "探视任务"),
+        say("Nobody opened the door to a meal.", "送餐时无人应门。"),
+        {"order_id": _ORDER, "opened_at": _NOON},
+    ),
+    NoticeType(
+        "elder-meals.welfare.escalated",
+        WelfareEscalated,
+        say("the welfare check", "探视任务"),
+        say(
+            "Nobody has found out yet, and the next step of the kitchen's ladder is due: `step`.",
+            "情况尚未查明，下一步 `step` 已到时限。",
+        ),
+        {"order_id": _ORDER, "rung": 1, "step": "contact_reached", "opened_at": _NOON},
+    ),
+    NoticeType(
+        "elder-meals.welfare.closed",
+        WelfareClosed,
+        say("the welfare check", "探视任务"),
+        say("Somebody found out how the elder is, and said so.", "已查明长者情况并结束任务。"),
+        {"order_id": _ORDER, "outcome": "safe_out", "closed_at": _NOON},
+    ),
+    places.released("elder-meals"),
+)
 
 
 def order_made(grant: Grant, order_id: uuid.UUID, portions: int) -> Notice:
