@@ -130,7 +130,7 @@ class Kitchen:
             self.consents(elder)
         return self.says("PUT", f"/v1/elder-meals/elders/{elder.person_id}", elder, json={"deliver_to": DOOR, **told})
 
-    def order(  # noqa: PLR0913 - what an order may say
+    def order(
         self,
         who: Resident,
         *lines: tuple[str, int],
