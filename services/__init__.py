@@ -61,6 +61,16 @@ SERVICES: tuple[Service, ...] = (
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
     ),
+    Service(
+        name="elder-meals",
+        title="Elder meals",
+        app="services.elder_meals.routes:app",
+        role="linli_elder_meals",
+        collection="orders",
+        claims="services.elder_meals.schemas.orders:OrderIn",
+        tasks="services.elder_meals.tasks:TASKS",
+        facts=("age_band",),
+    ),
 )
 
 
