@@ -6,6 +6,7 @@ Every referee is here: whatever the code does, these constraints decide.
 
 from shared.models.base import Base
 from shared.models.booking import Reservation
+from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
 from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
@@ -15,10 +16,14 @@ __all__ = [
     "Account",
     "Ask",
     "Base",
+    "Calendar",
     "Claim",
     "Closure",
     "Day",
     "Deployment",
+    "Event",
+    "EventSession",
+    "Feedback",
     "Holder",
     "Household",
     "Login",
@@ -29,6 +34,7 @@ __all__ = [
     "Place",
     "Policy",
     "Region",
+    "Registration",
     "Relation",
     "Reservation",
     "Resource",
