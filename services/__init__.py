@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service: its name is its word in paths."""
+    """One service: its name is its word in paths. `facts` is what grants tell it of people: `age_band`."""
 
     name: str
     title: str
@@ -29,6 +29,7 @@ class Service:
     collection: str | None = None
     claims: str | None = None
     tasks: str | None = None
+    facts: tuple[str, ...] = ()
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""

@@ -258,6 +258,13 @@ class ConsentRequired(Conflict):
     zh = "需要先取得同意。"
 
 
+class NotOffered(Conflict):
+    """This is not offered then."""
+
+    code = "not_offered"
+    zh = "当日不提供此项。"
+
+
 class HoldLapsed(Conflict):
     """The place was kept for thirty seconds and has been given back; please ask again."""
 

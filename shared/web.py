@@ -28,16 +28,22 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Ask = Callable[[int, str, Mapping[str, Any], str], Awaitable[tuple[int, dict[str, Any]]]]
+"""Claims through the front door for an account: `ask(account_no, service, body, key)` is a status and what was answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a running service is given: the database in its own role, keys, settings, and the lines it opens."""
+    """What a running service is given: the database in its own role, keys, settings, and the lines it opens.
+
+    Its tasks may `ask` for places on behalf of whoever wished for them; requests have the gateway for that.
+    """
 
     db: Database
     keys: Keyring
     settings: Settings
     lines: dict[str, Line[Any, Any]] = field(default_factory=dict)
+    ask: Ask | None = None
 
 
 class In(BaseModel):

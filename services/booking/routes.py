@@ -24,32 +24,6 @@ KINDS = ("fitness_centre", "court", "hall", "meeting_room", "shared_office", "ne
 
 router = APIRouter(prefix=f"/v1/{WHERE}", tags=["reservations"], responses=EVERYWHERE)
 
-ARBITRATION = (
-    errors.IdempotencyKeyMissing,
-    errors.KeyReused,
-    errors.InFlight,
-    errors.NotOpenYet,
-    errors.Closed,
-    errors.Cancelled,
-    errors.Full,
-    errors.Held,
-    errors.AlreadyYours,
-    errors.AlreadyWaiting,
-    errors.Overlaps,
-    errors.LimitReached,
-    errors.Suspended,
-    errors.TooYoung,
-    errors.TooOld,
-    errors.OutsideArea,
-    errors.VerificationRequired,
-    errors.GuardianRequired,
-    errors.NotWaitable,
-    errors.NotYours,
-    errors.HoldLapsed,
-    errors.LineFull,
-    errors.Unknown,
-)
-
 
 def _out(group: Group, note: str | None) -> ReservationOut:
     return ReservationOut(**claiming.of_group(group, where=WHERE), note=note)
@@ -68,15 +42,13 @@ def _out(group: Group, note: str | None) -> ReservationOut:
     ),
     responses={
         202: {"model": ReservationOut, "description": say("On the waiting list.", "已进入候补。")},
-        **refuses(*ARBITRATION),
+        **refuses(*claiming.REFUSALS),
     },
 )
 async def make(told: ReservationIn, ctx: Ctx, who: Who) -> Response:
-    grant = who.grant
-    if grant is None or who.account_no is None or not claims.matches(grant, told.takes(), told.persons, who.person_id):
-        raise errors.GrantMissing
+    grant, account_no = claiming.granted(who, told)
     line: Line[actions.Making, uuid.UUID] = ctx.lines["reservations"]
-    reservation_id = await line.submit(actions.Making(grant, who.account_no, told.note, actions.new_id()))
+    reservation_id = await line.submit(actions.Making(grant, account_no, told.note, actions.new_id()))
     made = claiming.of_grant(
         grant, service="booking", where=WHERE, resource_id=reservation_id, made_by=who.person_id or who.account_id
     )

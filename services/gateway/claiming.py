@@ -34,7 +34,7 @@ from services.gateway.credentials import INTERNAL
 from services.gateway.upstreams import Answer, Guard, NoAnswer
 from shared import assertion, claiming, claims, clock, crypto, errors, problems
 from shared.assertion import Caller
-from shared.claims import Grant, Take
+from shared.claims import Grant, Subject, Take
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Line, Readers
@@ -132,7 +132,7 @@ class Claiming:
         if call.caller.holder_no is None:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))
-        takes, persons, channel, waits, fingerprint = reading(service, call)
+        takes, persons, channel, waits, fingerprint, holder = reading(service, call)
         asked = Asked(
             service.name,
             call.caller,
@@ -147,13 +147,14 @@ class Claiming:
             )
             if waits
             else b"",
+            holder=holder,
         )
         try:
             outcome = await self._line.submit(asked)
         except asyncpg.IntegrityConstraintViolationError as error:
             raise claims.refusal_of(error) or errors.Broken() from error
         if isinstance(outcome.decision, Refused):
-            return await self._refused(outcome.decision, asked, call)
+            return await self._refused(outcome.decision, outcome.slot_id, call)
         return await self.settle(service, call, outcome)
 
     async def settle(self, service: Service, call: Call, outcome: Outcome) -> Answer:
@@ -179,12 +180,11 @@ class Claiming:
                 await self._db.run(claims.release, outcome.group_id, reason="refused", only_held=True)
         return answer
 
-    async def _refused(self, decision: Refused, asked: Asked, call: Call) -> Answer:
+    async def _refused(self, decision: Refused, slot_id: uuid.UUID | None, call: Call) -> Answer:
         """The problem that says so: what most of a rush hears, so it is written once for all who hear the same.
 
         The alternatives in it are a hint, at most two seconds old.
         """
-        slot_id = asked.takes[decision.slot].slot_id if decision.slot is not None else None
         lang = language(call.header(b"accept-language"))
         told = self._told.get((decision, slot_id, lang))
         if told is None or told[0] <= time.monotonic():
@@ -236,11 +236,12 @@ def idempotency_key(told: str | None) -> str:
 class Reading(NamedTuple):
     """What a body asks for, as its service's schema reads it, and its fingerprint."""
 
-    takes: tuple[Take, ...]
+    takes: tuple[Take | Subject, ...]
     persons: tuple[uuid.UUID, ...] | None
     channel: str
     waits: bool
     fingerprint: bytes
+    holder: str | None
 
 
 def reading(service: Service, call: Call) -> Reading:
@@ -265,6 +266,7 @@ def _read(name: str, body: bytes) -> Reading:
         told.channel,
         told.if_full == "wait",
         hashlib.sha256(f"/v1/{service.name}/{service.collection}".encode() + b"\0" + body).digest()[:16],
+        told.holder,
     )
 
 

@@ -126,6 +126,15 @@ async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
     )
 
 
+async def account(tx: Tx, account_no: int) -> Any | None:
+    """An open account and its person: id, person_id, holder_no, name."""
+    return await tx.row(
+        "SELECT a.id, a.person_id, h.no AS holder_no, a.name FROM accounts a LEFT JOIN holders h ON h.id = a.person_id "
+        "WHERE a.no = $1 AND a.closed_at IS NULL",
+        account_no,
+    )
+
+
 async def slot_for_edit(tx: Tx, slot_id: uuid.UUID) -> Any | None:
     """A slot, locked: id, community, place_id, capacity, taken, state."""
     return await tx.row(

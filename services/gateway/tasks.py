@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from services import load, service
@@ -10,6 +11,7 @@ from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.claiming import Call
+from services.gateway.upstreams import NoAnswer
 from shared import claims, clock, crypto, days, errors, notices, wire
 from shared.assertion import Caller
 from shared.db import Tx
@@ -74,6 +76,7 @@ def _asked(parts: Parts, row: Any) -> Asked | None:
         waits=True,
         serving=row["group_id"],
         sealed_body=row["body"],
+        holder=told.holder,
     )
 
 
@@ -103,6 +106,31 @@ async def _settle(parts: Parts, asked: Asked, outcome: Outcome) -> str | None:
         return None
     code = wire.loads(answer.body).get("code")
     return "unanswered" if code in ("hold_lapsed", "assertion_missing") else "refused"  # ours, not theirs
+
+
+async def ask(
+    parts: Parts, account_no: int, service_name: str, body: Mapping[str, Any], key: str
+) -> tuple[int, dict[str, Any]]:
+    """Claim places for an account that is not there to ask itself, such as a standing order's; status and answer."""
+    row = await parts.db.read(sql.account, account_no)
+    one = service(service_name)
+    if row is None:
+        return errors.NotThere.status, {"code": errors.NotThere.code}
+    call = Call(
+        "POST",
+        f"/v1/{one.name}/{one.collection}",
+        {b"content-type": b"application/json", b"idempotency-key": key.encode()},
+        wire.dumps(body),
+        Caller(row["id"], account_no, row["person_id"], row["holder_no"], row["name"]),
+        f"asked-{clock.uuid7().hex}",
+    )
+    try:
+        answer = await parts.claiming.claim(call)
+    except NoAnswer as none:
+        return none.refusal.status, {"code": none.refusal.code}
+    except errors.Refusal as refusal:
+        return refusal.status, {"code": refusal.code, **refusal.extra}
+    return answer.status, wire.loads(answer.body)
 
 
 async def stamp_notices(parts: Parts) -> int:

@@ -59,6 +59,7 @@ class Holder(Base):
 
     __table_args__ = (
         CheckConstraint("kind IN ('person', 'organisation')", name="holder_is_person_or_organisation"),
+        Index("one_organisation_per_region", "community", unique=True, postgresql_where=text("kind = 'organisation'")),
         Index(None, "household_no", postgresql_where=text("household_no IS NOT NULL")),
     )
 
@@ -83,7 +84,9 @@ class Slot(Base):
 
     `taken` counts the units of active claims; `taken_offline` those made at the desk, by phone or on paper, which may use
     the `offline_share` that the app may not touch before `offline_until`. `waiting` counts asks on the waiting list.
-    `next_lapse` is not later than the first moment at which a hold on it can lapse. A slot's times never change.
+    `next_lapse` is not later than the first moment at which a hold on it can lapse. `is_counted`: whether it counts for, and
+    is bound by, its place's limits; the portions of a dish do not, nor does a concert in somebody's hall. A slot's times
+    never change.
     """
 
     __tablename__ = "slots"
@@ -116,6 +119,7 @@ class Slot(Base):
     allocation: Mapped[str] = mapped_column(server_default=text("'first_come'"))
     is_exclusive: Mapped[bool] = mapped_column(server_default=text("true"))
     is_waitable: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_counted: Mapped[bool] = mapped_column(server_default=text("true"))
     policy_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("policies.id"))
     state: Mapped[str] = mapped_column(server_default=text("'open'"))
     next_lapse: Mapped[Moment | None]
@@ -170,6 +174,7 @@ class Claim(Base):
     state: Mapped[str]
     is_active: Mapped[bool]
     is_exclusive: Mapped[bool]
+    is_counted: Mapped[bool] = mapped_column(server_default=text("true"))
     held_until: Mapped[Moment | None]
     resource_id: Mapped[uuid.UUID | None]
     reason: Mapped[str | None]

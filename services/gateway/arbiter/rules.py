@@ -52,6 +52,7 @@ class Slot(NamedTuple):
     is_exclusive: bool = True
     is_waitable: bool = True
     state: str = "open"
+    is_counted: bool = True
     limits: Limits = Limits()
     held_until: datetime | None = None
 
@@ -65,6 +66,7 @@ class Place(NamedTuple):
     ends_at: datetime
     day: date
     is_exclusive: bool
+    is_counted: bool = True
 
 
 class Holder(NamedTuple):
@@ -185,6 +187,11 @@ def age_on(born: date, day: date) -> int:
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
+def band(born: date | None, day: date, years: int) -> int | None:
+    """The lower end of the band of so many years of age in which somebody is on that day; None when nobody knows."""
+    return age_on(born, day) // years * years if born is not None else None
+
+
 def inside(community: str, regions: Sequence[str]) -> bool:
     """Whether a community lies in one of these regions; codes of one level have one length, so a prefix is a parent."""
     return community.startswith(tuple(regions))
@@ -249,11 +256,11 @@ def of_places(slot: Slot, holder: Holder, now: datetime, more: Sequence[Place] =
             return No("already_yours")
         if place.starts_at < ends_at and starts_at < place.ends_at and place.is_exclusive:
             overlaps = True
-        if place.place_id == slot.place_id:
+        if place.place_id == slot.place_id and place.is_counted:
             here.append(place)
     if overlaps and slot.is_exclusive and holder.kind == "person":
         return No("overlaps")
-    return No("limit_reached") if here and _is_at_limit(slot, here, now) else None
+    return No("limit_reached") if here and slot.is_counted and _is_at_limit(slot, here, now) else None
 
 
 def _is_at_limit(slot: Slot, here: Sequence[Place], now: datetime) -> bool:
@@ -282,8 +289,10 @@ def eligible(
     `household` is how many places the household has at this place on this day.
     """
     no = of_slot(slot, now) or of_person(slot, holder, guarded=guarded) or of_places(slot, holder, now, more)
-    if no is None and slot.limits.household_per_day is not None and household >= slot.limits.household_per_day:
-        return No("limit_reached")
+    if no is None and slot.is_counted:
+        most = slot.limits.household_per_day
+        if most is not None and household >= most:
+            return No("limit_reached")
     return no
 
 
@@ -406,8 +415,10 @@ def _for_everybody(
             return Refused(no_.code, p, s, no_.until)
         if slot.id not in ask.ranked and (slot.id in holder.waits or (no, slot.id) in fold.waits):
             return Refused("already_waiting", p, s)
-        own.places[no].append(Place(slot.id, slot.place_id, slot.starts_at, slot.ends_at, slot.day, slot.is_exclusive))
-        if home:
+        own.places[no].append(
+            Place(slot.id, slot.place_id, slot.starts_at, slot.ends_at, slot.day, slot.is_exclusive, slot.is_counted)
+        )
+        if home and slot.is_counted:
             own.households[home] = own.households.get(home, 0) + 1
     return None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from services.gateway.arbiter.rules import Holder, Limits, Place, Previous, Slot
 from shared import claims
-from shared.claims import GrantedSlot
+from shared.claims import GrantedSlot, Subject
 from shared.db import Tx
 
 ZONE = "Asia/Shanghai"
@@ -18,11 +18,11 @@ SLOT = f"""
     SELECT s.id, s.service, s.place_id, s.community, s.starts_at, s.ends_at,
            (s.starts_at AT TIME ZONE '{ZONE}')::date AS day, s.opens_at, s.closes_at, s.capacity, s.taken, s.taken_offline,
            s.waiting, s.offline_share, s.offline_until, s.min_age, s.max_age, s.regions, s.level, s.needs_guardian,
-           s.allocation, s.is_exclusive, s.is_waitable, s.state, s.policy_id, s.next_lapse, s.title, s.cancel_by,
+           s.allocation, s.is_exclusive, s.is_waitable, s.state, s.is_counted, s.policy_id, s.next_lapse, s.title, s.cancel_by,
            p.name AS place_name, s.subject_kind, s.subject_id
     FROM slots s JOIN places p ON p.id = s.place_id
 """
-_FACTS = 24
+_FACTS = 25
 """The leading columns of SLOT that are a Slot's own, before its limits."""
 
 _policies: dict[uuid.UUID, Limits] = {}
@@ -59,6 +59,7 @@ def granted_slot(row: Any) -> GrantedSlot:
         row["ends_at"],
         row["cancel_by"],
         row["state"],
+        row["subject_id"],
     )
 
 
@@ -114,6 +115,48 @@ async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     return {row["id"]: row["no"] for row in rows}
 
 
+async def organisation_nos(tx: Tx, codes: Sequence[str]) -> dict[str, int]:
+    """The holder's number of each region's committee, made when it is asked for first; unknown regions are missing."""
+    rows = await tx.fetch(
+        """
+        WITH made AS (
+            INSERT INTO holders (id, kind, name, community, level)
+            SELECT uuidv7(), 'organisation', r.name, r.code, 3 FROM regions r
+            WHERE r.code = ANY($1::text[])
+              AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.kind = 'organisation' AND h.community = r.code)
+            ON CONFLICT DO NOTHING RETURNING community, no
+        )
+        SELECT community, no FROM made
+        UNION ALL SELECT community, no FROM holders WHERE kind = 'organisation' AND community = ANY($1::text[])
+        """,
+        codes,
+    )
+    return {row["community"]: row["no"] for row in rows}
+
+
+async def slots_of(tx: Tx, subjects: Sequence[tuple[str, Subject]]) -> dict[int, list[uuid.UUID]]:
+    """For each (service, subject) the slots it stands for, soonest first; those without any are missing."""
+    rows = await tx.fetch(
+        f"""
+        SELECT k.n, s.id
+        FROM unnest($1::text[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS k(service, subject_id, beside, n)
+        JOIN slots s ON s.subject_id = k.subject_id AND s.service = k.service
+        LEFT JOIN slots b ON b.id = k.beside
+        WHERE CASE WHEN k.beside IS NULL THEN s.state = 'open' AND s.starts_at > now()
+              ELSE s.state <> 'cancelled' AND s.place_id = b.place_id
+                   AND (s.starts_at AT TIME ZONE '{ZONE}')::date = (b.starts_at AT TIME ZONE '{ZONE}')::date END
+        ORDER BY k.n, s.starts_at, s.id
+        """,
+        [service for service, _ in subjects],
+        [one.subject_id for _, one in subjects],
+        [one.beside for _, one in subjects],
+    )
+    found: dict[int, list[uuid.UUID]] = {}
+    for n, slot_id in rows:
+        found.setdefault(n - 1, []).append(slot_id)
+    return found
+
+
 def holder(row: Any, places: Sequence[Place], waits: frozenset[uuid.UUID] = frozenset()) -> Holder:
     """A row of `holders` as the rules see it."""
     suspended = {service: datetime.fromisoformat(until) for service, until in (row["suspended"] or {}).items()}
@@ -147,10 +190,10 @@ class Standing(NamedTuple):
 
 _STANDING = f"""
     SELECT holder_no, slot_id, place_id, starts_at, ends_at, (starts_at AT TIME ZONE '{ZONE}')::date, is_exclusive,
-           held_until, NULL::text, NULL::bytea, NULL::text
+           is_counted, held_until, NULL::text, NULL::bytea, NULL::text
     FROM claims WHERE holder_no = ANY($1::bigint[]) AND starts_at >= $2 AND is_active
     UNION ALL
-    SELECT a.account_no, a.group_id, NULL, NULL, NULL, NULL, NULL, NULL, a.key, a.fingerprint,
+    SELECT a.account_no, a.group_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.key, a.fingerprint,
            CASE WHEN c.is_confirmed THEN 'confirmed' WHEN c.is_held THEN 'held' WHEN a.state = 'granted' THEN 'lapsed'
                 ELSE a.state END
     FROM unnest($3::bigint[], $4::text[]) AS k(account_no, key) JOIN asks a USING (account_no, key)
@@ -168,14 +211,13 @@ async def standing(
     """Active claims of these holders from `since` on, and what asks with these keys came to, in one look."""
     rows = await tx.fetch(_STANDING, nos, since, [account_no for account_no, _ in keys], [key for _, key in keys])
     found = Standing({}, [], {})
-    for no, slot_id, place_id, starts_at, ends_at, day, is_exclusive, held_until, key, fingerprint, state in rows:
+    for no, slot_id, *place, held_until, key, fingerprint, state in rows:
         if key is not None:
             found.previous[no, key] = Previous(slot_id, fingerprint, state)
         elif held_until is not None and held_until <= now:
             found.over.append(Lapsing(no, slot_id))
         else:
-            place = Place(slot_id, place_id, starts_at, ends_at, day, is_exclusive)
-            found.places.setdefault(no, []).append(place)
+            found.places.setdefault(no, []).append(Place(slot_id, *place))
     return found
 
 
@@ -186,7 +228,7 @@ async def household_counts(
     rows = await tx.fetch(
         f"SELECT h.household_no, c.place_id, (c.starts_at AT TIME ZONE '{ZONE}')::date, count(*) "
         "FROM claims c JOIN holders h ON h.no = c.holder_no WHERE h.household_no = ANY($1::bigint[]) "
-        "AND c.place_id = ANY($2::uuid[]) AND c.starts_at >= $3 AND c.is_active GROUP BY 1, 2, 3",
+        "AND c.place_id = ANY($2::uuid[]) AND c.starts_at >= $3 AND c.is_active AND c.is_counted GROUP BY 1, 2, 3",
         nos,
         place_ids,
         since,
