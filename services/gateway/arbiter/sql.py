@@ -117,21 +117,17 @@ async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
 
 async def organisation_nos(tx: Tx, codes: Sequence[str]) -> dict[str, int]:
     """The holder's number of each region's committee, made when it is asked for first; unknown regions are missing."""
-    rows = await tx.fetch(
-        """
-        WITH made AS (
-            INSERT INTO holders (id, kind, name, community, level)
-            SELECT uuidv7(), 'organisation', r.name, r.code, 3 FROM regions r
-            WHERE r.code = ANY($1::text[])
-              AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.kind = 'organisation' AND h.community = r.code)
-            ON CONFLICT DO NOTHING RETURNING community, no
+    known = "SELECT community, no FROM holders WHERE kind = 'organisation' AND community = ANY($1::text[])"
+    found = {row["community"]: row["no"] for row in await tx.fetch(known, codes)}
+    if missing := [code for code in codes if code not in found]:
+        await tx.execute(
+            "INSERT INTO holders (id, kind, name, community, level) SELECT uuidv7(), 'organisation', name, code, 3 "
+            "FROM regions WHERE code = ANY($1::text[]) ORDER BY code ON CONFLICT DO NOTHING",
+            missing,
         )
-        SELECT community, no FROM made
-        UNION ALL SELECT community, no FROM holders WHERE kind = 'organisation' AND community = ANY($1::text[])
-        """,
-        codes,
-    )
-    return {row["community"]: row["no"] for row in rows}
+        # A new statement: it sees those that another gateway has just made.
+        found |= {row["community"]: row["no"] for row in await tx.fetch(known, missing)}
+    return found
 
 
 async def slots_of(tx: Tx, subjects: Sequence[tuple[str, Subject]]) -> dict[int, list[uuid.UUID]]:
