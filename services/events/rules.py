@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -30,6 +30,29 @@ class Session(NamedTuple):
     ends_at: datetime
     title: str | None = None
     is_cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an event is said to be."""
+
+    title: str
+    title_en: str | None
+    text: str
+    community: str
+    min_age: int | None
+    max_age: int | None
+    regions: tuple[str, ...] | None
+    level: int
+    needs_guardian: bool
+    seats: int
+    questions: tuple[Mapping[str, Any], ...]
+    opens_at: datetime | None
+    closes_at: datetime | None
+    cancel_by: datetime | None
+    is_waitable: bool
+    venue_group_id: Any
+    sessions: tuple[Session, ...]
 
 
 class Claimed(NamedTuple):
@@ -110,7 +133,7 @@ def _value_fault(question: Mapping[str, Any], value: Any) -> str | None:
         case "number":
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return "number"
-            return None if math.isfinite(value) and abs(value) <= MOST_NUMBER else "range"
+            return None if abs(value) <= MOST_NUMBER else "range"  # neither does it hold for what is no number
         case "choice":
             return None if isinstance(value, str) and value in question["options"] else "choice"
         case _:
@@ -119,11 +142,13 @@ def _value_fault(question: Mapping[str, Any], value: Any) -> str | None:
             return "required" if question["required"] and not value.strip() else None
 
 
-def replaced(before: Sequence[Session], wanted: Sequence[Session]) -> tuple[list[Fault], list[Any], list[Session]]:
+def replaced(
+    before: Sequence[Session], wanted: Sequence[Session], now: datetime
+) -> tuple[list[Fault], list[Any], list[Session]]:
     """What a new list of sessions does to a published event: faults, ids that are cancelled, sessions that are added.
 
-    A session that stays is named by its id and keeps its times. One that is no longer named is cancelled; a cancelled
-    one does not come back.
+    A session that stays is named by its id and keeps its times. One that is still to come and no longer named is
+    cancelled. One that is cancelled does not come back, named or not.
     """
     known = {one.id: one for one in before}
     faults: list[Fault] = []
@@ -132,9 +157,11 @@ def replaced(before: Sequence[Session], wanted: Sequence[Session]) -> tuple[list
     for n, one in enumerate(wanted):
         if one.id is None:
             added.append(one)
+            if one.starts_at <= now:
+                faults.append(Fault(f"/sessions/{n}/starts_at", "past"))
             continue
         was = known.get(one.id)
-        if was is None or was.is_cancelled or one.id in kept:
+        if was is None or one.id in kept:
             faults.append(Fault(f"/sessions/{n}/id", "unknown"))
             continue
         kept.add(one.id)
@@ -142,8 +169,22 @@ def replaced(before: Sequence[Session], wanted: Sequence[Session]) -> tuple[list
             faults.append(Fault(f"/sessions/{n}/starts_at", "fixed"))
         if one.ends_at != was.ends_at:
             faults.append(Fault(f"/sessions/{n}/ends_at", "fixed"))
-    gone = [one.id for one in before if not one.is_cancelled and one.id not in kept]
+    gone = [one.id for one in before if not one.is_cancelled and one.ends_at > now and one.id not in kept]
     return faults, gone, added
+
+
+def past(sessions: Sequence[Session], now: datetime) -> list[Fault]:
+    """Sessions that have begun already."""
+    return [
+        Fault(f"/sessions/{n}/starts_at", "past")
+        for n, one in enumerate(sessions)
+        if not one.is_cancelled and one.starts_at <= now
+    ]
+
+
+def slot_title(title: str, session: str | None) -> str:
+    """What a session is called where slots are listed."""
+    return f"{title} · {session}" if session else title
 
 
 def closing(closes_at: datetime | None, starts_at: datetime) -> datetime:

@@ -67,8 +67,13 @@ def _plain(cell: str) -> str:
 
 
 def as_html(place: sql.Place, day: date, sessions: list[sql.Session], lang: str) -> str:
-    """A page that needs nothing else and prints on paper."""
-    title = html.escape(f"{place.name} {day.isoformat()}")
+    """A day's sheet as a page that needs nothing else and prints on paper."""
+    return as_page(f"{place.name} {day.isoformat()}", sessions, lang)
+
+
+def as_page(heading: str, sessions: list[sql.Session], lang: str) -> str:
+    """Sessions and who has a place in them, under a heading."""
+    title = html.escape(heading)
     head = "".join(f"<th>{html.escape(choose(heading, lang))}</th>" for heading in _HEADINGS)
     body = "\n".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows(sessions, lang)

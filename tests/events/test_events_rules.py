@@ -90,6 +90,7 @@ def test_questions_are_told_apart_and_choices_have_options() -> None:
         ("number", 1e12, "range"),
         ("number", float("inf"), "range"),
         ("number", float("nan"), "range"),
+        ("number", 10**400, "range"),
         ("text", "花生过敏", None),
         ("text", "   ", "required"),
         ("text", 7, "text"),
@@ -110,13 +111,19 @@ def test_required_answers_are_missed_and_strange_ones_are_named() -> None:
 
 def test_a_published_session_stays_with_its_times_goes_or_is_new() -> None:
     before = [session(0, 1, "a"), session(2, 3, "b"), session(4, 5, "c", is_cancelled=True)]
-    assert rules.replaced(before, before[:2]) == ([], [], [])
-    assert rules.replaced(before, [before[1], session(6, 7)]) == ([], ["a"], [session(6, 7)])
-    moved = rules.replaced(before, [session(0.5, 1.5, "a"), before[1]])[0]
+    assert rules.replaced(before, before[:2], at(-1)) == ([], [], [])
+    assert rules.replaced(before, before, at(-1)) == ([], [], []), "a cancelled one may be named, and stays so"
+    assert rules.replaced(before, [before[1], session(6, 7)], at(-1)) == ([], ["a"], [session(6, 7)])
+    assert rules.replaced(before, [before[1]], at(2)) == ([], [], []), "what is over is not cancelled"
+    moved = rules.replaced(before, [session(0.5, 1.5, "a"), before[1]], at(-1))[0]
     assert moved == [Fault("/sessions/0/starts_at", "fixed"), Fault("/sessions/0/ends_at", "fixed")]
-    for strange in (before[2], session(0, 1, "x")):
-        assert rules.replaced(before, [*before[:2], strange])[0] == [Fault("/sessions/2/id", "unknown")]
-    assert rules.replaced(before, [before[0], before[0], before[1]])[0] == [Fault("/sessions/1/id", "unknown")]
+    assert rules.replaced(before, [*before[:2], session(0, 1, "x")], at(-1))[0] == [Fault("/sessions/2/id", "unknown")]
+    assert rules.replaced(before, [before[0], *before[:2]], at(-1))[0] == [Fault("/sessions/1/id", "unknown")]
+    assert rules.replaced(before, [*before[:2], session(6, 7)], at(6))[0] == [Fault("/sessions/2/starts_at", "past")]
+
+
+def test_what_has_begun_cannot_be_announced() -> None:
+    assert rules.past([session(0, 1), session(2, 3)], at(1)) == [Fault("/sessions/0/starts_at", "past")]
 
 
 def test_registration_never_closes_after_the_beginning() -> None:
