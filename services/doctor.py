@@ -50,6 +50,7 @@ CHECKS: Final = {
     "no reservation was announced that is not there": """
         SELECT n.subject FROM notices n LEFT JOIN reservations r ON r.id = n.subject
         WHERE n.type LIKE 'booking.reservation.%' AND r.id IS NULL""",
+    "every report of a device has its answer": "SELECT id FROM uploads WHERE answer IS NULL",
     "a granted key points to a group of the ledger": """
         SELECT a.group_id FROM asks a WHERE a.state = 'granted'
         AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = a.group_id)""",

@@ -251,6 +251,20 @@ async def free(
     return [Freed(*row) for row in rows]
 
 
+async def attend(tx: Tx, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Say of confirmed claims that their holders came; those that were not marked before. Their places stay taken."""
+    rows = await tx.fetch(
+        """
+        WITH locked AS (
+            SELECT id FROM claims WHERE id = ANY($1::uuid[]) AND state = 'confirmed' ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE claims c SET state = 'attended' FROM locked WHERE c.id = locked.id RETURNING c.id
+        """,
+        list(ids),
+    )
+    return {row[0] for row in rows}
+
+
 async def lapse(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Freed]:
     """Free the holds on these slots whose time is over, and note when the next one will be; the slots are locked.
 

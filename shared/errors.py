@@ -6,7 +6,7 @@ sentence everybody else sees; `code` is what programs read. The tree says the HT
     Refusal
     ├── Unreadable          400   IdempotencyKeyMissing
     ├── NotKnown            401   TokenExpired, CodeWrong
-    ├── NotAllowed          403   NotInScope, AssertionMissing
+    ├── NotAllowed          403   AssertionMissing, GrantMissing, NotYours, PassInvalid
     ├── NotThere            404
     ├── MethodNotAllowed    405
     ├── Conflict            409   Full, Held, NotOpenYet, Closed, Cancelled, AlreadyYours, Overlaps, LimitReached, …
@@ -113,6 +113,13 @@ class NotYours(NotAllowed):
 
     code = "not_yours"
     zh = "您不能代此人操作。"
+
+
+class PassInvalid(NotAllowed):
+    """This pass is not good here and now."""
+
+    code = "pass_invalid"
+    zh = "此通行凭证在此时此地无效。"
 
 
 class NotThere(Refusal):

@@ -11,6 +11,7 @@ from shared.models.identity import Account, Deployment, Login, LoginCode, Person
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.uploads import Upload
 
 __all__ = [
     "Account",
@@ -43,5 +44,6 @@ __all__ = [
     "Session",
     "Slot",
     "Suspension",
+    "Upload",
     "Wait",
 ]

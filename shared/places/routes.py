@@ -41,7 +41,7 @@ Near = Annotated[
     ),
 ]
 Version = Annotated[int | None, Query(ge=1, le=1_000_000, description=say("An older one.", "历史版本。"))]
-Day = Annotated[date | None, Query(alias="date", description=say("Default: today.", "默认当天。"))]
+Day = Annotated[web.Date | None, Query(alias="date", description=say("Default: today.", "默认当天。"))]
 Format = Annotated[
     Literal["json", "csv", "html"],
     Query(alias="format", description=say("For programs, sheets or paper.", "数据、表格或打印。")),

@@ -504,6 +504,41 @@ def test_people_whom_staff_put_on_a_list_together_do_not_see_or_remove_each_othe
     assert front.town.one("SELECT waiting FROM slots WHERE id = %s", slot) == 1
 
 
+def test_a_pass_is_shown_to_those_whose_place_it_is_and_verified_without_the_ledger(front: Front) -> None:
+    who, child, stranger, staff = front.town.residents(4)
+    front.town.relate(who, child)
+    slot = front.town.slot(8)
+    made = front.book(who, slot, persons=[str(who.person_id), str(child.person_id)]).json()
+    own = front.get(f"{made['href']}/pass", who)
+    assert (own.status_code, own.headers["cache-control"]) == (200, "no-store")
+    assert set(own.json()) == {"token", "code", "expires_at", "svg"}
+    assert own.json()["expires_at"].endswith("+08:00")
+    keys = jwt.PyJWKSet.from_dict(front.get("/.well-known/jwks.json").json())
+    token = own.json()["token"]
+    told = jwt.decode(
+        token,
+        keys[jwt.get_unverified_header(token)["kid"]].key,
+        algorithms=["EdDSA"],
+        audience=made["slot"]["facility"]["id"],
+        options={"verify_nbf": False},
+    )
+    mine = "SELECT id::text FROM claims WHERE group_id = %s AND holder_no = %s"
+    assert told["sub"] == front.town.one(mine, made["group_id"], who.holder_no)
+    login = {"Authorization": f"Bearer {token}"}
+    assert is_problem(front.get("/v1/claims", headers=login), 401, "not_known")
+    childs = front.get(f"{made['href']}/pass?person={child.person_id}", who)
+    assert childs.json()["code"] == front.get(f"{made['href']}/pass", child).json()["code"] != own.json()["code"]
+    assert is_problem(front.get(f"{made['href']}/pass", stranger), 404, "not_there")
+    assert is_problem(front.get(f"{made['href']}/pass"), 401, "not_known")
+    assert is_problem(front.get(f"{made['href']}/pass?person={CANARY}", who), 422, "unprocessable")
+    front.town.appoint(staff, "staff")
+    assert is_problem(front.get(f"{made['href']}/pass", staff), 422, "unprocessable")
+    assert front.get(f"{made['href']}/pass?person={who.person_id}", staff).json()["code"] == own.json()["code"]
+    front.ask("DELETE", f"{made['href']}?person={child.person_id}", who)
+    assert is_problem(front.get(f"{made['href']}/pass?person={child.person_id}", who), 409, "conflict")
+    assert front.get(f"{made['href']}/pass", who).status_code == 200
+
+
 def test_two_managers_with_the_same_reading_do_not_overwrite_each_other(front: Front) -> None:
     (manager,) = front.town.residents()
     front.town.appoint(manager, "manager")
