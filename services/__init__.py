@@ -59,6 +59,15 @@ SERVICES: tuple[Service, ...] = (
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
     ),
+    Service(
+        name="events",
+        title="Events",
+        app="services.events.routes:app",
+        role="linli_events",
+        collection="registrations",
+        claims="services.events.schemas:RegistrationIn",
+        tasks="services.events.tasks:TASKS",
+    ),
 )
 
 

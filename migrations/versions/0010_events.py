@@ -27,6 +27,7 @@ GRANT UPDATE (state, is_active, held_until, resource_id, reason, left_at) ON cla
 GRANT UPDATE (taken, taken_offline, next_lapse, state, capacity, title, opens_at, closes_at, cancel_by, is_waitable)
     ON slots TO {ROLE};
 GRANT UPDATE (released) ON closures TO {ROLE};
+GRANT SELECT, INSERT, UPDATE (answer) ON uploads TO {ROLE};
 GRANT SELECT ON events, registrations TO linli_gateway;
 """
 

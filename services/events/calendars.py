@@ -31,7 +31,8 @@ def as_ics(places: Sequence[Place], own: object) -> bytes:
     for several in sorted(gathered.values(), key=lambda several: (several[-1].starts_at, several[-1].slot_id)):
         calendar.add_component(_entry(several, own))
     calendar.add_missing_timezones()
-    return calendar.to_ical()
+    written: bytes = calendar.to_ical()
+    return written
 
 
 def _entry(places: Sequence[Place], own: object) -> icalendar.Event:

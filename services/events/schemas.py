@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+)
 from pydantic import model_validator as validator
 
 from services.events.rules import Description, Session
@@ -371,7 +380,9 @@ class FeedbackIn(In):
 
     stars: int = Field(ge=1, le=5)
     text: Long = ""
-    person: uuid.UUID | None = Field(default=None, description=say("Who came; left out: the caller.", "参加者；省略则为本人。"))
+    person: uuid.UUID | None = Field(
+        default=None, description=say("Who came; left out: the caller.", "参加者；省略则为本人。")
+    )
 
 
 class FeedbackOut(Out):

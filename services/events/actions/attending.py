@@ -40,7 +40,7 @@ async def mark(tx: Tx, keys: Keyring, who: Caller, told: AttendanceIn) -> dict[s
     state = seat.state
     if not reasons and state == "confirmed":
         if told.came:
-            done = (await claims.attend(tx, [seat.claim_id])).get(seat.claim_id) == "confirmed"
+            done = bool(await claims.attend(tx, [seat.claim_id]))
         else:
             await claims.lock_slots(tx, [seat.slot_id])
             done = bool(await claims.free(tx, [seat.claim_id], state="no_show", reason="no_show"))
@@ -158,7 +158,7 @@ def _acted_for(who: Caller, person_id: uuid.UUID | None) -> int | None:
     raise errors.NotYours
 
 
-async def said(  # noqa: PLR0913, PLR0917 - who, of what, and which page
+async def said(
     tx: Tx,
     keys: Keyring,
     who: Caller,

@@ -42,7 +42,9 @@ def _wrong(faults: Iterable[Fault]) -> None:
     named = [{"in": "body", "pointer": one.pointer, "code": one.code} for one in found]
     if any(one.code == "fixed" for one in found):
         raise errors.Conflict(
-            say("What was published stays: cancel it and announce another.", "已发布的内容不能更改，请取消后另行发布。"),
+            say(
+                "What was published stays: cancel it and announce another.", "已发布的内容不能更改，请取消后另行发布。"
+            ),
             errors=named,
         )
     raise errors.Unprocessable(errors=named)
@@ -107,9 +109,7 @@ async def replace(
         await empty(db, event_id)
 
 
-async def _replace(  # noqa: PLR0913 - who, what, how, and which version was read
-    tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, told_: Description, matches: Matches
-) -> bool:
+async def _replace(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, told_: Description, matches: Matches) -> bool:
     event = await _locked(tx, who, kind, event_id)
     matches(event["version"])
     if event["state"] in ("cancelled", "held"):
@@ -136,7 +136,8 @@ async def _change(tx: Tx, event: Any, before: list[Session], told_: Description,
     added = _new(added)
     named = {one.id: one.title for one in told_.sessions}
     kept = [
-        one._replace(is_cancelled=one.is_cancelled or one.id in gone, title=named.get(one.id, one.title)) for one in before
+        one._replace(is_cancelled=one.is_cancelled or one.id in gone, title=named.get(one.id, one.title))
+        for one in before
     ]
     whole = [*kept, *added]
     slots = await sql.slots.slots(tx, event["id"])
@@ -196,9 +197,8 @@ def _is_same(
 def _fixed(event: Any, told_: Description, now: datetime) -> list[Fault]:
     """What the body says otherwise of what was promised."""
     found = [Fault("/community", "fixed")] if told_.community != event["community"] else []
-    for name in ("min_age", "max_age", "level", "needs_guardian"):
-        if event[name] != getattr(told_, name):
-            found.append(Fault(f"/audience/{name}", "fixed"))
+    plain = ("min_age", "max_age", "level", "needs_guardian")
+    found += [Fault(f"/audience/{name}", "fixed") for name in plain if event[name] != getattr(told_, name)]
     if (tuple(event["regions"]) if event["regions"] is not None else None) != told_.regions:
         found.append(Fault("/audience/regions", "fixed"))
     was_open = event["opens_at"] is None or event["opens_at"] <= now
@@ -213,7 +213,7 @@ def _bound(event: Any, told_: Description, slots: Sequence[sql.slots.Slot]) -> l
     return [Fault("/questions", "fixed")] if is_asked and list(event["questions"]) != list(told_.questions) else []
 
 
-async def _venue(  # noqa: PLR0913 - for what, which one, when, and by whom
+async def _venue(
     tx: Tx, event: Any, group_id: uuid.UUID | None, sessions: Sequence[Session], account_no: int, now: datetime
 ) -> uuid.UUID:
     """The place of a venue that covers every session to come; refuses when there is none."""

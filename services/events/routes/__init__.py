@@ -7,6 +7,7 @@ from typing import Any
 
 from services.events.actions import registering
 from services.events.routes import calendars, door, organised, registrations
+from services.events.schemas import RegistrationIn, RegistrationOut
 from shared import claiming, web
 from shared.collection.routes import router as collected
 from shared.line import Line
@@ -34,10 +35,10 @@ app = web.service_app(
         organised.router("event", "events"),
         organised.router("series", "series"),
         registrations.router,
-        collected(registrations.COLLECTION, registrations.RegistrationOut),
+        collected(registrations.COLLECTION, RegistrationOut),
         door.router,
         calendars.router,
     ],
     opens=_lines,
-    express={("POST", "/v1/events/registrations"): claiming.express(registrations.RegistrationIn, registrations.make)},
+    express={("POST", "/v1/events/registrations"): claiming.express(RegistrationIn, registrations.make)},
 )

@@ -26,7 +26,8 @@ Community = Annotated[
     ),
 ]
 Since = Annotated[
-    date | None, Query(alias="from", description=say("Not over before this day; default today.", "此日尚未结束；默认当天。"))
+    date | None,
+    Query(alias="from", description=say("Not over before this day; default today.", "此日尚未结束；默认当天。")),
 ]
 Until = Annotated[date | None, Query(alias="to", description=say("Begins before this day.", "此日之前开始。"))]
 State = Annotated[
@@ -85,7 +86,7 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         if is_series
         else say("Events, soonest first", "活动，由近及远"),
     )
-    async def list_all(  # noqa: PLR0913, PLR0917 - the filters of one question
+    async def list_all(
         ctx: Ctx,
         who: Who,
         community: Community = None,
@@ -231,9 +232,7 @@ def _add_after(made: APIRouter, kind: str, collection: str) -> None:
             }
         },
     )
-    async def attendance(
-        event_id: EventId, request: Request, ctx: Ctx, who: Who, form: Format = "json"
-    ) -> Response:
+    async def attendance(event_id: EventId, request: Request, ctx: Ctx, who: Who, form: Format = "json") -> Response:
         event, sittings, people = await ctx.db.read(attending.listed, who, kind, event_id)
         lang = language(request.headers.get("accept-language"))
         private = {"Cache-Control": "no-store", "Vary": "Accept-Language"}

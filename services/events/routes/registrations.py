@@ -12,7 +12,7 @@ from services.events.actions import organising, registering
 from services.events.schemas import AnswerOut, RegistrationIn, RegistrationOut
 from shared import claiming, web
 from shared.claims import Group
-from shared.collection import Collection
+from shared.collection import Collection, Words
 from shared.line import Line
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who, refuses
@@ -40,6 +40,11 @@ COLLECTION: Final = Collection(
     out=_out,
     details=registering.details,
     cancelled=notices.registration_cancelled,
+    words=Words(
+        list=say("Registrations: mine, or those of my events (staff)", "报名列表：我的，或本社区活动的（工作人员）"),
+        read=say("Read one registration", "查看一个报名"),
+        cancel=say("Cancel all seats or one person's", "取消全部或某人的报名"),
+    ),
 )
 
 

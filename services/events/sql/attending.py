@@ -124,7 +124,7 @@ async def listed(tx: Tx, event_id: uuid.UUID) -> tuple[list[Sitting], list[Comin
     return [Sitting(*row) for row in sittings], [Coming(*row) for row in people]
 
 
-async def insert_feedback(  # noqa: PLR0913 - the columns of one row
+async def insert_feedback(
     tx: Tx, feedback_id: uuid.UUID, event_id: uuid.UUID, holder_no: int, stars: int, text: bytes | None
 ) -> datetime:
     """What somebody said; the moment it was."""
@@ -145,9 +145,7 @@ async def average(tx: Tx, event_id: uuid.UUID) -> tuple[int, float | None]:
     return (row[0], row[1]) if row is not None else (0, None)
 
 
-async def feedback(
-    tx: Tx, event_id: uuid.UUID, after: tuple[datetime, uuid.UUID] | None, limit: int
-) -> list[Any]:
+async def feedback(tx: Tx, event_id: uuid.UUID, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[Any]:
     """What was said, the latest first: id, stars, text (sealed), made_at. Not by whom."""
     return await tx.fetch(
         "SELECT id, stars, text, made_at FROM feedback WHERE event_id = $1 "

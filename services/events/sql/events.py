@@ -114,9 +114,7 @@ def _values(told: Description) -> tuple[Any, ...]:
     )
 
 
-async def insert(
-    tx: Tx, kind: str, account_no: int, told: Description, span: tuple[datetime, datetime]
-) -> uuid.UUID:
+async def insert(tx: Tx, kind: str, account_no: int, told: Description, span: tuple[datetime, datetime]) -> uuid.UUID:
     """A new draft."""
     try:
         made: uuid.UUID = await tx.value(
@@ -194,7 +192,9 @@ async def publish(tx: Tx, event_id: uuid.UUID, place_id: uuid.UUID) -> None:
     """It takes place there."""
     try:
         await tx.execute(
-            "UPDATE events SET state = 'published', version = version + 1, place_id = $2 WHERE id = $1", event_id, place_id
+            "UPDATE events SET state = 'published', version = version + 1, place_id = $2 WHERE id = $1",
+            event_id,
+            place_id,
         )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise refused(error) or error from error

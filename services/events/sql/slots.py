@@ -89,7 +89,8 @@ async def rule(tx: Tx, event: Mapping[str, Any], rules: Sequence[Rule]) -> None:
 async def cancel(tx: Tx, ids: Sequence[uuid.UUID]) -> None:
     """These locked slots are claimed no more; those that are over stay as they were."""
     await tx.execute(
-        "UPDATE slots SET state = 'cancelled' WHERE id = ANY($1::uuid[]) AND state <> 'cancelled' AND ends_at > now()", ids
+        "UPDATE slots SET state = 'cancelled' WHERE id = ANY($1::uuid[]) AND state <> 'cancelled' AND ends_at > now()",
+        ids,
     )
 
 
@@ -109,7 +110,8 @@ async def unfinished(tx: Tx) -> list[uuid.UUID]:
 async def taken_though_cancelled(tx: Tx, event_id: uuid.UUID) -> list[uuid.UUID]:
     """Cancelled slots of an event in which somebody may still have a place."""
     rows = await tx.fetch(
-        "SELECT id FROM slots WHERE subject_id = $1 AND service = 'events' AND state = 'cancelled' AND taken > 0", event_id
+        "SELECT id FROM slots WHERE subject_id = $1 AND service = 'events' AND state = 'cancelled' AND taken > 0",
+        event_id,
     )
     return [row[0] for row in rows]
 
