@@ -45,6 +45,8 @@ TAGS: Final[dict[str, str]] = {
     "notices": say("What happened to oneself and those one acts for.", "本人及所代办人员的通知。"),
     "reservations": say("Places in facilities.", "场所预约。"),
     "booking facilities": say("Facilities, their hours, rules and closures.", "场所、开放时间、预约规则与停用。"),
+    "events": say("Events and courses.", "活动与课程。"),
+    "registrations": say("Seats in events, the door, and calendars.", "活动报名、签到与日历。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
 }
@@ -57,6 +59,7 @@ PATHS: Final[dict[str, str]] = {
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
     "person_id": say("The person.", "人员编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
+    "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
     "slot_id": say("The slot.", "场次编号。"),
 }
