@@ -30,6 +30,8 @@ class Service:
     claims: str | None = None
     tasks: str | None = None
     facts: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    """What everybody who claims here must have consented to; codes of `shared.purposes`."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""

@@ -159,6 +159,11 @@ async def purge_uploads(parts: Parts) -> int:
     return await parts.db.run(uploads.delete_old)
 
 
+async def purge_refusals(parts: Parts) -> int:
+    """Forget after thirty days why somebody was refused."""
+    return await parts.db.run(sql.delete_old_refusals)
+
+
 TASKS = (
     Task("ledger.lapse", 5, lapse),
     Task("ledger.serve_waiting", 1, serve_waiting),
@@ -166,4 +171,5 @@ TASKS = (
     Task("days.seed", 3600, seed_days),
     Task("ledger.purge_keys", 3600, purge_keys),
     Task("uploads.purge", 3600, purge_uploads),
+    Task("ledger.purge_refusals", 3600, purge_refusals),
 )

@@ -7,10 +7,11 @@ Every referee is here: whatever the code does, these constraints decide.
 from shared.models.base import Base
 from shared.models.booking import Reservation
 from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
-from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.refusals import Refused
 from shared.models.uploads import Upload
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Calendar",
     "Claim",
     "Closure",
+    "Consent",
     "Day",
     "Deployment",
     "Event",
@@ -34,6 +36,7 @@ __all__ = [
     "Person",
     "Place",
     "Policy",
+    "Refused",
     "Region",
     "Registration",
     "Relation",
@@ -44,6 +47,7 @@ __all__ = [
     "Session",
     "Slot",
     "Suspension",
+    "Terms",
     "Upload",
     "Wait",
 ]

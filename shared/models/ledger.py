@@ -70,7 +70,7 @@ class Policy(Base):
     __tablename__ = "policies"
 
     id: Mapped[Id]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     version: Mapped[int]
     body: Mapped[dict[str, Any]]
     made_by: Mapped[uuid.UUID | None]
@@ -87,13 +87,14 @@ class Slot(Base):
     `next_lapse` is not later than the first moment at which a hold on it can lapse. `is_counted`: whether it counts for, and
     is bound by, its place's limits; the portions of a dish do not, nor does a concert in somebody's hall. A slot's times
     never change.
+    `is_scheduled`: a line of the place's schedule made it, so it goes with the calendar; an extra session does not.
     """
 
     __tablename__ = "slots"
 
     id: Mapped[Id]
     service: Mapped[str]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     resource_no: Mapped[Big | None] = mapped_column(ForeignKey("resources.no"))
     is_exclusive_resource: Mapped[bool] = mapped_column(server_default=text("false"))
     community: Mapped[str]
@@ -120,6 +121,7 @@ class Slot(Base):
     is_exclusive: Mapped[bool] = mapped_column(server_default=text("true"))
     is_waitable: Mapped[bool] = mapped_column(server_default=text("true"))
     is_counted: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_scheduled: Mapped[bool] = mapped_column(server_default=text("false"))
     policy_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("policies.id"))
     state: Mapped[str] = mapped_column(server_default=text("'open'"))
     next_lapse: Mapped[Moment | None]

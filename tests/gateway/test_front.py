@@ -8,7 +8,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -315,6 +315,40 @@ def test_my_claims_come_soonest_first_in_pages_and_can_be_narrowed(front: Front)
     assert is_problem(front.get("/v1/claims"), 401, "not_known")
 
 
+def test_a_place_is_ruled_shut_opened_again_and_kept_once_somebody_came(front: Front) -> None:
+    manager, who, child = front.town.residents(3)
+    front.town.appoint(manager, "manager")
+    front.town.relate(who, child)
+    facilities = "/v1/booking/facilities"
+    name = f"食堂 {uuid.uuid4().hex}"
+    told = {"name": name, "kind": "hall", "community": "330411105003", "resources": [{"name": "厅", "capacity": 9}]}
+    path = front.ask("POST", facilities, manager, json=told).headers["location"]
+    policy = {"close_at": {"days_ahead": 60, "at": "16:00"}, "is_exclusive": False, "audience": {"regions": ["330424"]}}
+    ruled = front.ask("PUT", f"{path}/policy", manager, json=policy, headers={"If-Match": '"1"'})
+    assert ruled.status_code == 200, ruled.text
+    names = [one["name"] for one in front.get(f"{facilities}?for={child.person_id}", who).json()["items"]]
+    assert name not in names
+    begins = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
+    session = {"resource": "厅", "title": "午餐", "starts_at": begins.isoformat()}
+    session["ends_at"] = (begins + timedelta(hours=1)).isoformat()
+    slot = uuid.UUID(front.ask("POST", f"{path}/slots", manager, json=session).json()["id"])
+    assert is_problem(front.book(who, slot), 409, "closed")
+    ruled = front.ask("PUT", f"{path}/policy", manager, json={"is_exclusive": False}, headers={"If-Match": '"2"'})
+    assert ruled.status_code == 200, ruled.text
+    window = {"starts_at": session["starts_at"], "ends_at": session["ends_at"], "reason": "检修"}
+    closure = front.ask("POST", f"{path}/closures", manager, json=window).json()
+    assert is_problem(front.book(who, slot), 409, "closed")
+    assert is_problem(front.ask("DELETE", f"{path}/closures/{closure['id']}", who), 403, "not_allowed")
+    assert front.ask("DELETE", f"{path}/closures/{closure['id']}", manager).status_code == 204
+    assert front.book(who, slot).status_code == 201
+    assert front.town.one("SELECT is_exclusive FROM claims WHERE slot_id = %s", slot) is False
+    assert is_problem(front.ask("DELETE", path, manager), 409, "conflict")
+    empty = front.ask("POST", facilities, manager, json=told | {"name": name + "空"}).headers["location"]
+    assert front.ask("DELETE", empty, manager).status_code == 204
+    assert is_problem(front.get(empty), 404, "not_there")
+    assert examined(front) == []
+
+
 # ---------------------------------------------------------------- waiting
 
 
@@ -468,6 +502,7 @@ def test_other_peoples_claims_are_not_there_and_stay_as_they_are(front: Front) -
         f"/v1/claims?for={who.person_id}",
         f"/v1/slots?for={who.person_id}",
         f"/v1/slots/{slot}?for={who.person_id}",
+        f"/v1/booking/facilities?for={who.person_id}",
     ):
         assert is_problem(front.get(path, stranger), 403, "not_yours")
     assert is_problem(front.book(stranger, front.town.slot(12), persons=[str(who.person_id)]), 403, "not_yours")

@@ -21,6 +21,7 @@ from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
 _NOBODY: frozenset[int] = frozenset()
+_NONE: frozenset[str] = frozenset()
 
 DESK = frozenset({"staff", "manager", "operator"})
 """Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
@@ -201,6 +202,7 @@ class Arbiter:
         )
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
+        consents = await sql.consents(tx, rows.values(), people.values())
         full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
         held = await sql.held_until(tx, full) if full else {}
         return _Looked(
@@ -208,7 +210,9 @@ class Arbiter:
             rows=rows,
             slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
             holders={
-                no: sql.holder(row, standing.places.get(no, ()), frozenset(waits.get(no, ())))
+                no: sql.holder(
+                    row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], _NONE)
+                )
                 for no, row in people.items()
             },
             households=counts,

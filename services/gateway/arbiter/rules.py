@@ -26,7 +26,10 @@ class Limits(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """What the arbiter knows of a slot. `day` is its date in the town; `held_until` the first hold that can lapse."""
+    """What the arbiter knows of a slot. `day` is its date in the town; `held_until` the first hold that can lapse.
+
+    `purposes` are what everybody who claims it must have consented to.
+    """
 
     id: uuid.UUID
     service: str
@@ -55,6 +58,7 @@ class Slot(NamedTuple):
     is_counted: bool = True
     limits: Limits = Limits()
     held_until: datetime | None = None
+    purposes: Sequence[str] = ()
 
 
 class Place(NamedTuple):
@@ -70,7 +74,10 @@ class Place(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """A person or organisation. `places` are their active claims; `suspended` the services paused for them."""
+    """A person or organisation. `places` are their active claims; `suspended` the services paused for them.
+
+    `consents` are looked up only where a slot has purposes.
+    """
 
     no: int
     id: uuid.UUID
@@ -83,6 +90,7 @@ class Holder(NamedTuple):
     places: Sequence[Place] = ()
     suspended: Mapping[str, datetime] = {}
     waits: frozenset[uuid.UUID] = frozenset()
+    consents: frozenset[str] = frozenset()
 
 
 class Take(Protocol):
@@ -157,6 +165,7 @@ class Refused:
     person: int | None = None
     slot: int | None = None
     until: datetime | None = None
+    purposes: tuple[str, ...] = ()
 
 
 Decision = Granted | Waiting | Replayed | Refused
@@ -167,6 +176,7 @@ class No(NamedTuple):
 
     code: str
     until: datetime | None = None
+    purposes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -239,6 +249,10 @@ def of_person(slot: Slot, holder: Holder, *, guarded: bool) -> No | None:
         return No("outside_area")
     if holder.level < slot.level:
         return No("verification_required")
+    if slot.purposes and holder.kind == "person":
+        missing = tuple(one for one in slot.purposes if one not in holder.consents)
+        if missing:
+            return No("consent_required", purposes=missing)
     return None
 
 
@@ -412,7 +426,7 @@ def _for_everybody(
         household = (fold.households.get(home, 0) + own.households.get(home, 0)) if home else 0
         no_ = eligible(slot, holder, now, guarded=no in ask.guards, household=household, more=own.places[no])
         if no_ is not None:
-            return Refused(no_.code, p, s, no_.until)
+            return Refused(no_.code, p, s, no_.until, no_.purposes)
         if slot.id not in ask.ranked and (slot.id in holder.waits or (no, slot.id) in fold.waits):
             return Refused("already_waiting", p, s)
         own.places[no].append(
