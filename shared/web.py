@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date

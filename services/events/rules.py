@@ -198,6 +198,19 @@ def span(sessions: Sequence[Session]) -> tuple[datetime, datetime]:
     return min(one.starts_at for one in on), max(one.ends_at for one in on)
 
 
+class Arrival(NamedTuple):
+    """Whom the door means, in one of three ways, narrowed down; and whether they came."""
+
+    registration_id: Any
+    code: str | None
+    token: str | None
+    event_id: Any
+    slot_id: Any
+    person_id: Any
+    came: bool
+    at: datetime
+
+
 def marking(*, came: bool, state: str, starts_at: datetime, ends_at: datetime, at: datetime) -> list[str]:
     """Why somebody cannot be ticked off as said; nothing when they can, or already are."""
     if state == ("attended" if came else "no_show"):

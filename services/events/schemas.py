@@ -19,10 +19,11 @@ from pydantic import (
 )
 from pydantic import model_validator as validator
 
-from services.events.rules import Description, Session
+from services.events.rules import Arrival, Description, Session
 from shared.claiming import ClaimIn, ClaimOut, Long, Moment, NamedOut, Short, Text
 from shared.claims import Subject, Take
-from shared.places.schemas import Audience, Capacity, PolicyAudienceOut, Region
+from shared.places.schemas.opening import Audience, PolicyAudienceOut
+from shared.places.schemas.words import Capacity, Region
 from shared.texts import say
 from shared.uploads import UploadIn
 from shared.web import In, Out
@@ -168,7 +169,7 @@ class EventOut(Out):
 
     id: uuid.UUID
     kind: Literal["event", "series"]
-    state: State
+    state: State = Field(description=say("`held`: it took place.", "`held`：已举行。"))
     version: int
     title: str
     title_en: str | None
@@ -302,6 +303,12 @@ class AttendanceIn(UploadIn):
         if sum(one is not None for one in (self.registration_id, self.code, self.pass_)) != 1:
             raise ValueError("name one of registration_id, code, pass")
         return self
+
+    def said(self) -> Arrival:
+        """What the actions are told."""
+        return Arrival(
+            self.registration_id, self.code, self.pass_, self.event_id, self.slot_id, self.person, self.came, self.at
+        )
 
 
 class AttendanceOut(Out):

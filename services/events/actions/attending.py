@@ -13,24 +13,25 @@ import asyncpg
 
 from services.events import rules, sql
 from services.events.actions.organising import STAFF, visible
-from services.events.schemas import AttendanceIn
+from services.events.rules import Arrival
 from services.events.sql.attending import Coming, Seat, Sitting
 from shared import claims, clock, crypto, errors, passes, uploads, wire
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx, constraint_of
+from shared.uploads import UploadIn
 
 MARKERS: Final = STAFF | {"volunteer"}
 """Who stands at the door."""
 
 
-async def mark(tx: Tx, keys: Keyring, who: Caller, told: AttendanceIn) -> dict[str, Any]:
+async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arrival) -> dict[str, Any]:
     """Tick somebody off as having come, or as not having come; what keeps it from being so is answered as reasons."""
     if who.account_no is None:
         raise errors.NotKnown
     if not any(role.role in MARKERS for role in who.roles):
         raise errors.NotAllowed
-    earlier = await uploads.begin(tx, who, "events.attendance", told)
+    earlier = await uploads.begin(tx, who, "events.attendance", report)
     if earlier is not None:
         return earlier
     seat = await _seat(tx, keys, who, told)
@@ -47,7 +48,7 @@ async def mark(tx: Tx, keys: Keyring, who: Caller, told: AttendanceIn) -> dict[s
         state = ("attended" if told.came else "no_show") if done else state
         reasons = [] if done else ["not_registered"]  # it was given back at this very moment
     answer = {
-        "id": told.id,
+        "id": report.id,
         "accepted": not reasons,
         "reasons": reasons,
         "registration_id": seat.registration_id,
@@ -57,14 +58,14 @@ async def mark(tx: Tx, keys: Keyring, who: Caller, told: AttendanceIn) -> dict[s
         "state": state,
     }
     kept = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in answer.items()}
-    await uploads.finish(tx, told.id, kept)
+    await uploads.finish(tx, report.id, kept)
     return kept
 
 
-async def _seat(tx: Tx, keys: Keyring, who: Caller, told: AttendanceIn) -> Seat:
+async def _seat(tx: Tx, keys: Keyring, who: Caller, told: Arrival) -> Seat:
     """The one claim that is meant, where the caller's role reaches."""
-    if told.pass_ is not None:
-        seats = await _of_pass(tx, keys, told.pass_, told.at)
+    if told.token is not None:
+        seats = await _of_pass(tx, keys, told.token, told.at)
     elif told.code is not None:
         prefixes = [role.prefix for role in who.roles if role.role in MARKERS]
         near = await sql.attending.at_the_door(tx, told.at, prefixes, told.event_id)
@@ -77,7 +78,7 @@ async def _seat(tx: Tx, keys: Keyring, who: Caller, told: AttendanceIn) -> Seat:
         if who.may(MARKERS, one.community, one.place_id)
         and told.event_id in (None, one.event_id)
         and told.slot_id in (None, one.slot_id)
-        and told.person in (None, one.person_id)
+        and told.person_id in (None, one.person_id)
     ]
     if not seats:
         raise errors.NotThere

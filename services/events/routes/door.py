@@ -26,4 +26,4 @@ router = APIRouter(prefix="/v1/events/attendance", tags=["registrations"], respo
     responses=refuses(errors.PassInvalid, errors.KeyReused, errors.InFlight),
 )
 async def mark(told: AttendanceIn, ctx: Ctx, who: Who) -> Response:
-    return web.json(AttendanceOut(**await ctx.db.run(attending.mark, ctx.keys, who, told)))
+    return web.json(AttendanceOut(**await ctx.db.run(attending.mark, ctx.keys, who, told, told.said())))

@@ -32,7 +32,7 @@ Since = Annotated[
 Until = Annotated[date | None, Query(alias="to", description=say("Begins before this day.", "此日之前开始。"))]
 State = Annotated[
     Literal["draft", "published", "changed", "cancelled", "held"] | None,
-    Query(description=say("Only this state; drafts are seen by staff.", "仅此状态；草稿仅工作人员可见。")),
+    Query(description=say("Only this state; `held`: it took place.", "仅此状态；`held`：已举行。")),
 ]
 Format = Annotated[
     Literal["json", "csv", "html"],
