@@ -47,7 +47,7 @@ OPEN: Final = frozenset(
         "identity.sessions.create",
         "identity.sessions.refresh",
         "identity.purposes.list",
-        *(f"booking.facilities.{verb}" for verb in _PLACES),
+        *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
         *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
         "events.calendar.read",
     }
