@@ -89,6 +89,9 @@ CHECKS: Final = {
         WHERE e.state IN ('published', 'changed') AND e.ends_at > now() AND e.venue_lost_at IS NULL
           AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = e.venue_group_id AND c.place_id = e.place_id
                           AND (c.state IN ('confirmed', 'attended') OR c.left_at > now() - interval '10 minutes'))""",
+    "no venue serves two events": """
+        SELECT venue_group_id FROM events WHERE state NOT IN ('draft', 'cancelled')
+        GROUP BY venue_group_id HAVING count(*) > 1""",
     "a lost venue was announced": """
         SELECT e.id FROM events e WHERE e.venue_lost_at IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM notices n WHERE n.subject = e.id AND n.type = 'events.event.venue_lost')""",

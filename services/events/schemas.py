@@ -237,11 +237,17 @@ _PLAIN = (
 )
 
 
+def _writable(value: bool | float | str) -> bool | float | str:  # noqa: FBT001 - an answer may be yes or no
+    if not isinstance(value, str) and abs(value) > 10**15:
+        raise ValueError("too large for any question")
+    return value
+
+
 class AnswerIn(In):
     """An answer to one of its questions."""
 
     question: QuestionId
-    value: StrictBool | StrictInt | StrictFloat | Text
+    value: Annotated[StrictBool | StrictInt | StrictFloat | Text, AfterValidator(_writable)]
 
 
 class RegistrationIn(ClaimIn):
