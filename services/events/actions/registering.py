@@ -9,12 +9,12 @@ from typing import Any
 
 from services.events import notices, rules, sql
 from services.events.rules import Fault
-from shared import claims, clock, crypto, errors, wire
+from shared import claiming, clock, crypto, errors, wire
 from shared import notices as told
 from shared.claims import Grant
 from shared.crypto import Keyring
 from shared.db import Tx
-from shared.line import SKIPPED, Answer
+from shared.line import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,11 @@ class Making:
     series_id: uuid.UUID | None
     answers: tuple[tuple[str, Any], ...]
     sealed: bytes | None
-    registration_id: uuid.UUID
+    id: uuid.UUID
 
 
 def making(
-    keys: Keyring,
-    grant: Grant,
-    account_no: int,
-    series_id: uuid.UUID | None,
-    answers: Sequence[tuple[str, Any]],
+    keys: Keyring, grant: Grant, account_no: int, series_id: uuid.UUID | None, answers: Sequence[tuple[str, Any]]
 ) -> Making:
     """What is to be recorded, its answers sealed."""
     registration_id = clock.uuid7()
@@ -49,33 +45,12 @@ async def make(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -> list[
     """Confirm granted groups, write their registrations and announce them; each whole or not at all."""
     ids = {slot.subject_id for one in several for slot in one.grant.slots if slot.subject_id is not None}
     events = await sql.registrations.asked(tx, list(ids))
-    answers: list[Answer[uuid.UUID]] = []
-    for one in several:
-        refusal = await _refused(tx, one, events)
-        answers.append(refusal if refusal is not None else one.registration_id)
-    able = [one for one, answer in zip(several, answers, strict=True) if answer is one.registration_id]
-    confirmed = (
-        await claims.confirm(tx, [(one.grant, one.registration_id) for one in able], skip_locked=skip_locked)
-        if able
-        else []
-    )
-    became = dict(zip((one.registration_id for one in able), confirmed, strict=True))
-    made = [one for one in able if became[one.registration_id]]
+    refused = [await _refused(tx, one, events) for one in several]
+    made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
     if made:
         await sql.registrations.insert(tx, [_row(one) for one in made])
-        await told.announce(
-            tx, [notices.registration_made(one.grant, one.registration_id, _event_id(one)) for one in made]
-        )
-    else:
-        tx.discard()
-    return [
-        answer
-        if one.registration_id not in became or became[one.registration_id]
-        else SKIPPED
-        if became[one.registration_id] is None
-        else errors.HoldLapsed()
-        for one, answer in zip(several, answers, strict=True)
-    ]
+        await told.announce(tx, [notices.registration_made(one.grant, one.id, _event_id(one)) for one in made])
+    return answers
 
 
 def _event_id(one: Making) -> uuid.UUID:
@@ -88,7 +63,7 @@ def _event_id(one: Making) -> uuid.UUID:
 def _row(one: Making) -> tuple[Any, ...]:
     first = one.grant.slots[0]
     return (
-        one.registration_id,
+        one.id,
         one.grant.group_id,
         _event_id(one),
         first.place_id,

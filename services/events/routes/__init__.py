@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from services.events.actions import registering
 from services.events.routes import calendars, door, organised, registrations
 from services.events.schemas import RegistrationIn, RegistrationOut
 from shared import claiming, web
 from shared.collection.routes import router as collected
-from shared.line import Line
-from shared.web import Context
-
-
-def _lines(context: Context) -> Mapping[str, Line[Any, Any]]:
-    settings = context.settings
-    return {
-        "registrations": Line(
-            "registrations",
-            context.db,
-            registering.make,
-            batch=settings.line_batch,
-            waiting=settings.line_waiting,
-            seconds=min(settings.line_seconds, settings.upstream_seconds),
-        )
-    }
-
 
 app = web.service_app(
     "events",
@@ -39,6 +19,6 @@ app = web.service_app(
         door.router,
         calendars.router,
     ],
-    opens=_lines,
+    opens=lambda context: {"registrations": claiming.line_of("registrations", context, registering.make)},
     express={("POST", "/v1/events/registrations"): claiming.express(RegistrationIn, registrations.make)},
 )
