@@ -261,7 +261,6 @@ class RegistrationIn(ClaimIn):
             "系列课程：全部未开始的场次，全部成功或全部不成功；代替 slot_id。",
         ),
     )
-    guests: int = Field(default=0, ge=0, le=0, description=say("Everybody has a name here.", "须逐人报名。"))
     answers: list[AnswerIn] = Field(default_factory=list, max_length=MOST_QUESTIONS)
 
     def takes(self) -> tuple[Take | Subject, ...]:

@@ -190,7 +190,6 @@ def test_nobody_is_at_two_festivals_at_once(day: Day) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"guests": 1},
         {"guests": -1},
         {"slot_id": str(uuid.uuid4()), "series_id": str(uuid.uuid4())},
         {"series_id": "x"},
@@ -204,6 +203,13 @@ def test_a_body_that_says_two_things_or_none_is_refused(day: Day, more: dict[str
     told = {"slot_id": str(uuid.uuid4())} | more
     assert is_refused(ask(day, who, **told), 422)
     assert is_refused(ask(day, who), 422)
+
+
+def test_nobody_comes_without_a_name(day: Day) -> None:
+    (who,) = day.town.residents()
+    event = day.festival(15, days=14)
+    assert is_refused(day.register(who, event, guests=1), 422, pointer="/guests")
+    assert taken(day, event["sessions"][0]["id"]) == 0
 
 
 def test_a_key_is_needed_and_the_same_key_is_the_same_registration(day: Day) -> None:

@@ -24,13 +24,19 @@ class Making:
     grant: Grant
     account_no: int
     series_id: uuid.UUID | None
+    guests: int
     answers: tuple[tuple[str, Any], ...]
     sealed: bytes | None
     id: uuid.UUID
 
 
 def making(
-    keys: Keyring, grant: Grant, account_no: int, series_id: uuid.UUID | None, answers: Sequence[tuple[str, Any]]
+    keys: Keyring,
+    grant: Grant,
+    account_no: int,
+    series_id: uuid.UUID | None,
+    guests: int,
+    answers: Sequence[tuple[str, Any]],
 ) -> Making:
     """What is to be recorded, its answers sealed."""
     registration_id = clock.uuid7()
@@ -38,7 +44,7 @@ def making(
     if answers:
         text = wire.dumps([{"question": question, "value": value} for question, value in answers]).decode()
         sealed = crypto.seal(keys, text, table="registrations", column="answers", row=str(registration_id))
-    return Making(grant, account_no, series_id, tuple(answers), sealed, registration_id)
+    return Making(grant, account_no, series_id, guests, tuple(answers), sealed, registration_id)
 
 
 async def make(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -> list[Answer[uuid.UUID]]:
@@ -80,6 +86,8 @@ async def _refused(tx: Tx, one: Making, events: dict[uuid.UUID, Any]) -> errors.
     event = events.get(event_id) if event_id is not None else None
     if event_id is None or event is None:
         return errors.GrantMissing()
+    if one.guests:
+        return _wrong([Fault("/guests", "nameless")])  # everybody has a name here
     if any(slot.subject_id != event_id for slot in one.grant.slots):
         return _wrong([Fault("/slot_ids", "several_events")])
     if event["state"] == "cancelled":

@@ -56,8 +56,8 @@ COLLECTION: Final = Collection(
     summary=say("Register for an event or a series", "报名活动或课程"),
     description=say(
         "For oneself or the family (all or none): a session (`slot_id`), or all sessions of a series that are still to come "
-        "(`series_id`, all or none). 201 confirmed; 202 on the waiting list (`if_full: wait`). Needs an Idempotency-Key.",
-        "为本人或家人（全部成功或全部不成功）报名一个场次（`slot_id`）或系列课程的全部未开始场次（`series_id`）。201 已确认；202 已候补（`if_full: wait`）。须带 Idempotency-Key。",
+        "(`series_id`, all or none). Everybody has a name: no guests. 201 confirmed; 202 on the waiting list (`if_full: wait`). Needs an Idempotency-Key.",
+        "为本人或家人（全部成功或全部不成功）报名一个场次（`slot_id`）或系列课程的全部未开始场次（`series_id`）。须逐人报名，不能携带访客。201 已确认；202 已候补（`if_full: wait`）。须带 Idempotency-Key。",
     ),
     responses={
         202: {"model": RegistrationOut, "description": say("On the waiting list.", "已进入候补。")},
@@ -68,7 +68,8 @@ async def make(told: RegistrationIn, ctx: Ctx, who: Who) -> Response:
     grant, account_no = claiming.granted(who, told)
     line: Line[registering.Making, uuid.UUID] = ctx.lines["registrations"]
     answers = [(one.question, one.value) for one in told.answers]
-    registration_id = await line.submit(registering.making(ctx.keys, grant, account_no, told.series_id, answers))
+    making = registering.making(ctx.keys, grant, account_no, told.series_id, told.guests, answers)
+    registration_id = await line.submit(making)
     made = claiming.of_grant(
         grant, service="events", where=WHERE, resource_id=registration_id, made_by=who.person_id or who.account_id
     )
