@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -46,8 +47,7 @@ def story(town: Any) -> None:
     check = f"/v1/elder-meals/welfare-checks/{first['welfare_check_id']}"
 
     town.say("What is due is said to the family and the staff without anybody asking.")
-    town.until(lambda: "elder-meals.welfare.escalated" in _told(son, order["id"]))
-    son.get(check)
+    town.until(lambda: _is_escalated(son, check))
 
     town.say("The courier knocks again; the son reaches his father, who is at the hospital with a neighbour.")
     courier.post(f"{check}/steps", _report(kind="knocked"))
@@ -60,16 +60,9 @@ def story(town: Any) -> None:
     assert son.get(order["href"])["state"] == "attended"
 
 
-def _told(person: Any, order: str) -> list[str]:
-    """What somebody was told of the doors of an order."""
-    found: list[str] = []
-    after = 0
-    while True:
-        page = person.get("/v1/notices", after=after, limit=500, wait=0 if found else 5)
-        found += [one["type"] for one in page["items"] if one["data"].get("order_id") == order]
-        if not page["items"]:
-            return found
-        after = page["next"]
+def _is_escalated(person: Any, check: str) -> bool:
+    time.sleep(2)
+    return any(one["kind"] == "escalated" for one in person.get(check)["steps"])
 
 
 def _order(window: dict[str, Any], father: str, dish: dict[str, Any]) -> dict[str, Any]:
