@@ -62,6 +62,16 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.booking.tasks:TASKS",
     ),
     Service(
+        name="elder-meals",
+        title="Elder meals",
+        app="services.elder_meals.routes:app",
+        role="linli_elder_meals",
+        collection="orders",
+        claims="services.elder_meals.schemas.orders:OrderIn",
+        tasks="services.elder_meals.tasks:TASKS",
+        facts=("age_band",),
+    ),
+    Service(
         name="events",
         title="Events",
         app="services.events.routes:app",

@@ -6,6 +6,22 @@ Every referee is here: whatever the code does, these constraints decide.
 
 from shared.models.base import Base
 from shared.models.booking import Reservation
+from shared.models.elder_meals import (
+    Absence,
+    Dish,
+    ElderProfile,
+    MealLine,
+    MealOrder,
+    Menu,
+    MenuDish,
+    Outcome,
+    Round,
+    StandingOrder,
+    StandingRun,
+    Stop,
+    WelfareCheck,
+    WelfareStep,
+)
 from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
 from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
@@ -15,6 +31,7 @@ from shared.models.refusals import Refused
 from shared.models.uploads import Upload
 
 __all__ = [
+    "Absence",
     "Account",
     "Ask",
     "Base",
@@ -24,6 +41,8 @@ __all__ = [
     "Consent",
     "Day",
     "Deployment",
+    "Dish",
+    "ElderProfile",
     "Event",
     "EventSession",
     "Feedback",
@@ -31,8 +50,13 @@ __all__ = [
     "Household",
     "Login",
     "LoginCode",
+    "MealLine",
+    "MealOrder",
+    "Menu",
+    "MenuDish",
     "Notice",
     "NoticeHead",
+    "Outcome",
     "Person",
     "Place",
     "Policy",
@@ -43,11 +67,17 @@ __all__ = [
     "Reservation",
     "Resource",
     "Role",
+    "Round",
     "Schedule",
     "Session",
     "Slot",
+    "StandingOrder",
+    "StandingRun",
+    "Stop",
     "Suspension",
     "Terms",
     "Upload",
     "Wait",
+    "WelfareCheck",
+    "WelfareStep",
 ]

@@ -128,7 +128,7 @@ def test_every_notice_is_on_its_page() -> None:
 def test_a_notice_is_named_in_the_past_tense() -> None:
     past = re.compile(r"(ed|made|lost|left|drawn|given|gone|told|kept|found|begun|sent|come)$")
     for one in announced():
-        assert re.fullmatch(r"(\{service\}|[a-z_]+)\.[a-z_]+\.[a-z_]+", one.type), one.place
+        assert re.fullmatch(r"(\{service\}|[a-z_-]+)\.[a-z_]+\.[a-z_]+", one.type), one.place
         assert past.search(one.type), one.place
 
 
