@@ -57,7 +57,18 @@ def _registration(town: Everybody) -> Wish:
     return Wish("resident", {"slot_id": published.json()["sessions"][0]["slot_id"]})
 
 
-WISHES: dict[str, Callable[[Everybody], Wish]] = {"booking": _reservation, "events": _registration}
+def _meal(town: Everybody) -> Wish:
+    window = _slot(town, "elder", "elder-meals")
+    menu = f"/v1/elder-meals/kitchens/{window['facility']['id']}/menus/{window['starts_at'][:10]}"
+    dish = next(one for one in town.ask("elder", "GET", menu).json()["dishes"] if "vegetarian" in one["diets"])
+    return Wish("elder", {"slot_id": window["id"], "lines": [{"dish_id": dish["dish_id"], "portions": 2}]})
+
+
+WISHES: dict[str, Callable[[Everybody], Wish]] = {
+    "booking": _reservation,
+    "elder-meals": _meal,
+    "events": _registration,
+}
 
 
 def test_every_service_that_is_claimed_is_asked() -> None:
@@ -93,7 +104,7 @@ def test_a_claim_is_the_same_everywhere(everybody: Everybody, service: str) -> N
     again = town.ask(persona, "POST", path, body, headers={"Idempotency-Key": key})
     assert (again.status_code, again.headers.get("idempotency-replayed")) == (201, "true")
     assert again.json() == told
-    other = town.ask(persona, "POST", path, body | {"guests": 1}, headers={"Idempotency-Key": key})
+    other = town.ask(persona, "POST", path, body | {"if_full": "wait"}, headers={"Idempotency-Key": key})
     assert is_problem(other, 422, "key_reused")
 
     assert town.ask(persona, "GET", told["href"]).json() == told, "what was made is what is read"
