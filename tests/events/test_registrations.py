@@ -314,6 +314,21 @@ def test_a_course_is_taken_whole_and_given_back_whole(day: Day) -> None:
     assert theirs["state"] == "confirmed"
 
 
+def test_who_waits_for_a_course_waits_on_while_it_runs(day: Day) -> None:
+    one, two = day.town.residents(2)
+    course = day.course(12, range(15, 19), seats=1)
+    made = day.register(one, course).json()
+    waiting = day.register(two, course, if_full="wait").json()
+    day.begin(course, minutes_ago=30)
+    assert day.serve_waiting() == 0
+    assert day.get(waiting["href"], two).json()["state"] == "waiting"
+    day.ask("DELETE", made["href"], one)
+    assert day.serve_waiting() == 1
+    (theirs,) = day.get(REGISTRATIONS, two).json()["items"]
+    assert (theirs["state"], len(theirs["slots"])) == ("confirmed", 3)
+    assert day.town.one("SELECT sum(waiting) FROM slots WHERE subject_id = %s", course["id"]) == 0
+
+
 def test_no_evening_of_a_course_is_taken_alone(day: Day) -> None:
     who, other = day.town.residents(2)
     course = day.course(19, range(15, 18))
