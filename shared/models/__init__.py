@@ -6,6 +6,20 @@ Every referee is here: whatever the code does, these constraints decide.
 
 from shared.models.base import Base
 from shared.models.booking import Reservation
+from shared.models.childcare import (
+    ChildRecord,
+    Collector,
+    Duty,
+    Handover,
+    HeadCount,
+    Incident,
+    Inside,
+    LateCollection,
+    RecordRead,
+    RoomState,
+    TurnedAway,
+    Visit,
+)
 from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
@@ -15,12 +29,20 @@ __all__ = [
     "Account",
     "Ask",
     "Base",
+    "ChildRecord",
     "Claim",
     "Closure",
+    "Collector",
     "Day",
     "Deployment",
+    "Duty",
+    "Handover",
+    "HeadCount",
     "Holder",
     "Household",
+    "Incident",
+    "Inside",
+    "LateCollection",
     "Login",
     "LoginCode",
     "Notice",
@@ -28,14 +50,18 @@ __all__ = [
     "Person",
     "Place",
     "Policy",
+    "RecordRead",
     "Region",
     "Relation",
     "Reservation",
     "Resource",
     "Role",
+    "RoomState",
     "Schedule",
     "Session",
     "Slot",
     "Suspension",
+    "TurnedAway",
+    "Visit",
     "Wait",
 ]
