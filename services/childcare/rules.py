@@ -16,10 +16,6 @@ AROUND: Final = timedelta(hours=1)
 """So long before and after a visit its carers may read what they need to know about the child."""
 LATE: Final = timedelta(minutes=5)
 """What is told longer than this after it happened came late."""
-AHEAD: Final = timedelta(minutes=5)
-"""A device's clock may be so far ahead."""
-KEPT: Final = timedelta(days=31)
-"""What happened longer ago is no longer taken from a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,11 @@ def left(room: Room, *, accompanied: bool) -> Room:
     return replace(room, children=room.children - 1, accompanied=room.accompanied - accompanied)
 
 
+def with_carers(room: Room, more: int) -> Room:
+    """The room with one carer more, or less."""
+    return replace(room, carers=room.carers + more)
+
+
 def no_entry(room: Room, ratio: Ratio, *, accompanied: bool) -> str | None:
     """Why one more child cannot come in now; None when they can."""
     after = entered(room, accompanied=accompanied)
@@ -86,11 +87,6 @@ def no_time(at: datetime, starts_at: datetime, ends_at: datetime, minutes_before
 def is_told_late(at: datetime, now: datetime) -> bool:
     """Whether a device tells of it long after it happened."""
     return now - at > LATE
-
-
-def is_possible(at: datetime, now: datetime) -> bool:
-    """Whether a device can mean this moment."""
-    return now - KEPT <= at <= now + AHEAD
 
 
 def may_read(now: datetime, visits: Iterable[tuple[datetime, datetime]]) -> bool:

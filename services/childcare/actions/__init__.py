@@ -1,0 +1,38 @@
+"""What children's rooms do: one function a use, one transaction each."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final
+
+from services.childcare.rules import Ratio
+from services.childcare.schemas import RoomTerms
+from shared import errors
+from shared.assertion import Caller
+from shared.db import Tx
+from shared.places import sql as places
+
+CARERS: Final = frozenset({"carer", "staff", "manager", "operator"})
+"""Who stands at the door of a room, and sees who is inside."""
+ON_DUTY: Final = frozenset({"carer"})
+"""Who counts as a carer. A role that has ended counts no more: whoever is not cleared watches over nobody."""
+
+
+async def terms_of(tx: Tx, place_id: uuid.UUID) -> RoomTerms:
+    """How a room watches over children; the defaults when nobody has said."""
+    _, body = (await places.terms(tx, [place_id])).get(place_id, (0, {}))
+    return RoomTerms.model_validate(body)
+
+
+def ratio_of(terms: RoomTerms) -> Ratio:
+    """What the rules need of it."""
+    return Ratio(terms.children_per_carer, terms.accompanied_per_carer, terms.most_children)
+
+
+async def room(tx: Tx, who: Caller, place_id: uuid.UUID) -> Any:
+    """A room where the caller works."""
+    place = await places.place(tx, "childcare", place_id)
+    if place is None:
+        raise errors.NotThere
+    who.require(CARERS, place.community, place_id)
+    return place
