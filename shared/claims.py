@@ -244,18 +244,6 @@ async def lock(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
     return {row["id"]: row["state"] for row in rows}
 
 
-async def attend(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
-    """People came: their confirmed claims are attended from now on, and stay locked. The states they were in before.
-
-    The claim goes on taking its place, so its slot need not be locked; a claim that is not confirmed stays as it is.
-    """
-    before = await lock(tx, ids)
-    await tx.execute(
-        "UPDATE claims SET state = 'attended' WHERE id = ANY($1::uuid[]) AND state = 'confirmed'", list(before)
-    )
-    return before
-
-
 async def lapse(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Freed]:
     """Free the holds on these slots whose time is over, and note when the next one will be; the slots are locked.
 

@@ -34,7 +34,8 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, visit_id: uuid.UUID, told:
     claim = _claim_at(_claims_of(group, told.person), told)
     _require_pass(keys, claim, told)
     reasons = [*_late(told)]
-    state = (await claims.attend(tx, [claim["id"]])).get(claim["id"])
+    state = (await claims.lock(tx, [claim["id"]])).get(claim["id"])
+    await claims.attend(tx, [claim["id"]])
     if state not in ("confirmed", "attended"):
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])

@@ -1,0 +1,63 @@
+"""The children's room of 沈荡社区: for children of three to twelve, eight to one carer, twenty places."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.cli.town.places import found, line, policy
+from shared.crypto import Keyring
+from shared.db import Tx
+from shared.purposes import PURPOSES
+
+AUDIENCE: Final = {"min_age": 3, "max_age": 12, "regions": ["330424101"], "level": 1, "needs_guardian": True}
+ROOM: Final[dict[str, Any]] = {
+    "name": "沈荡社区儿童之家",
+    "name_en": "Shendang Children's Room",
+    "kind": "children_room",
+    "community": "330424101003",
+    "address": "沈荡镇沈荡社区邻里中心二楼",
+    "lat": 30.5797,
+    "lon": 120.8253,
+    "resources": [("游戏室", "Playroom", 20)],
+    "lines": [line("游戏室", "08:00", "20:00", 120, "儿童托管")],
+    "policy": policy(
+        audience=None,
+        cancel_minutes=30,
+        limits={"per_day": None, "per_week": None, "at_once": 12, "household_per_day": None},
+    )
+    | {"audience": AUDIENCE},
+}
+TERMS: Final[dict[str, Any]] = {
+    "children_per_carer": 8,
+    "accompanied_per_carer": 16,
+    "most_children": 20,
+    "stays": "either",
+    "sign_in_minutes": 15,
+    "late_after_minutes": [10, 30, 60],
+}
+
+
+async def build(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:  # noqa: ARG001 - as every part
+    """The room, who runs it, and the mother's consent for her child."""
+    place_id = await found(tx, "childcare", ROOM, is_exclusive=False, terms=TERMS)
+    for purpose in ("childcare", "health"):
+        await tx.execute(
+            "INSERT INTO consents (person_id, purpose, step, version, given, channel, given_by, by_account_no, "
+            "by_person_id, community) SELECT $1, $2, 1, $3, true, 'desk', 'guardian', a.no, $4, $5 "
+            "FROM accounts a WHERE a.person_id = $4",
+            people["child"],
+            purpose,
+            PURPOSES[purpose].version,
+            people["child-parent"],
+            ROOM["community"],
+        )
+    # The carer also runs the room: she may open another session when it rains.
+    await tx.execute(
+        "INSERT INTO roles (account_no, role, prefix, place_id) SELECT no, 'staff', $2, $3 FROM accounts "
+        "WHERE person_id = $1",
+        people["carer"],
+        ROOM["community"],
+        place_id,
+    )
