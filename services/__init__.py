@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service: its name is its word in paths."""
+    """One service: its name is its word in paths. `facts` is what grants tell it of people: `age_band`."""
 
     name: str
     title: str
@@ -29,6 +29,9 @@ class Service:
     collection: str | None = None
     claims: str | None = None
     tasks: str | None = None
+    facts: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    """What everybody who claims here must have consented to; codes of `shared.purposes`."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""
@@ -57,6 +60,16 @@ SERVICES: tuple[Service, ...] = (
         collection="reservations",
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
+    ),
+    Service(
+        name="childcare",
+        title="Childcare",
+        app="services.childcare.routes:app",
+        role="linli_childcare",
+        collection="visits",
+        claims="services.childcare.schemas:VisitIn",
+        tasks="services.childcare.tasks:TASKS",
+        purposes=("childcare",),
     ),
 )
 

@@ -103,6 +103,7 @@ CHECKS: Final = {
         UNION ALL SELECT c.id FROM collectors c JOIN handovers o ON o.once_id = c.id WHERE c.used_at IS NULL
         UNION ALL SELECT c.id FROM collectors c
                   WHERE c.used_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM handovers o WHERE o.collector_id = c.id)""",
+    "every report of a device has its answer": "SELECT id FROM uploads WHERE answer IS NULL",
     "a granted key points to a group of the ledger": """
         SELECT a.group_id FROM asks a WHERE a.state = 'granted'
         AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = a.group_id)""",
@@ -130,6 +131,18 @@ CHECKS: Final = {
     "persons and their holders agree": """
         SELECT p.id FROM persons p JOIN holders h ON h.id = p.id
         WHERE h.name <> p.name OR h.born IS DISTINCT FROM p.born OR h.community <> p.community OR h.level <> p.level""",
+    "every word about a purpose was announced": """
+        SELECT c.id FROM consents c WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = c.id
+        AND n.type = CASE WHEN c.given THEN 'identity.consent.given' ELSE 'identity.consent.withdrawn' END)""",
+    "no consent was announced that is not there": """
+        SELECT n.subject FROM notices n LEFT JOIN consents c ON c.id = n.subject
+        WHERE n.type LIKE 'identity.consent.%' AND c.id IS NULL""",
+    "words about a purpose follow one another, and each says something new": """
+        SELECT id FROM (
+            SELECT id, step, given, version, lag(step, 1, 0) OVER said AS before, lag(given, 1, false) OVER said AS was,
+                   lag(version, 1, 0) OVER said AS of
+            FROM consents WINDOW said AS (PARTITION BY person_id, purpose ORDER BY step)) w
+        WHERE step <> before + 1 OR (given = was AND version = of) OR (NOT given AND NOT was)""",
 }
 """What must be true, and the ids of what is not."""
 

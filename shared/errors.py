@@ -6,7 +6,7 @@ sentence everybody else sees; `code` is what programs read. The tree says the HT
     Refusal
     ├── Unreadable          400   IdempotencyKeyMissing
     ├── NotKnown            401   TokenExpired, CodeWrong
-    ├── NotAllowed          403   NotInScope, AssertionMissing
+    ├── NotAllowed          403   AssertionMissing, GrantMissing, NotYours, PassInvalid
     ├── NotThere            404
     ├── MethodNotAllowed    405
     ├── Conflict            409   Full, Held, NotOpenYet, Closed, Cancelled, AlreadyYours, Overlaps, LimitReached, …
@@ -134,6 +134,13 @@ class CollectorBarred(NotAllowed):
 
     code = "collector_barred"
     zh = "监护人已禁止此人接走该儿童。"
+
+
+class PassInvalid(NotAllowed):
+    """This pass is not good here and now."""
+
+    code = "pass_invalid"
+    zh = "此通行凭证在此时此地无效。"
 
 
 class NotThere(Refusal):
@@ -347,6 +354,13 @@ class SignedIn(Conflict):
 
     code = "signed_in"
     zh = "此人已签到，不能再取消。"
+
+
+class NotOffered(Conflict):
+    """This is not offered then."""
+
+    code = "not_offered"
+    zh = "当日不提供此项。"
 
 
 class HoldLapsed(Conflict):

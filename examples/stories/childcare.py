@@ -43,7 +43,9 @@ def story(town: Any) -> None:
 
     town.say("She books for her boy, who is dropped off. To a neighbour there is no such visit.")
     if mother.get("/v1/claims", when="upcoming", service="childcare", **{"for": child})["items"]:
-        town.say("He has a visit already, of a story told a moment ago; it is over in some minutes. The story ends here.")
+        town.say(
+            "He has a visit already, of a story told a moment ago; it is over in some minutes. The story ends here."
+        )
         return
     visit = mother.post("/v1/childcare/visits", {"slot_id": slot, "persons": [child], "stays": False})
     door, code = visit["href"], mother.get(f"{visit['href']}/pass", person=child)["code"]

@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0009"
-down_revision = "0002"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
@@ -25,7 +25,10 @@ GRANT UPDATE (state, is_active, held_until, resource_id, reason, left_at) ON cla
 GRANT UPDATE (taken, taken_offline, next_lapse, state, capacity, resource_no, is_exclusive_resource, opens_at, closes_at,
     cancel_by, offline_share, offline_until, min_age, max_age, regions, level, needs_guardian, is_waitable, policy_id)
     ON slots TO linli_childcare;
-GRANT DELETE ON resources TO linli_childcare;
+GRANT UPDATE (is_exclusive) ON slots TO linli_childcare;
+GRANT DELETE ON resources, places, closures TO linli_childcare;
+GRANT SELECT, INSERT ON terms TO linli_childcare;
+GRANT SELECT, INSERT, UPDATE (answer) ON uploads TO linli_childcare;
 
 GRANT SELECT, INSERT ON visits, handovers, turned_away, record_reads, incidents, head_counts, late_collections
     TO linli_childcare;

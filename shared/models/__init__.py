@@ -20,10 +20,12 @@ from shared.models.childcare import (
     TurnedAway,
     Visit,
 )
-from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.refusals import Refused
+from shared.models.uploads import Upload
 
 __all__ = [
     "Account",
@@ -33,6 +35,7 @@ __all__ = [
     "Claim",
     "Closure",
     "Collector",
+    "Consent",
     "Day",
     "Deployment",
     "Duty",
@@ -51,6 +54,7 @@ __all__ = [
     "Place",
     "Policy",
     "RecordRead",
+    "Refused",
     "Region",
     "Relation",
     "Reservation",
@@ -61,7 +65,9 @@ __all__ = [
     "Session",
     "Slot",
     "Suspension",
+    "Terms",
     "TurnedAway",
+    "Upload",
     "Visit",
     "Wait",
 ]

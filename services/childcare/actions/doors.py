@@ -230,7 +230,7 @@ async def _guardians(tx: Tx, claim: Any) -> set[uuid.UUID]:
     return {row["id"] for row in await sql.guardians(tx, claim["person_id"])}
 
 
-async def _turned_away(  # noqa: PLR0913, PLR0917 - everything that is written down about it
+async def _turned_away(
     tx: Tx, who: Caller, visit: Any, claim: Any, told: SignOutIn, adult: Adult, code: str
 ) -> errors.Refusal:
     try_id = clock.uuid7()
@@ -257,9 +257,7 @@ async def _turned_away(  # noqa: PLR0913, PLR0917 - everything that is written d
     return errors.by_code(code)()
 
 
-async def _wrong_hands(  # noqa: PLR0913, PLR0917 - everything that is written down about it
-    tx: Tx, keys: Keyring, who: Caller, visit: Any, claim: Any, told: SignOutIn, code: str
-) -> None:
+async def _wrong_hands(tx: Tx, keys: Keyring, who: Caller, visit: Any, claim: Any, told: SignOutIn, code: str) -> None:
     """A child has gone already with somebody who may not collect it: nobody can undo that, and somebody must look."""
     incident_id = clock.uuid7()
     body = {"text": code, "witnessed_by": [], "visit_id": str(visit["id"])}

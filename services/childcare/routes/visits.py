@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -40,7 +41,7 @@ async def make(told: VisitIn, ctx: Ctx, who: Who) -> Response:
     made = claiming.of_grant(
         grant, service="childcare", where=WHERE, resource_id=visit_id, made_by=who.person_id or who.account_id
     )
-    more = {"stays": told.stays, "note": told.note, "steps": []}
+    more: dict[str, Any] = {"stays": told.stays, "note": told.note, "steps": []}
     return web.plain_json(made | more, 201, {"Location": made["href"]})
 
 

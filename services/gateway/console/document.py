@@ -269,6 +269,12 @@ def _problem() -> Json:
                 name: {"type": "string", "format": "date-time", "description": text}
                 for name, text in words.UNTIL.items()
             },
+            "purposes": {
+                "type": "array",
+                "maxItems": 50,
+                "items": {"type": "string"},
+                "description": say("What is still to be consented to.", "尚需同意的授权用途。"),
+            },
             "service": {"type": "string", "description": say("The service that does not answer.", "未响应的服务。")},
             "errors": {
                 "type": "array",

@@ -55,6 +55,7 @@ PATHS: Final[dict[str, str]] = {
     "day": say("The date.", "日期。"),
     "group_id": say("The claim's group.", "预约组编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
+    "purpose": say("The purpose.", "授权用途。"),
     "person_id": say("The person.", "人员编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -151,6 +152,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "csv": say("a sheet", "表格"),
         "html": say("a page to print", "可打印页面"),
     },
+    "given_by": {
+        "self": say("the person", "本人"),
+        "guardian": say("their guardian", "监护人"),
+        "proxy": say("somebody they asked to", "受委托人"),
+    },
     "if_full": {
         "refuse": say("be refused", "直接拒绝"),
         "wait": say("go on the waiting list", "进入候补"),
@@ -183,6 +189,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "lost": say("waited, and no place came", "候补落空"),
         "attended": say("came", "已到场"),
         "no_show": say("did not come", "未到场"),
+        "given": say("consented, to today's words", "已同意当前内容"),
+        "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
+        "withdrawn": say("taken back", "已撤回"),
+        "never": say("not asked yet", "尚未表示"),
     },
     "token_type": {
         "Bearer": say("sent as `Authorization: Bearer …`", "以 `Authorization: Bearer …` 提交"),
