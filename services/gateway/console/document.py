@@ -47,7 +47,7 @@ OPEN: Final = frozenset(
         "identity.sessions.create",
         "identity.sessions.refresh",
         "identity.purposes.list",
-        *(f"booking.facilities.{verb}" for verb in _PLACES),
+        *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
     }
 )
 """Operations that answer without a token."""
