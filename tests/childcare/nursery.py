@@ -65,12 +65,15 @@ class Nursery:
     def consent(self, parent: Resident, child: Resident) -> None:
         """The guardian consents to the child's care."""
         self.town.do(
-            "INSERT INTO consents (person_id, purpose, step, version, given, channel, given_by, by_account_no, "
-            "by_person_id, community) VALUES (%s, 'childcare', 1, %s, true, 'app', 'guardian', %s, %s, %s)",
+            "WITH c AS (INSERT INTO consents (person_id, purpose, step, version, given, channel, given_by, by_account_no, "
+            "by_person_id, community) VALUES (%s, 'childcare', 1, %s, true, 'app', 'guardian', %s, %s, %s) RETURNING id) "
+            "INSERT INTO notices (type, community, subject, holders, data) "
+            "SELECT 'identity.consent.given', %s, id, '{}', '{}' FROM c",
             child.person_id,
             PURPOSES["childcare"].version,
             parent.account_no,
             parent.person_id,
+            COMMUNITY,
             COMMUNITY,
         )
 
@@ -145,7 +148,10 @@ class Nursery:
         self, parent: Resident, visit: dict[str, Any], child: Resident, by: Resident | None = None, **more: Any
     ) -> httpx.Response:
         """The guardian brings a child and shows the code."""
-        told = {"person": str(child.person_id), "code": self.code(parent, visit, child)} | more
+        told = {
+            "person": str(child.person_id),
+            "code": more.pop("code", None) or self.code(parent, visit, child),
+        } | more
         return self.post(f"{visit['href']}/sign-in", by or self.carer, **told)
 
     def collect(self, visit: dict[str, Any], child: Resident, **more: Any) -> httpx.Response:

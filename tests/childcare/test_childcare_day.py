@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-from shared import clock
+from shared import clock, passes
 from tests.childcare.nursery import VISITS, Nursery
 from tests.gateway.test_front import Front, claim_part, examined, is_problem
 
@@ -191,8 +191,6 @@ def test_a_visit_is_cancelled_until_the_child_is_signed_in(room: Nursery, front:
     claim = front.town.one(
         "SELECT id FROM claims WHERE group_id = %s AND state = 'released'", uuid.UUID(visit["group_id"])
     )
-    from shared import passes  # noqa: PLC0415
-
     code = passes.code_of(front.keys, claim)
     told = {"person": str(sister.person_id), "code": code}
     assert is_problem(room.post(f"{visit['href']}/sign-in", room.carer, **told), 409, "cancelled")

@@ -48,9 +48,8 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
     terms = await places.terms(tx, list({slot.place_id for one in several for slot in one.grant.slots}))
     answers: list[Answer[uuid.UUID]] = [_unsuited(one, terms) or one.visit_id for one in several]
     suited = [n for n, answer in enumerate(answers) if isinstance(answer, uuid.UUID)]
-    confirmed = await claims.confirm(
-        tx, [(several[n].grant, several[n].visit_id) for n in suited], skip_locked=skip_locked
-    )
+    wanted = [(several[n].grant, several[n].visit_id) for n in suited]
+    confirmed = await claims.confirm(tx, wanted, skip_locked=skip_locked) if wanted else []
     made = []
     for n, is_confirmed in zip(suited, confirmed, strict=True):
         if is_confirmed:

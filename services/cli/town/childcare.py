@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from services.cli.town.places import found, line, policy
+from services.identity.actions import consents
+from shared.assertion import ActsFor, Caller
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.purposes import PURPOSES
@@ -42,17 +44,16 @@ TERMS: Final[dict[str, Any]] = {
 async def build(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:  # noqa: ARG001 - as every part
     """The room, who runs it, and the mother's consent for her child."""
     place_id = await found(tx, "childcare", ROOM, is_exclusive=False, terms=TERMS)
-    for purpose in ("childcare", "health"):
-        await tx.execute(
-            "INSERT INTO consents (person_id, purpose, step, version, given, channel, given_by, by_account_no, "
-            "by_person_id, community) SELECT $1, $2, 1, $3, true, 'desk', 'guardian', a.no, $4, $5 "
-            "FROM accounts a WHERE a.person_id = $4",
-            people["child"],
-            purpose,
-            PURPOSES[purpose].version,
-            people["child-parent"],
-            ROOM["community"],
-        )
+    mother = await tx.row(
+        "SELECT a.id, a.no, h.no AS holder_no, h.name FROM accounts a JOIN holders h ON h.id = a.person_id WHERE h.id = $1",
+        people["child-parent"],
+    )
+    if mother is not None:
+        child = ActsFor(people["child"], 0, "", "guardian")
+        who = Caller(mother["id"], mother["no"], people["child-parent"], mother["holder_no"], acts_for=(child,))
+        for purpose in ("childcare", "health"):
+            said = consents.Said(given=True, version=PURPOSES[purpose].version, channel="app", by=None)
+            await consents.record(tx, who, people["child"], purpose, said)
     # The carer also runs the room: she may open another session when it rains.
     await tx.execute(
         "INSERT INTO roles (account_no, role, prefix, place_id) SELECT no, 'staff', $2, $3 FROM accounts "

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0009"
+revision = "0010"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
@@ -27,6 +27,7 @@ GRANT UPDATE (taken, taken_offline, next_lapse, state, capacity, resource_no, is
     ON slots TO linli_childcare;
 GRANT UPDATE (is_exclusive) ON slots TO linli_childcare;
 GRANT DELETE ON resources, places, closures TO linli_childcare;
+GRANT SELECT (person_id, purpose, step, version, given, at) ON consents TO linli_childcare;
 GRANT SELECT, INSERT ON terms TO linli_childcare;
 GRANT SELECT, INSERT, UPDATE (answer) ON uploads TO linli_childcare;
 
