@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil
@@ -19,12 +19,21 @@ LATE: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """How many a room may watch over. `accompanied_per_carer` None: who is with a guardian needs no carer's attention."""
+class Terms:
+    """How a room watches over children. `accompanied_per_carer` None: who is with a guardian needs no carer's attention."""
 
-    children_per_carer: int
-    accompanied_per_carer: int | None
-    most_children: int
+    children_per_carer: int = 8
+    accompanied_per_carer: int | None = 16
+    most_children: int = 20
+    stays: str = "either"
+    sign_in_minutes: int = 15
+    late_after_minutes: Sequence[int] = (10, 30, 60)
+
+
+def terms_of(body: Mapping[str, object]) -> Terms:
+    """The terms that were written down; what is not said is the default."""
+    known = {field.name for field in fields(Terms)}
+    return Terms(**{name: value for name, value in body.items() if name in known})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +45,10 @@ class Room:
     carers: int = 0
 
 
-def carers_needed(room: Room, ratio: Ratio) -> int:
+def carers_needed(room: Room, terms: Terms) -> int:
     """The fewest carers for these children; one as soon as there is any child."""
-    alone = Fraction(room.children - room.accompanied, ratio.children_per_carer)
-    beside = Fraction(room.accompanied, ratio.accompanied_per_carer) if ratio.accompanied_per_carer else Fraction(0)
+    alone = Fraction(room.children - room.accompanied, terms.children_per_carer)
+    beside = Fraction(room.accompanied, terms.accompanied_per_carer) if terms.accompanied_per_carer else Fraction(0)
     return max(ceil(alone + beside), 1 if room.children else 0)
 
 
@@ -58,12 +67,12 @@ def with_carers(room: Room, more: int) -> Room:
     return replace(room, carers=room.carers + more)
 
 
-def no_entry(room: Room, ratio: Ratio, *, accompanied: bool) -> str | None:
+def no_entry(room: Room, terms: Terms, *, accompanied: bool) -> str | None:
     """Why one more child cannot come in now; None when they can."""
     after = entered(room, accompanied=accompanied)
-    if after.children > ratio.most_children:
+    if after.children > terms.most_children:
         return "room_full"
-    return "too_few_carers" if carers_needed(after, ratio) > room.carers else None
+    return "too_few_carers" if carers_needed(after, terms) > room.carers else None
 
 
 def no_leave_for_carer(room: Room) -> str | None:
@@ -71,10 +80,10 @@ def no_leave_for_carer(room: Room) -> str | None:
     return "last_carer" if room.children and room.carers <= 1 else None
 
 
-def children_left(room: Room, ratio: Ratio) -> int:
+def children_left(room: Room, terms: Terms) -> int:
     """How many more children without a guardian could come in now."""
     count = 0
-    while no_entry(room, ratio, accompanied=False) is None:
+    while no_entry(room, terms, accompanied=False) is None:
         room, count = entered(room, accompanied=False), count + 1
     return count
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
 
+from services.childcare.rules import Terms
 from shared.claiming import ClaimIn, ClaimOut, Moment, NamedOut, Short, Text
 from shared.claims import Take
 from shared.texts import say
@@ -20,14 +21,20 @@ Minute = Annotated[int, Field(ge=1, le=24 * 60)]
 Long = Annotated[Text, Field(max_length=2000)]
 
 
+_USUAL = Terms()
+
+
 class RoomTerms(In):
     """How many a room watches over, in which way, and when somebody is called for a child who was not collected."""
 
     children_per_carer: int = Field(
-        default=8, ge=1, le=50, description=say("Without their guardian.", "每名照护人员照看的无陪同儿童数。")
+        default=_USUAL.children_per_carer,
+        ge=1,
+        le=50,
+        description=say("Without their guardian.", "每名照护人员照看的无陪同儿童数。"),
     )
     accompanied_per_carer: int | None = Field(
-        default=16,
+        default=_USUAL.accompanied_per_carer,
         ge=1,
         le=100,
         description=say(
@@ -36,16 +43,19 @@ class RoomTerms(In):
         ),
     )
     most_children: int = Field(
-        default=20, ge=1, le=1000, description=say("In the room at once.", "同时在室内的儿童上限。")
+        default=_USUAL.most_children, ge=1, le=1000, description=say("In the room at once.", "同时在室内的儿童上限。")
     )
     stays: Literal["either", "stay", "drop_off"] = Field(
         default="either", description=say("Whether guardians stay.", "监护人是否陪同。")
     )
     sign_in_minutes: int = Field(
-        default=15, ge=0, le=120, description=say("Signing in begins so long before.", "开始前多少分钟可签到。")
+        default=_USUAL.sign_in_minutes,
+        ge=0,
+        le=120,
+        description=say("Signing in begins so long before.", "开始前多少分钟可签到。"),
     )
     late_after_minutes: list[Minute] = Field(
-        default_factory=lambda: [10, 30, 60],
+        default_factory=lambda: list(_USUAL.late_after_minutes),
         min_length=1,
         max_length=10,
         description=say(
@@ -350,6 +360,8 @@ class AdultOut(Out):
 
 class CollectorOut(Out):
     """One line of a child's collectors."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     id: uuid.UUID
     kind: Literal["allowed", "once", "never"]

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.childcare import rules
-from services.childcare.rules import Adult, Entry, Ratio, Room
+from services.childcare.rules import Adult, Entry, Room, Terms
 
 NOON = datetime(2026, 11, 24, 4, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-RATIO = Ratio(children_per_carer=8, accompanied_per_carer=16, most_children=20)
+RATIO = Terms(children_per_carer=8, accompanied_per_carer=16, most_children=20)
 
 ratios = st.builds(
-    Ratio,
+    Terms,
     children_per_carer=st.integers(1, 12),
     accompanied_per_carer=st.none() | st.integers(1, 24),
     most_children=st.integers(0, 40),
@@ -52,18 +52,18 @@ def test_so_many_carers_are_needed(room: Room, needed: int) -> None:
 
 
 def test_who_is_with_a_guardian_may_need_no_carer_of_their_own() -> None:
-    assert rules.carers_needed(Room(20, 20), Ratio(3, None, 20)) == 1
-    assert rules.carers_needed(Room(20, 17), Ratio(3, None, 20)) == 1
-    assert rules.carers_needed(Room(20, 16), Ratio(3, None, 20)) == 2
+    assert rules.carers_needed(Room(20, 20), Terms(3, None, 20)) == 1
+    assert rules.carers_needed(Room(20, 17), Terms(3, None, 20)) == 1
+    assert rules.carers_needed(Room(20, 16), Terms(3, None, 20)) == 2
 
 
 @given(room=rooms(), ratio=ratios, accompanied=st.booleans())
-def test_a_child_more_never_needs_fewer_carers(room: Room, ratio: Ratio, *, accompanied: bool) -> None:
+def test_a_child_more_never_needs_fewer_carers(room: Room, ratio: Terms, *, accompanied: bool) -> None:
     assert rules.carers_needed(rules.entered(room, accompanied=accompanied), ratio) >= rules.carers_needed(room, ratio)
 
 
 @given(rooms(), ratios)
-def test_a_guardian_who_stays_never_makes_it_harder_to_come_in_where_that_counts_less(room: Room, ratio: Ratio) -> None:
+def test_a_guardian_who_stays_never_makes_it_harder_to_come_in_where_that_counts_less(room: Room, ratio: Terms) -> None:
     if ratio.accompanied_per_carer is not None and ratio.accompanied_per_carer < ratio.children_per_carer:
         return
     if rules.no_entry(room, ratio, accompanied=False) is None:
@@ -71,7 +71,7 @@ def test_a_guardian_who_stays_never_makes_it_harder_to_come_in_where_that_counts
 
 
 @given(rooms(), ratios)
-def test_as_many_come_in_as_the_room_says(room: Room, ratio: Ratio) -> None:
+def test_as_many_come_in_as_the_room_says(room: Room, ratio: Terms) -> None:
     for _ in range(rules.children_left(room, ratio)):
         assert rules.no_entry(room, ratio, accompanied=False) is None
         room = rules.entered(room, accompanied=False)

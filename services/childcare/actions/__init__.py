@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from services.childcare.rules import Ratio
-from services.childcare.schemas import RoomTerms
+from services.childcare import rules
+from services.childcare.rules import Terms
 from shared import errors
 from shared.assertion import Caller
 from shared.db import Tx
@@ -18,15 +18,14 @@ ON_DUTY: Final = frozenset({"carer"})
 """Who counts as a carer. A role that has ended counts no more: whoever is not cleared watches over nobody."""
 
 
-async def terms_of(tx: Tx, place_id: uuid.UUID) -> RoomTerms:
+Facts = dict[str, Any]
+"""What an action found out, under the names by which it is shown."""
+
+
+async def terms_of(tx: Tx, place_id: uuid.UUID) -> Terms:
     """How a room watches over children; the defaults when nobody has said."""
     _, body = (await places.terms(tx, [place_id])).get(place_id, (0, {}))
-    return RoomTerms.model_validate(body)
-
-
-def ratio_of(terms: RoomTerms) -> Ratio:
-    """What the rules need of it."""
-    return Ratio(terms.children_per_carer, terms.accompanied_per_carer, terms.most_children)
+    return rules.terms_of(body)
 
 
 async def room(tx: Tx, who: Caller, place_id: uuid.UUID) -> Any:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from services.childcare import rules, sql
-from services.childcare.actions import ON_DUTY
+from services.childcare.actions import ON_DUTY, Facts
 from services.childcare.actions.written import collector_name
-from services.childcare.schemas import ChildIn, ChildOut, ReadOut, TripOut
 from shared import clock, crypto, errors
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.db import Tx
+
+if TYPE_CHECKING:
+    from services.childcare.schemas import ChildIn
 
 
 def is_guardian(who: Caller, child_id: uuid.UUID) -> bool:
@@ -44,7 +46,7 @@ async def seen_by_carer(tx: Tx, who: Caller, child_id: uuid.UUID, what: Literal[
     raise errors.NotThere
 
 
-async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> ChildOut:
+async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts:
     """What was said about a child."""
     if is_guardian(who, child_id):
         child = await child_of(tx, child_id)
@@ -53,7 +55,7 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Child
         child = await seen_by_carer(tx, who, child_id, "record")
     row = await sql.record(tx, child["no"])
     body = _open(keys, child["no"], row["body"]) if row is not None else {}
-    return ChildOut(
+    return Facts(
         person=NamedOut(id=child["id"], name=child["name"]),
         version=row["version"] if row is not None else 0,
         allergies=body.get("allergies", []),
@@ -78,11 +80,11 @@ async def write(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: C
 
 async def reads(
     tx: Tx, who: Caller, child_id: uuid.UUID, after: tuple[Any, uuid.UUID] | None, limit: int
-) -> list[ReadOut]:
+) -> list[Facts]:
     """Who of the rooms read it, for guardians."""
     child = await _for_guardians(tx, who, child_id)
     return [
-        ReadOut(
+        Facts(
             id=row["id"],
             by=row["by"],
             what=row["what"],
@@ -96,11 +98,11 @@ async def reads(
 
 async def trips(
     tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, after: tuple[Any, uuid.UUID] | None, limit: int
-) -> list[TripOut]:
+) -> list[Facts]:
     """Who brought and collected the child, and who was refused, for guardians."""
     child = await _for_guardians(tx, who, child_id)
     return [
-        TripOut(
+        Facts(
             id=row["id"],
             visit_id=row["visit_id"],
             facility=NamedOut(id=row["place_id"], name=row["place_name"]),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from services.childcare import sql
+from services.childcare.actions import Facts
 from services.childcare.actions.children import child_of, is_guardian, seen_by_carer
 from services.childcare.actions.written import open_collector, seal_collector
 from services.childcare.rules import Entry
-from services.childcare.schemas import AdultOut, CollectorIn, CollectorOut
 from services.childcare.sql.children import Line
 from shared import clock, crypto, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
+
+if TYPE_CHECKING:
+    from services.childcare.schemas import CollectorIn
 
 MOST: Final = 50
 """Lines that one guardian may have about one child."""
@@ -57,7 +60,7 @@ def entry_of(keys: Keyring, row: Any) -> Entry:
     )
 
 
-async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: CollectorIn) -> CollectorOut:
+async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: CollectorIn) -> Facts:
     """Write a line; a one-time code is told now and never again."""
     child = await _mine(tx, who, child_id)
     if told.person_id is not None and not await sql.named(tx, [told.person_id]):
@@ -86,10 +89,10 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
             break
     else:  # pragma: no cover - five times the same of a hundred million
         raise errors.Unavailable(retry_after=1)
-    return (await one(tx, keys, who, child_id, collector_id)).model_copy(update={"code": code})
+    return (await one(tx, keys, who, child_id, collector_id)) | {"code": code}
 
 
-async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> CollectorOut:
+async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
     """One of the caller's own lines, also a removed one."""
     child = await _mine(tx, who, child_id)
     row = await sql.collector(tx, child["no"], who.account_no or 0, collector_id)
@@ -98,7 +101,7 @@ async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector
     return _out(keys, row)
 
 
-async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> list[CollectorOut]:
+async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> list[Facts]:
     """The caller's own lines; for carers around a visit all lines, with names, and it is written down that they looked."""
     if is_guardian(who, child_id):
         child = await child_of(tx, child_id)
@@ -108,7 +111,7 @@ async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> lis
     return [_out(keys, row, name=row["person_name"]) for row in await sql.collectors(tx, child["no"])]
 
 
-async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> CollectorOut:
+async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
     """Take one of one's own lines back; doing it again changes nothing."""
     await one(tx, keys, who, child_id, collector_id)
     await sql.remove_collector(tx, collector_id)
@@ -123,12 +126,12 @@ async def _mine(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
     return await child_of(tx, child_id)
 
 
-def _out(keys: Keyring, row: Any, name: str | None = None) -> CollectorOut:
+def _out(keys: Keyring, row: Any, name: str | None = None) -> Facts:
     about = about_of(keys, row["id"], row["about"])
-    return CollectorOut(
+    return Facts(
         id=row["id"],
         kind=row["kind"],
-        person=AdultOut(id=row["person_id"], name=name) if row["person_id"] is not None else None,
+        person={"id": row["person_id"], "name": name} if row["person_id"] is not None else None,
         **about._asdict(),
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.childcare import notices, rules, sql
-from services.childcare.actions import CARERS, ratio_of, terms_of
+from services.childcare.actions import CARERS, Facts, terms_of
 from services.childcare.actions.collecting import entry_of, index_of
-from services.childcare.actions.visits import VISITS
 from services.childcare.actions.written import collector_name, seal_incident
 from services.childcare.rules import Adult, Entry
-from services.childcare.schemas import HandoverOut, SignInIn, SignOutIn
 from services.childcare.sql.doors import Coming, Passing
 from services.childcare.sql.rooms import Happened
 from shared import claims, clock, errors, passes, uploads
@@ -20,17 +18,21 @@ from shared import notices as told_
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.claims import Group
+from shared.collection import Collection
 from shared.collection import actions as collection
 from shared.crypto import Keyring
 from shared.db import Tx
 
+if TYPE_CHECKING:
+    from services.childcare.schemas import SignInIn, SignOutIn
 
-async def sign_in(tx: Tx, keys: Keyring, who: Caller, visit_id: uuid.UUID, told: SignInIn) -> uuid.UUID:
+
+async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: uuid.UUID, told: SignInIn) -> uuid.UUID:
     """A child comes in, if its pass is shown and the room can watch over it; the hand-over's id."""
     earlier = await uploads.begin(tx, who, "childcare.sign_in", told, visit_id)
     if earlier is not None:
         return uuid.UUID(earlier["id"])
-    visit, group = await _visit(tx, who, visit_id)
+    visit, group = await _visit(tx, who, of, visit_id)
     claim = _claim_at(_claims_of(group, told.person), told)
     _require_pass(keys, claim, told)
     reasons = [*_late(told)]
@@ -39,11 +41,10 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, visit_id: uuid.UUID, told:
     if state not in ("confirmed", "attended"):
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])
-    ratio = ratio_of(terms)
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
     for code in (
         rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes),
-        rules.no_entry(room, ratio, accompanied=visit["stays"]),
+        rules.no_entry(room, terms, accompanied=visit["stays"]),
     ):
         if code is not None:
             _stands_against(told, reasons, code, errors.by_code(code)())
@@ -69,7 +70,7 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, visit_id: uuid.UUID, told:
 
 
 async def sign_out(
-    tx: Tx, keys: Keyring, who: Caller, visit_id: uuid.UUID, told: SignOutIn
+    tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: uuid.UUID, told: SignOutIn
 ) -> uuid.UUID | errors.Refusal:
     """A child goes home with a guardian, or with whom one of them allows and none forbids; the hand-over's id.
 
@@ -78,7 +79,7 @@ async def sign_out(
     earlier = await uploads.begin(tx, who, "childcare.sign_out", told, visit_id)
     if earlier is not None:
         return uuid.UUID(earlier["id"]) if "id" in earlier else errors.by_code(earlier["refused"])()
-    visit, group = await _visit(tx, who, visit_id)
+    visit, group = await _visit(tx, who, of, visit_id)
     terms = await terms_of(tx, visit["place_id"])
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
     claim, inside = await _inside(tx, _claims_of(group, told.person))
@@ -110,14 +111,14 @@ async def sign_out(
     return passing.id
 
 
-async def handed_over(tx: Tx, keys: Keyring, handover_id: uuid.UUID) -> HandoverOut:
+async def handed_over(tx: Tx, keys: Keyring, handover_id: uuid.UUID) -> Facts:
     """A hand-over as it is shown to the carers."""
     row = await sql.handover(tx, handover_id)
     if row is None:
         raise errors.NotThere
     name = row["adult_name"] or collector_name(keys, row["collector_id"], row["about"])
     adult = row["adult_id"] or row["collector_id"]
-    return HandoverOut(
+    return Facts(
         id=row["id"],
         visit_id=row["visit_id"],
         person=NamedOut(id=row["child_id"], name=row["child_name"]),
@@ -128,8 +129,8 @@ async def handed_over(tx: Tx, keys: Keyring, handover_id: uuid.UUID) -> Handover
     )
 
 
-async def _visit(tx: Tx, who: Caller, visit_id: uuid.UUID) -> tuple[Any, Group]:
-    visit, group = await collection.readable(tx, who, VISITS, visit_id)
+async def _visit(tx: Tx, who: Caller, of: Collection, visit_id: uuid.UUID) -> tuple[Any, Group]:
+    visit, group = await collection.readable(tx, who, of, visit_id)
     who.require(CARERS, visit["community"], visit["place_id"])
     return visit, group
 

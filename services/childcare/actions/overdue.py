@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.childcare import notices, rules, sql
-from services.childcare.schemas import RoomTerms
 from shared import claims, clock
 from shared import notices as told
 from shared.db import Tx
@@ -32,7 +31,7 @@ async def call(tx: Tx) -> int:
         for row in rows
         for step in rules.steps_due(
             row["ends_at"],
-            RoomTerms.model_validate(terms.get(row["place_id"], (0, {}))[1]).late_after_minutes,
+            rules.terms_of(terms.get(row["place_id"], (0, {}))[1]).late_after_minutes,
             row["done"],
             now,
         )

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.childcare import notices, rules, sql
-from services.childcare.actions import CARERS, ON_DUTY, ratio_of, room, terms_of
+from services.childcare.actions import CARERS, ON_DUTY, Facts, room, terms_of
 from services.childcare.actions.written import open_incident, seal_incident
 from services.childcare.rules import Room
-from services.childcare.schemas import (
-    CarerIn,
-    CarerOut,
-    CountIn,
-    CountOut,
-    IncidentIn,
-    IncidentOut,
-    InsideOut,
-    NowOut,
-)
 from services.childcare.sql.rooms import Happened
 from shared import clock, errors, uploads
 from shared import notices as told_
@@ -28,8 +18,11 @@ from shared.crypto import Keyring
 from shared.db import Tx
 from shared.places import sql as places
 
+if TYPE_CHECKING:
+    from services.childcare.schemas import CarerIn, CountIn, IncidentIn
 
-async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> NowOut:
+
+async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> Facts:
     """How many are in a room and how many more could come; who they are only for its carers."""
     place = await places.place(tx, "childcare", place_id)
     if place is None:
@@ -37,7 +30,7 @@ async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> NowOut:
     terms = await terms_of(tx, place_id)
     row = await sql.state(tx, place_id)
     inside = Room(row["children"], row["accompanied"], row["carers"]) if row is not None else Room()
-    told = NowOut(
+    told = Facts(
         facility=NamedOut(id=place.id, name=place.name),
         at=clock.now(),
         children=inside.children,
@@ -45,15 +38,15 @@ async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> NowOut:
         carers=inside.carers,
         ratio=terms.children_per_carer,
         places=terms.most_children,
-        free=rules.children_left(inside, ratio_of(terms)),
+        free=rules.children_left(inside, terms),
     )
     if who.may(CARERS, place.community, place_id):
-        told.inside = [InsideOut.model_validate(dict(one)) for one in await sql.everybody_inside(tx, place_id)]
-        told.on_duty = [NamedOut(id=one["id"], name=one["name"]) for one in await sql.on_duty(tx, place_id)]
+        told["inside"] = [dict(one) for one in await sql.everybody_inside(tx, place_id)]
+        told["on_duty"] = [NamedOut(id=one["id"], name=one["name"]) for one in await sql.on_duty(tx, place_id)]
     return told
 
 
-async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> CarerOut:
+async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Facts:
     """A carer comes or goes. Nobody goes who would leave children alone."""
     person_id = who.person_id if told.person == "self" else told.person
     earlier = await uploads.begin(tx, who, "childcare.carer", told, place_id)
@@ -63,7 +56,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Car
         raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "unknown"}])
     shown = NamedOut(id=person["id"], name=person["name"])
     if earlier is not None:
-        return CarerOut.model_validate(earlier | {"person": shown})
+        return earlier | {"person": shown}
     if told.inside and not await sql.has_role(tx, person_id, ON_DUTY, place.community, place_id):
         raise errors.NotCarer
     terms = await terms_of(tx, place_id)
@@ -81,7 +74,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Car
         inside = rules.with_carers(inside, -1)
     await sql.write_room(tx, place_id, inside)
     reasons = ["late"] if rules.is_told_late(told.at, clock.now()) else []
-    if rules.carers_needed(inside, ratio_of(terms)) > inside.carers:
+    if rules.carers_needed(inside, terms) > inside.carers:
         reasons.append("too_few_carers")
     answer = {
         "inside": told.inside,
@@ -91,10 +84,10 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Car
         "reasons": reasons,
     }
     await uploads.finish(tx, told.id, answer)
-    return CarerOut.model_validate(answer | {"person": shown})
+    return answer | {"person": shown}
 
 
-async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: CountIn) -> CountOut:
+async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: CountIn) -> Facts:
     """Carers looked: an empty room is closed; anything else says who is inside as far as is known, and is an incident."""
     earlier = await uploads.begin(tx, who, "childcare.count", told, place_id)
     place = await room(tx, who, place_id)
@@ -143,12 +136,12 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
     return await _counted(tx, count_id, reasons)
 
 
-async def _counted(tx: Tx, count_id: uuid.UUID, reasons: list[str]) -> CountOut:
+async def _counted(tx: Tx, count_id: uuid.UUID, reasons: list[str]) -> Facts:
     row = await sql.count_of(tx, count_id)
     incident = await sql.incident(tx, row["incident_id"]) if row is not None and row["incident_id"] else None
     if row is None:
         raise errors.NotThere
-    return CountOut(
+    return Facts(
         id=row["id"],
         closed=row["incident_id"] is None,
         count=row["counted"],
@@ -176,7 +169,7 @@ async def _write_down(tx: Tx, happened: Happened) -> None:
     )
 
 
-async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> IncidentOut:
+async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
     """Write down what happened; nobody can change it afterwards."""
     earlier = await uploads.begin(tx, who, "childcare.incident", told)
     place = await room(tx, who, told.room)
@@ -214,7 +207,7 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Incide
     return await incident(tx, keys, who, incident_id)
 
 
-async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -> IncidentOut:
+async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -> Facts:
     """One incident, for the carers and managers of its room."""
     if who.account_no is None:
         raise errors.NotKnown
@@ -226,15 +219,15 @@ async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -
 
 async def incidents(
     tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, after: tuple[Any, uuid.UUID] | None, limit: int
-) -> list[IncidentOut]:
+) -> list[Facts]:
     """The incidents of a room, latest first."""
     await room(tx, who, place_id)
     return [_shown(keys, row) for row in await sql.incidents(tx, place_id, after, limit)]
 
 
-def _shown(keys: Keyring, row: Any) -> IncidentOut:
+def _shown(keys: Keyring, row: Any) -> Facts:
     body = open_incident(keys, row["id"], row["body"])
-    return IncidentOut(
+    return Facts(
         id=row["id"],
         room=NamedOut(id=row["place_id"], name=row["place_name"]),
         kind=row["kind"],

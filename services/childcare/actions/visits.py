@@ -8,21 +8,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from services.childcare import notices, rules, sql
-from services.childcare.actions import CARERS
-from services.childcare.schemas import RoomTerms, StepOut, VisitOut
-from shared import claiming, claims, clock, crypto, errors
+from shared import claims, clock, crypto, errors
 from shared import notices as told
 from shared.assertion import Caller
-from shared.claiming import NamedOut
 from shared.claims import Grant, Group
-from shared.collection import Collection, Words
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 from shared.places import sql as places
-from shared.texts import say
-
-WHERE = "childcare/visits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
 
 def _unsuited(one: Making, terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]) -> errors.Refusal | None:
     for slot in one.grant.slots:
-        mode = RoomTerms.model_validate(terms.get(slot.place_id, (0, {}))[1]).stays
+        mode = rules.terms_of(terms.get(slot.place_id, (0, {}))[1]).stays
         if not rules.may_stay_away(mode, stays=one.stays):
             return errors.GuardianStays() if mode == "stay" else errors.DropOffOnly()
     return None
@@ -92,6 +85,11 @@ class Detail(NamedTuple):
 
     note: str | None
     steps: list[dict[str, Any]]
+
+    def of(self, group: Group) -> list[dict[str, Any]]:
+        """The hand-overs of the people in this group; others are nothing to its reader."""
+        seen = {str(one["person_id"]) for one in group.claims}
+        return [one for one in self.steps if one["id"] in seen]
 
 
 async def details(tx: Tx, keys: Keyring, visit_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Detail]:
@@ -107,50 +105,8 @@ async def details(tx: Tx, keys: Keyring, visit_ids: Sequence[uuid.UUID]) -> Mapp
     }
 
 
-def out(row: Any, group: Group, detail: Detail) -> VisitOut:
-    """A visit as it is shown: only to what concerns the people in this group."""
-    seen = {str(one["person_id"]) for one in group.claims}
-    steps = [one for one in detail.steps if one["id"] in seen]
-    latest = {one["id"]: one["direction"] for one in steps}
-    came = list(latest.values())
-    fields = claiming.of_group(group, where=WHERE)
-    fields["progress"] = rules.progress(came.count("in"), came.count("out"))
-    return VisitOut(
-        **fields,
-        stays=row["stays"],
-        note=detail.note,
-        steps=[
-            StepOut(
-                person=NamedOut(id=one["id"], name=one["name"]),
-                direction=one["direction"],
-                at=one["at"],
-            )
-            for one in steps
-        ],
-    )
-
-
 async def releasing(tx: Tx, _who: Caller, _row: Any, group: Group, holder_nos: Sequence[int]) -> None:
     """Nobody cancels a child who was signed in: it is inside, or was. Whoever signs it in now waits for us, or we for them."""
     states = await claims.lock(tx, [row["id"] for row in group.claims if row["holder_no"] in holder_nos])
     if "attended" in states.values():
         raise errors.SignedIn
-
-
-VISITS = Collection(
-    service="childcare",
-    name="visits",
-    table="visits",
-    columns=("stays",),
-    readers=CARERS,
-    staff=frozenset({"staff", "manager", "operator"}),
-    out=out,
-    cancelled=notices.visit_cancelled,
-    details=details,
-    releasing=releasing,
-    words=Words(
-        list=say("Visits: mine, or those of my rooms (carers)", "到访列表：我的，或本儿童之家的（照护人员）"),
-        read=say("Read one visit", "查看一次到访"),
-        cancel=say("Cancel all children's places or one child's", "取消全部或某名儿童的到访"),
-    ),
-)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.childcare.actions import visits as actions
-from services.childcare.actions.visits import VISITS, WHERE
 from services.childcare.routes import children, rooms, visits
+from services.childcare.routes.visits import VISITS, WHERE
 from services.childcare.schemas import RoomTerms, VisitIn, VisitOut
 from shared import claiming, web
 from shared.collection import routes as collections

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from services.childcare.actions import children, collecting
+from services.childcare.actions import Facts, children, collecting
 from services.childcare.schemas import ChildIn, ChildOut, CollectorIn, CollectorOut, ReadOut, TripOut
 from shared import errors, pages, web
+from shared.assertion import Caller
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Context, Ctx, Out, Who, refuses
 
-T = TypeVar("T")
+ChildId = Annotated[uuid.UUID, Path(description=say("The child.", "儿童编号。"))]
+CollectorId = Annotated[uuid.UUID, Path(description=say("The line.", "条目编号。"))]
+
 router = APIRouter(prefix="/v1/childcare/children", tags=["children"], responses=EVERYWHERE)
 
 
@@ -29,9 +32,13 @@ def _version(request: Request) -> int | None:
     return int(bare) if bare.isdecimal() and len(bare) < 10 else -1
 
 
-async def _child(ctx: Context, who: Any, person_id: uuid.UUID) -> Response:
-    found = await ctx.db.run(children.read, ctx.keys, who, person_id)
+async def _child(ctx: Context, who: Caller, person_id: uuid.UUID) -> Response:
+    found = ChildOut.model_validate(await ctx.db.run(children.read, ctx.keys, who, person_id))
     return web.json(found, 200, {"ETag": web.etag(found.version), "Cache-Control": "no-store"})
+
+
+def _collector(found: Facts) -> Response:
+    return web.json(CollectorOut.model_validate(found))
 
 
 def _after(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
@@ -39,9 +46,10 @@ def _after(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
     return (after[0], after[1]) if after else None
 
 
-def _page(found: Sequence[T], limit: int, key: Callable[[T], tuple[datetime, uuid.UUID]]) -> Response:
-    following = pages.cursor(*key(found[limit - 1])) if len(found) > limit else None
-    return web.json(Page[Any](items=list(found[:limit]), next=following))
+def _page(found: Sequence[Facts], limit: int, out: type[Out]) -> Response:
+    last = found[limit - 1] if len(found) > limit else None
+    following = pages.cursor(last["at"], last["id"]) if last is not None else None
+    return web.json(Page[Any](items=[out.model_validate(one) for one in found[:limit]], next=following))
 
 
 @router.get(
@@ -55,7 +63,7 @@ def _page(found: Sequence[T], limit: int, key: Callable[[T], tuple[datetime, uui
         "监护人可随时查看；照护人员仅限到访前一小时至结束后一小时或儿童在室期间查看，每次查看均有记录。",
     ),
 )
-async def read(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def read(person_id: ChildId, ctx: Ctx, who: Who) -> Response:
     return await _child(ctx, who, person_id)
 
 
@@ -70,7 +78,7 @@ async def read(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     ),
     responses=refuses(errors.Changed),
 )
-async def replace(person_id: uuid.UUID, told: ChildIn, request: Request, ctx: Ctx, who: Who) -> Response:
+async def replace(person_id: ChildId, told: ChildIn, request: Request, ctx: Ctx, who: Who) -> Response:
     await ctx.db.run(children.write, ctx.keys, who, person_id, told, _version(request))
     return await _child(ctx, who, person_id)
 
@@ -81,9 +89,9 @@ async def replace(person_id: uuid.UUID, told: ChildIn, request: Request, ctx: Ct
     response_model=Page[ReadOut],
     summary=say("Which carers have read it (guardians)", "查阅记录（监护人）"),
 )
-async def list_reads(person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
+async def list_reads(person_id: ChildId, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
     found = await ctx.db.read(children.reads, who, person_id, _after(cursor), limit + 1)
-    return _page(found, limit, lambda one: (one.at, one.id))
+    return _page(found, limit, ReadOut)
 
 
 @router.get(
@@ -92,9 +100,9 @@ async def list_reads(person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 50
     response_model=Page[TripOut],
     summary=say("Who brought and collected a child (guardians)", "接送记录（监护人）"),
 )
-async def list_trips(person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
+async def list_trips(person_id: ChildId, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
     found = await ctx.db.read(children.trips, ctx.keys, who, person_id, _after(cursor), limit + 1)
-    return _page(found, limit, lambda one: (one.at, one.id))
+    return _page(found, limit, TripOut)
 
 
 @router.get(
@@ -107,9 +115,9 @@ async def list_trips(person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 50
         "监护人仅可见本人填写的条目；照护人员在到访前后可见全部，且每次查看均有记录。",
     ),
 )
-async def list_collectors(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def list_collectors(person_id: ChildId, ctx: Ctx, who: Who) -> Response:
     found = await ctx.db.run(collecting.listed, ctx.keys, who, person_id)
-    return web.json(Page[CollectorOut](items=found, next=None), 200, {"Cache-Control": "no-store"})
+    return web.json(Page[CollectorOut].model_validate({"items": found}), 200, {"Cache-Control": "no-store"})
 
 
 @router.post(
@@ -125,8 +133,8 @@ async def list_collectors(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     ),
     responses=refuses(errors.LimitReached),
 )
-async def add_collector(person_id: uuid.UUID, told: CollectorIn, ctx: Ctx, who: Who) -> Response:
-    made = await ctx.db.run(collecting.add, ctx.keys, who, person_id, told)
+async def add_collector(person_id: ChildId, told: CollectorIn, ctx: Ctx, who: Who) -> Response:
+    made = CollectorOut.model_validate(await ctx.db.run(collecting.add, ctx.keys, who, person_id, told))
     where = f"/v1/childcare/children/{person_id}/collectors/{made.id}"
     return web.json(made, 201, {"Location": where, "Cache-Control": "no-store"})
 
@@ -137,8 +145,8 @@ async def add_collector(person_id: uuid.UUID, told: CollectorIn, ctx: Ctx, who: 
     response_model=CollectorOut,
     summary=say("Read one of one's own lines (guardians)", "查看本人填写的条目（监护人）"),
 )
-async def read_collector(person_id: uuid.UUID, collector_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return web.json(await ctx.db.read(collecting.one, ctx.keys, who, person_id, collector_id))
+async def read_collector(person_id: ChildId, collector_id: CollectorId, ctx: Ctx, who: Who) -> Response:
+    return _collector(await ctx.db.read(collecting.one, ctx.keys, who, person_id, collector_id))
 
 
 @router.delete(
@@ -147,5 +155,5 @@ async def read_collector(person_id: uuid.UUID, collector_id: uuid.UUID, ctx: Ctx
     response_model=CollectorOut,
     summary=say("Take one of one's own lines back (guardians)", "撤销本人填写的条目（监护人）"),
 )
-async def remove_collector(person_id: uuid.UUID, collector_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return web.json(await ctx.db.run(collecting.remove, ctx.keys, who, person_id, collector_id))
+async def remove_collector(person_id: ChildId, collector_id: CollectorId, ctx: Ctx, who: Who) -> Response:
+    return _collector(await ctx.db.run(collecting.remove, ctx.keys, who, person_id, collector_id))

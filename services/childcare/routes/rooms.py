@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from services.childcare.actions import rooms
 from services.childcare.schemas import CarerIn, CarerOut, CountIn, CountOut, IncidentIn, IncidentOut, NowOut
@@ -14,6 +14,9 @@ from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who, refuses
+
+RoomId = Annotated[uuid.UUID, Path(description=say("The room.", "儿童之家编号。"))]
+IncidentId = Annotated[uuid.UUID, Path(description=say("The incident.", "事件编号。"))]
 
 router = APIRouter(prefix="/v1/childcare/rooms", tags=["childcare rooms"], responses=EVERYWHERE)
 incidents = APIRouter(prefix="/v1/childcare/incidents", tags=["incidents"], responses=EVERYWHERE)
@@ -26,8 +29,8 @@ incidents = APIRouter(prefix="/v1/childcare/incidents", tags=["incidents"], resp
     summary=say("Who is in a room now", "儿童之家当前人数"),
     description=say("Names only for its carers.", "仅照护人员可见姓名。"),
 )
-async def now(place_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return web.json(await ctx.db.read(rooms.now, who, place_id))
+async def now(place_id: RoomId, ctx: Ctx, who: Who) -> Response:
+    return web.json(NowOut.model_validate(await ctx.db.read(rooms.now, who, place_id)))
 
 
 @router.post(
@@ -41,8 +44,8 @@ async def now(place_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     ),
     responses=refuses(errors.NotCarer, errors.AlreadyInside, errors.NotInside, errors.LastCarer, errors.KeyReused),
 )
-async def carers(place_id: uuid.UUID, told: CarerIn, ctx: Ctx, who: Who) -> Response:
-    return web.json(await ctx.db.run(rooms.carers, who, place_id, told))
+async def carers(place_id: RoomId, told: CarerIn, ctx: Ctx, who: Who) -> Response:
+    return web.json(CarerOut.model_validate(await ctx.db.run(rooms.carers, who, place_id, told)))
 
 
 @router.post(
@@ -56,8 +59,8 @@ async def carers(place_id: uuid.UUID, told: CarerIn, ctx: Ctx, who: Who) -> Resp
     ),
     responses=refuses(errors.KeyReused),
 )
-async def count(place_id: uuid.UUID, told: CountIn, ctx: Ctx, who: Who) -> Response:
-    return web.json(await ctx.db.run(rooms.count, ctx.keys, who, place_id, told))
+async def count(place_id: RoomId, told: CountIn, ctx: Ctx, who: Who) -> Response:
+    return web.json(CountOut.model_validate(await ctx.db.run(rooms.count, ctx.keys, who, place_id, told)))
 
 
 @incidents.post(
@@ -73,7 +76,7 @@ async def count(place_id: uuid.UUID, told: CountIn, ctx: Ctx, who: Who) -> Respo
     responses=refuses(errors.KeyReused),
 )
 async def report(told: IncidentIn, ctx: Ctx, who: Who) -> Response:
-    made = await ctx.db.run(rooms.report, ctx.keys, who, told)
+    made = IncidentOut.model_validate(await ctx.db.run(rooms.report, ctx.keys, who, told))
     return web.json(made, 201, {"Location": f"/v1/childcare/incidents/{made.id}"})
 
 
@@ -93,8 +96,8 @@ async def list_incidents(
     after = pages.after(cursor, datetime, uuid.UUID)
     asked = (after[0], after[1]) if after else None
     found = await ctx.db.read(rooms.incidents, ctx.keys, who, room, asked, limit + 1)
-    following = pages.cursor(found[limit - 1].at, found[limit - 1].id) if len(found) > limit else None
-    return web.json(Page[IncidentOut](items=found[:limit], next=following))
+    following = pages.cursor(found[limit - 1]["at"], found[limit - 1]["id"]) if len(found) > limit else None
+    return web.json(Page[IncidentOut].model_validate({"items": found[:limit], "next": following}))
 
 
 @incidents.get(
@@ -103,5 +106,5 @@ async def list_incidents(
     response_model=IncidentOut,
     summary=say("Read one incident (carers)", "查看事件（照护人员）"),
 )
-async def read_incident(incident_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return web.json(await ctx.db.read(rooms.incident, ctx.keys, who, incident_id))
+async def read_incident(incident_id: IncidentId, ctx: Ctx, who: Who) -> Response:
+    return web.json(IncidentOut.model_validate(await ctx.db.read(rooms.incident, ctx.keys, who, incident_id)))

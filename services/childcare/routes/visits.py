@@ -3,19 +3,53 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Response
 
-from services.childcare.actions import doors, visits
-from services.childcare.actions.visits import WHERE
-from services.childcare.schemas import HandoverOut, SignInIn, SignOutIn, VisitIn, VisitOut
+from services.childcare import notices, rules
+from services.childcare.actions import CARERS, doors, visits
+from services.childcare.schemas import HandoverOut, SignInIn, SignOutIn, StepOut, VisitIn, VisitOut
 from shared import claiming, errors, web
+from shared.claiming import NamedOut
+from shared.claims import Group
+from shared.collection import Collection, Words
 from shared.line import Line
 from shared.texts import say
 from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
 
+WHERE = "childcare/visits"
+VisitId = Annotated[uuid.UUID, Path(description=say("The visit.", "到访编号。"))]
+
 router = APIRouter(prefix=f"/v1/{WHERE}", tags=["visits"], responses=EVERYWHERE)
+
+
+def _out(row: Any, group: Group, detail: visits.Detail) -> VisitOut:
+    fields = claiming.of_group(group, where=WHERE)
+    steps = detail.of(group)
+    latest = list({one["id"]: one["direction"] for one in steps}.values())
+    fields["progress"] = rules.progress(latest.count("in"), latest.count("out"))
+    shown = [StepOut(person=NamedOut.model_validate(one), direction=one["direction"], at=one["at"]) for one in steps]
+    return VisitOut(**fields, stays=row["stays"], note=detail.note, steps=shown)
+
+
+VISITS = Collection(
+    service="childcare",
+    name="visits",
+    table="visits",
+    columns=("stays",),
+    readers=CARERS,
+    staff=frozenset({"staff", "manager", "operator"}),
+    out=_out,
+    cancelled=notices.visit_cancelled,
+    details=visits.details,
+    releasing=visits.releasing,
+    words=Words(
+        list=say("Visits: mine, or those of my rooms (carers)", "到访列表：我的，或本儿童之家的（照护人员）"),
+        read=say("Read one visit", "查看一次到访"),
+        cancel=say("Cancel all children's places or one child's", "取消全部或某名儿童的到访"),
+    ),
+)
 
 
 @router.post(
@@ -48,7 +82,7 @@ async def make(told: VisitIn, ctx: Ctx, who: Who) -> Response:
 async def _handed_over(ctx: Context, done: uuid.UUID | errors.Refusal) -> Response:
     if isinstance(done, errors.Refusal):
         raise done
-    return web.json(await ctx.db.read(doors.handed_over, ctx.keys, done))
+    return web.json(HandoverOut.model_validate(await ctx.db.read(doors.handed_over, ctx.keys, done)))
 
 
 @router.post(
@@ -72,8 +106,8 @@ async def _handed_over(ctx: Context, done: uuid.UUID | errors.Refusal) -> Respon
         errors.Cancelled,
     ),
 )
-async def sign_in(visit_id: uuid.UUID, told: SignInIn, ctx: Ctx, who: Who) -> Response:
-    return await _handed_over(ctx, await ctx.db.run(doors.sign_in, ctx.keys, who, visit_id, told))
+async def sign_in(visit_id: VisitId, told: SignInIn, ctx: Ctx, who: Who) -> Response:
+    return await _handed_over(ctx, await ctx.db.run(doors.sign_in, ctx.keys, who, VISITS, visit_id, told))
 
 
 @router.post(
@@ -94,5 +128,5 @@ async def sign_in(visit_id: uuid.UUID, told: SignInIn, ctx: Ctx, who: Who) -> Re
         errors.NotInside,
     ),
 )
-async def sign_out(visit_id: uuid.UUID, told: SignOutIn, ctx: Ctx, who: Who) -> Response:
-    return await _handed_over(ctx, await ctx.db.run(doors.sign_out, ctx.keys, who, visit_id, told))
+async def sign_out(visit_id: VisitId, told: SignOutIn, ctx: Ctx, who: Who) -> Response:
+    return await _handed_over(ctx, await ctx.db.run(doors.sign_out, ctx.keys, who, VISITS, visit_id, told))
