@@ -372,7 +372,7 @@ class CollectorOut(Out):
     starts_at: Moment | None = Field(serialization_alias="from")
     ends_at: Moment | None = Field(serialization_alias="until")
     note: str | None
-    state: Literal["open", "used", "removed"]
+    state: Literal["active", "used", "removed"]
     code: str | None = Field(
         default=None, description=say("Only when it is made, and only then.", "一次性接送码，仅在创建时显示一次。")
     )

@@ -182,7 +182,7 @@ def test_one_guardian_neither_sees_nor_removes_what_the_other_wrote(room: Nurser
     room.booked(parent, room.slot(), child)
     barred = add(front, parent, child, kind="never", person_id=str(father.person_id), note=CANARY)
     where = f"{about(child)}/collectors/{barred['id']}"
-    assert barred["state"] == "open"
+    assert barred["state"] == "active"
     assert front.get(where, parent).json() == barred
     assert front.get(f"{about(child)}/collectors", father).json() == {"items": [], "next": None}
     assert is_problem(front.get(where, father), 404, "not_there")

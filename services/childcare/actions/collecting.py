@@ -135,6 +135,6 @@ def _out(keys: Keyring, row: Any, name: str | None = None) -> Facts:
         **about._asdict(),
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
-        state="removed" if row["removed_at"] else "used" if row["used_at"] else "open",
+        state="removed" if row["removed_at"] else "used" if row["used_at"] else "active",
         made_at=row["made_at"],
     )
