@@ -340,7 +340,9 @@ def test_incidents_are_written_down_and_never_changed(room: Nursery, front: Fron
     assert is_problem(front.ask("POST", where, room.carer, json=told | {"persons": [str(uuid.uuid4())]}), 422)
     for method in ("PUT", "DELETE", "PATCH"):
         assert front.ask(method, made.headers["location"], room.carer, json=told).status_code == 405
-    notices = front.town.all("SELECT data FROM notices WHERE type = 'childcare.incident.opened' ORDER BY no DESC LIMIT 1")
+    notices = front.town.all(
+        "SELECT data FROM notices WHERE type = 'childcare.incident.opened' ORDER BY no DESC LIMIT 1"
+    )
     assert notices[0][0].keys() == {"room_id", "kind", "severity", "report_to_authority"}
     assert examined(front) == []
 
@@ -402,5 +404,5 @@ def test_who_did_not_come_is_a_no_show_after_half_a_day(room: Nursery, front: Fr
     front.runner.run(tasks.miss(context(front)))
     assert front.get(visit["href"], parent).json()["state"] == "no_show"
     assert front.runner.run(tasks.miss(context(front))) == 0
-    assert overdue.PATIENCE == timedelta(hours=12)
+    assert timedelta(hours=12) == overdue.PATIENCE
     assert examined(front) == []

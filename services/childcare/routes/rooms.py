@@ -84,12 +84,12 @@ async def report(told: IncidentIn, ctx: Ctx, who: Who) -> Response:
     "",
     operation_id="childcare.incidents.list",
     response_model=Page[IncidentOut],
-    summary=say("The incidents of a room (carers)", "儿童之家事件列表（照护人员）"),
+    summary=say("Incidents of my rooms (carers)", "儿童之家事件列表（照护人员）"),
 )
 async def list_incidents(
     ctx: Ctx,
     who: Who,
-    room: Annotated[uuid.UUID, Query(description=say("The room.", "儿童之家编号。"))],
+    room: Annotated[uuid.UUID | None, Query(description=say("Only of this room.", "仅此儿童之家。"))] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:

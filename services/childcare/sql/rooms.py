@@ -131,15 +131,26 @@ async def incident(tx: Tx, incident_id: uuid.UUID) -> Any | None:
     return await tx.row(_INCIDENT + " WHERE i.id = $1", incident_id)
 
 
-async def incidents(tx: Tx, place_id: uuid.UUID, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[Any]:
-    """The incidents of a room, latest first."""
+async def incidents(
+    tx: Tx,
+    reach: Sequence[tuple[str, uuid.UUID | None]],
+    place_id: uuid.UUID | None,
+    after: tuple[datetime, uuid.UUID] | None,
+    limit: int,
+) -> list[Any]:
+    """The incidents of a room, or of all that are in reach (below a region, or one place there), latest first."""
     return await tx.fetch(
-        _INCIDENT + " WHERE i.place_id = $1 AND ($2::timestamptz IS NULL OR (i.at, i.id) < ($2, $3)) "
+        _INCIDENT + " WHERE ($1::uuid IS NULL OR i.place_id = $1) "
+        "AND ($2::timestamptz IS NULL OR (i.at, i.id) < ($2, $3)) "
+        "AND EXISTS (SELECT FROM unnest($5::text[], $6::uuid[]) AS r(prefix, place_id) "
+        "WHERE starts_with(i.community, r.prefix) AND (r.place_id IS NULL OR r.place_id = i.place_id)) "
         "ORDER BY i.at DESC, i.id DESC LIMIT $4",
         place_id,
         after[0] if after else None,
         after[1] if after else None,
         limit,
+        [prefix for prefix, _ in reach],
+        [only for _, only in reach],
     )
 
 

@@ -14,6 +14,7 @@ from shared.db import Tx
 from shared.purposes import PURPOSES
 
 AUDIENCE: Final = {"min_age": 3, "max_age": 12, "regions": ["330424101"], "level": 1, "needs_guardian": True}
+_QUARTERS: Final = ((0, "24:00"), (15, "23:15"), (30, "23:30"), (45, "23:45"))
 ROOM: Final[dict[str, Any]] = {
     "name": "沈荡社区儿童之家",
     "name_en": "Shendang Children's Room",
@@ -22,8 +23,12 @@ ROOM: Final[dict[str, Any]] = {
     "address": "沈荡镇沈荡社区邻里中心二楼",
     "lat": 30.5797,
     "lon": 120.8253,
-    "resources": [("游戏室", "Playroom", 20)],
-    "lines": [line("游戏室", "08:00", "20:00", 120, "儿童托管")],
+    "resources": [("游戏室", "Playroom", 20), ("阅读角", "Reading Corner", 12)],
+    "lines": [
+        line("游戏室", "08:00", "20:00", 120, "儿童托管"),
+        # For an hour, beginning at every quarter: whenever somebody looks, there is a session they can still come to.
+        *(line("阅读角", f"00:{minute:02}", end, 60, "临时托管") for minute, end in _QUARTERS),
+    ],
     "policy": policy(
         audience=None,
         cancel_minutes=30,
@@ -42,8 +47,8 @@ TERMS: Final[dict[str, Any]] = {
 
 
 async def build(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:  # noqa: ARG001 - as every part
-    """The room, who runs it, and the mother's consent for her child."""
-    place_id = await found(tx, "childcare", ROOM, is_exclusive=False, terms=TERMS)
+    """The room, and the mother's consent for her child."""
+    await found(tx, "childcare", ROOM, is_exclusive=False, terms=TERMS)
     mother = await tx.row(
         "SELECT a.id, a.no, h.no AS holder_no, h.name FROM accounts a JOIN holders h ON h.id = a.person_id WHERE h.id = $1",
         people["child-parent"],
@@ -54,11 +59,3 @@ async def build(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:
         for purpose in ("childcare", "health"):
             said = consents.Said(given=True, version=PURPOSES[purpose].version, channel="app", by=None)
             await consents.record(tx, who, people["child"], purpose, said)
-    # The carer also runs the room: she may open another session when it rains.
-    await tx.execute(
-        "INSERT INTO roles (account_no, role, prefix, place_id) SELECT no, 'staff', $2, $3 FROM accounts "
-        "WHERE person_id = $1",
-        people["carer"],
-        ROOM["community"],
-        place_id,
-    )

@@ -47,7 +47,8 @@ OPEN: Final = frozenset(
         "identity.sessions.create",
         "identity.sessions.refresh",
         "identity.purposes.list",
-        *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
+        "childcare.rooms.now",
+        *(f"{places}.{verb}" for places in ("booking.facilities", "childcare.rooms") for verb in _PLACES),
     }
 )
 """Operations that answer without a token."""
