@@ -9,7 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from services import doctor
-from services.cli import story, town
+from services.cli import town
+from services.cli.story import tell
 from services.cli.town import personas
 from shared.crypto import Keyring
 from tests.conftest import connected
@@ -27,7 +28,7 @@ def test_the_rainy_afternoon_is_told_to_its_end(database_url: str, tmp_path: Pat
     told = io.StringIO()
     with doors.gateway(database_url, keys, doors.demo(tmp_path)) as address:
         for _ in range(2):
-            story.tell("childcare", address, lambda one: asyncio.run(token(one)), Console(file=told, width=200))
+            tell("childcare", address, lambda one: asyncio.run(token(one)), Console(file=told, width=200))
     assert told.getvalue().count("The end.") == 2
     assert "told a moment ago" in told.getvalue(), "the boy cannot be in two places"
     assert [one for one in asyncio.run(doctor.examine(database_url)) if one[1]] == []
