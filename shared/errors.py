@@ -363,6 +363,41 @@ class NotOffered(Conflict):
     zh = "当日不提供此项。"
 
 
+class DietConflict(Conflict):
+    """A dish does not suit this person."""
+
+    code = "diet_conflict"
+    zh = "有菜品与此人的饮食要求或过敏情况不符。"
+
+
+class OutsideDeliveryArea(Conflict):
+    """The kitchen does not deliver there."""
+
+    code = "outside_delivery_area"
+    zh = "超出厨房的配送范围。"
+
+
+class TooLate(Conflict):
+    """It is too late for this; please ask the staff."""
+
+    code = "too_late"
+    zh = "已过办理时限，请联系工作人员。"
+
+
+class AlreadyRecorded(Conflict):
+    """What happened here was recorded already."""
+
+    code = "already_recorded"
+    zh = "结果已记录。"
+
+
+class NeighbourNotAgreed(Conflict):
+    """The elder has not agreed that a neighbour takes the meal."""
+
+    code = "neighbour_not_agreed"
+    zh = "长者未同意由邻居代收。"
+
+
 class HoldLapsed(Conflict):
     """The place was kept for thirty seconds and has been given back; please ask again."""
 
@@ -375,6 +410,27 @@ class NotWaitable(Conflict):
 
     code = "not_waitable"
     zh = "此项没有候补名单。"
+
+
+class VenueMissing(Conflict):
+    """The event has no confirmed venue for all its sessions."""
+
+    code = "venue_missing"
+    zh = "活动没有覆盖全部场次的已确认场地。"
+
+
+class VenueTaken(Conflict):
+    """This venue booking already serves another event."""
+
+    code = "venue_taken"
+    zh = "该场地预约已用于另一个活动。"
+
+
+class NotAttended(Conflict):
+    """Only those who came can say how it was."""
+
+    code = "not_attended"
+    zh = "参加过活动的人才能评价。"
 
 
 class SlotsOverlap(Conflict):

@@ -6,27 +6,18 @@ named here. Only what belongs to whom is said below.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
 import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from services.cli import town as demo_town
-from services.cli.town import personas
 from services.gateway.console.document import document
-from shared import clock, embedded
-from shared.crypto import Keyring
-from shared.db import Database
-from tests.conftest import copy_of
-from tests.gateway import doors
-from tests.gateway.test_front import Front, opened
+from shared import clock
+from tests.gateway.everybody import EVERYBODY, Everybody, everybody
 
-EVERYBODY = ("nobody", *(one.key for one in personas.PERSONAS))
+__all__ = ["everybody"]
+
 DOCUMENT = document("en")
 
 
@@ -104,50 +95,16 @@ def filled(operation: Operation, ids: dict[str, str]) -> str:
     return path
 
 
-class Everybody(NamedTuple):
-    """The demo town behind a gateway, and everybody's token."""
-
-    front: Front
-    tokens: dict[str, str | None]
-
-    def ask(self, persona: str, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        headers = {"Accept-Language": "en", "Idempotency-Key": uuid.uuid4().hex, "If-Match": '"nothing-like-it"'}
-        if self.tokens[persona] is not None:
-            headers["Authorization"] = f"Bearer {self.tokens[persona]}"
-        asked = {"json": body} if body is not None else {}
-        return self.front.ask(method, path, headers=headers | more.pop("headers", {}), **asked, **more)
-
-
-@pytest.fixture(scope="module")
-def town(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everybody]:
-    keys = Keyring.fresh()
-    with copy_of(server, template) as url, contextlib.ExitStack() as stack:
-        demo_town.build(url, keys, residents=20, seed=7, show=False)
-
-        async def tokens() -> dict[str, str]:
-            db = Database.connect(url, pool_size=1)
-            try:
-                return {one.key: await personas.token(db, keys, one.key) for one in personas.PERSONAS}
-            finally:
-                await db.close()
-
-        known: dict[str, str | None] = {"nobody": None, **asyncio.run(tokens())}
-        folder: Path = tmp_path_factory.mktemp("matrix")
-        settings = doors.demo(folder, account_burst=100_000, address_burst=1_000_000)
-        front = stack.enter_context(opened(url, keys, settings))
-        yield Everybody(front, known)
-
-
 def is_declared(operation: Operation, status: int) -> bool:
     known = operation.told["responses"]
     return str(status) in known or (400 <= status < 500 and "4XX" in known)
 
 
 @pytest.mark.parametrize("persona", EVERYBODY)
-def test_nobody_finds_what_is_not_there_and_no_answer_is_undeclared(town: Everybody, persona: str) -> None:
+def test_nobody_finds_what_is_not_there_and_no_answer_is_undeclared(everybody: Everybody, persona: str) -> None:
     wrong = []
     for one in OPERATIONS:
-        answer = town.ask(
+        answer = everybody.ask(
             persona, one.method, filled(one, {}), body_of(one), params={"wait": 0} if "notices" in one.id else {}
         )
         where = f"{persona} {one.id}: {answer.status_code} {answer.text[:120]}"
@@ -162,13 +119,13 @@ def test_nobody_finds_what_is_not_there_and_no_answer_is_undeclared(town: Everyb
 
 
 @pytest.mark.parametrize("persona", EVERYBODY)
-def test_hostile_ids_find_nothing(town: Everybody, persona: str) -> None:
+def test_hostile_ids_find_nothing(everybody: Everybody, persona: str) -> None:
     wrong = []
     for one in OPERATIONS:
         for hostile in ("%00", "..%2f..%2fetc", "1' OR '1'='1", "0" * 300, "-1", "\u202e", "%F0%9F%92%A9"):
             if not one.names:
                 continue
-            answer = town.ask(persona, one.method, filled(one, dict.fromkeys(one.names, hostile)), body_of(one))
+            answer = everybody.ask(persona, one.method, filled(one, dict.fromkeys(one.names, hostile)), body_of(one))
             if answer.status_code >= 500 or answer.status_code < 300:
                 wrong.append(f"{persona} {one.id} {hostile!r}: {answer.status_code} {answer.text[:100]}")
     assert wrong == []

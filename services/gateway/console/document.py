@@ -49,6 +49,8 @@ OPEN: Final = frozenset(
         "identity.purposes.list",
         "childcare.rooms.now",
         *(f"{places}.{verb}" for places in ("booking.facilities", "childcare.rooms") for verb in _PLACES),
+        *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
+        "events.calendar.read",
     }
 )
 """Operations that answer without a token."""
