@@ -49,7 +49,8 @@ OPEN: Final = frozenset(
         "identity.sessions.create",
         "identity.sessions.refresh",
         "identity.purposes.list",
-        *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
+        "childcare.rooms.now",
+        *(f"{places}.{verb}" for places in ("booking.facilities", "childcare.rooms") for verb in _PLACES),
         *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
         "events.calendar.read",
     }
