@@ -29,6 +29,9 @@ class Service:
     collection: str | None = None
     claims: str | None = None
     tasks: str | None = None
+    notices: str | None = None
+    paths: tuple[str, ...] = ()
+    """Words after /v1 that lead here besides the service's name."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""
@@ -57,8 +60,12 @@ SERVICES: tuple[Service, ...] = (
         collection="reservations",
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
+        notices="services.booking.notices:TYPES",
     ),
 )
+
+GATEWAY_NOTICES = "services.gateway.notices:TYPES"
+"""What the ledger itself announces, whichever service it was about."""
 
 
 def service(name: str) -> Service:
@@ -67,3 +74,9 @@ def service(name: str) -> Service:
         if one.name == name:
             return one
     raise LookupError(name)
+
+
+def notice_types() -> tuple[Any, ...]:
+    """Every kind of notice there is (`shared.notices.NoticeType`), in the order of their names."""
+    named = [GATEWAY_NOTICES, *(one.notices for one in SERVICES if one.notices is not None)]
+    return tuple(sorted((kind for one in named for kind in load(one)), key=lambda kind: str(kind.name)))

@@ -7,8 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from shared import wire
 from shared.db import Tx
+
+
+class Data(BaseModel):
+    """What a notice says besides its subject: nothing unknown, nothing personal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeType:
+    """One kind of notice as partners are told of it. `subject` and `about` are said in both languages."""
+
+    name: str
+    data: type[BaseModel]
+    subject: str
+    about: str
+    example: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 from fastapi.openapi.utils import get_openapi
 
 from services import SERVICES, load
-from services.gateway.console import words
+from services.gateway.console import webhooks, words
 from shared import errors, problems
 from shared.crypto import Keyring
 from shared.db import Database
@@ -95,8 +95,9 @@ def _bilingual() -> Json:
         },
         "servers": [{"url": "/", "description": say("This gateway.", "本网关。"), "x-internal": False}],
         "security": [{"bearer": []}],
-        "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in _tags(paths)],
+        "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in [*_tags(paths), "webhooks"]],
         "paths": paths,
+        "webhooks": webhooks.webhooks(),
         "components": {
             "schemas": dict(sorted({**schemas, "Problem": _problem()}.items())),
             "responses": {_everywhere_name(status): _refusal(status, ()) for status in ALL},

@@ -47,6 +47,7 @@ TAGS: Final[dict[str, str]] = {
     "booking facilities": say("Facilities, their hours, rules and closures.", "场所、开放时间、预约规则与停用。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
+    "webhooks": say("What is sent to partners' endpoints.", "推送给合作方接口的通知。"),
 }
 """In the order of a working day."""
 
@@ -61,6 +62,13 @@ PATHS: Final[dict[str, str]] = {
     "slot_id": say("The slot.", "场次编号。"),
 }
 """What is named in a path, where its route does not say so itself."""
+
+PUSHED: Final = say(
+    "Sent to every endpoint that asked for this type in this region, signed as Standard Webhooks 1.0.0 asks. Answer 2xx within "
+    "15 seconds; anything else is tried again for three days. It may come twice: `webhook-id` is the same then.",
+    "推送给订阅了该类型与区域的每个接口，按 Standard Webhooks 1.0.0 签名。请在 15 秒内返回 2xx；否则将在三天内重试。"
+    "同一通知可能重复送达，此时 `webhook-id` 相同。",
+)
 
 DONE: Final[dict[str, str]] = {
     "200": say("Done.", "成功。"),
