@@ -62,6 +62,15 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.booking.tasks:TASKS",
         notices="services.booking.notices:TYPES",
     ),
+    Service(
+        name="partners",
+        title="Partners",
+        app="services.partners.routes:app",
+        role="linli_partners",
+        tasks="services.partners.tasks:TASKS",
+        notices="services.partners.notices:TYPES",
+        paths=("open",),
+    ),
 )
 
 GATEWAY_NOTICES = "services.gateway.notices:TYPES"

@@ -47,6 +47,7 @@ OPEN: Final = frozenset(
         "identity.sessions.create",
         "identity.sessions.refresh",
         "identity.purposes.list",
+        "partners.types.list",
         *(f"booking.facilities.{verb}" for verb in _PLACES),
     }
 )
@@ -270,6 +271,7 @@ def _problem() -> Json:
                 name: {"type": "string", "format": "date-time", "description": text}
                 for name, text in words.UNTIL.items()
             },
+            **words.NUMBERS,
             "service": {"type": "string", "description": say("The service that does not answer.", "未响应的服务。")},
             "errors": {
                 "type": "array",

@@ -46,6 +46,7 @@ TAGS: Final[dict[str, str]] = {
     "reservations": say("Places in facilities.", "场所预约。"),
     "booking facilities": say("Facilities, their hours, rules and closures.", "场所、开放时间、预约规则与停用。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
+    "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
     "webhooks": say("What is sent to partners' endpoints.", "推送给合作方接口的通知。"),
 }
@@ -56,6 +57,7 @@ PATHS: Final[dict[str, str]] = {
     "day": say("The date.", "日期。"),
     "group_id": say("The claim's group.", "预约组编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
+    "key_id": say("The key.", "密钥编号。"),
     "person_id": say("The person.", "人员编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -81,7 +83,16 @@ DONE: Final[dict[str, str]] = {
 UNTIL: Final[dict[str, str]] = {
     "held_until": say("When the held places may come free.", "保留名额可能释放的时间。"),
     "opens_at": say("When booking opens.", "开放预约的时间。"),
-    "until": say("When the pause ends.", "暂停结束的时间。"),
+    "until": say("When the pause or the lease ends.", "暂停或租约结束的时间。"),
+}
+
+NUMBERS: Final[dict[str, Any]] = {
+    "oldest": {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 0,
+        "description": say("The position to begin behind.", "可从此位置之后开始读取。"),
+    },
 }
 
 HEADERS: Final[dict[str, Any]] = {

@@ -1,0 +1,23 @@
+"""A fresh town with a running gateway for each test about partners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.crypto import Keyring
+from shared.settings import Settings
+from tests.gateway.test_front import Front, opened
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, demo=True)
+
+
+@pytest.fixture
+def front(database_url: str, keys: Keyring, settings: Settings) -> Iterator[Front]:
+    with opened(database_url, keys, settings) as front:
+        yield front
