@@ -307,13 +307,6 @@ class LeaseLost(Conflict):
     zh = "租约已失效，未提交的内容将重新发放。"
 
 
-class NotProven(Conflict):
-    """This endpoint has not shown yet that it belongs to you."""
-
-    code = "not_proven"
-    zh = "此接口尚未完成归属验证。"
-
-
 class Exists(Conflict):
     """It exists already."""
 

@@ -116,6 +116,9 @@ def upgrade() -> None:
     due = sa.text("state = 'due'")
     op.create_index("deliveries_due_idx", "deliveries", ["endpoint_id", "due_at"], postgresql_where=due)
     op.create_index("deliveries_in_order_idx", "deliveries", ["endpoint_id", "position"], postgresql_where=due)
+    op.create_index(
+        "deliveries_leased_idx", "deliveries", ["endpoint_id"], postgresql_where=sa.text("leased_until IS NOT NULL")
+    )
     op.create_table(
         "attempts",
         sa.Column("no", sa.BigInteger(), sa.Identity(always=True), nullable=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
@@ -16,6 +17,15 @@ Kind = Annotated[str, StringConstraints(pattern=rules.TYPES)]
 Kinds = Annotated[list[Kind], Field(min_length=1, max_length=100)]
 Region = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,12}(-[0-9]{2})?$")]
 Operation = Annotated[str, StringConstraints(pattern=rules.OPERATION)]
+
+
+def _in_our_time(told: datetime) -> datetime:
+    if not 2000 <= told.year <= 2200:
+        raise ValueError("year")
+    return told
+
+
+When = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
 
 _TYPES = say(
     "Types of notices, families such as `booking.*`, or `*`.", "通知类型，如 `booking.*` 表示一类，`*` 表示全部。"
@@ -266,8 +276,8 @@ class DeliveryOut(Out):
 class RecoverIn(In):
     """From when to when."""
 
-    since: AwareDatetime = Field(description=say("From here.", "起始时间。"))
-    until: AwareDatetime = Field(description=say("To here, exclusive.", "截止时间（不含）。"))
+    since: When = Field(description=say("From here.", "起始时间。"))
+    until: When = Field(description=say("To here, exclusive.", "截止时间（不含）。"))
 
 
 class RecoveredOut(Out):
@@ -275,6 +285,7 @@ class RecoveredOut(Out):
 
     recovered: int
     done: bool = Field(description=say("False: ask again for the rest.", "否：请再次请求以处理剩余部分。"))
+    next: Moment | None = Field(description=say("Where the rest begins.", "剩余部分的起始时间。"))
 
 
 class OpenItemOut(Out):

@@ -10,14 +10,21 @@ import pytest
 from shared.crypto import Keyring
 from shared.settings import Settings
 from tests.gateway.test_front import Front, opened
+from tests.partners.sink import Sink
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, demo=True)
+    return Settings(data_dir=tmp_path, demo=True, partner_networks=("127.0.0.0/8",))
 
 
 @pytest.fixture
 def front(database_url: str, keys: Keyring, settings: Settings) -> Iterator[Front]:
     with opened(database_url, keys, settings) as front:
         yield front
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as sink:
+        yield sink

@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 
 from services.gateway import tasks
+from services.partners import tasks as partners
 from shared import notices
 from shared.notices import Notice
+from shared.web import Context
 from tests.gateway.test_front import Front
 from tests.town import COMMUNITY, Resident
 
@@ -59,3 +61,36 @@ def announce(
     front.runner.run(front.parts.db.run(notices.announce, made))
     front.runner.run(tasks.stamp_notices(front.parts))
     return subjects
+
+
+def context(front: Front) -> Context:
+    """What the worker gives to partners' tasks."""
+    return Context(front.parts.db.of("linli_partners"), front.keys, front.parts.settings)
+
+
+def push(front: Front, seconds: float = 1.5, most_seconds: float = 10) -> int:
+    """Make out and call until nothing is due, or so long; how many calls."""
+
+    async def all_of_it() -> int:
+        await partners.fan_out(context(front))
+        return await partners.drain(context(front), seconds=seconds, most_seconds=most_seconds)
+
+    return front.runner.run(all_of_it())
+
+
+def due_now(front: Front) -> None:
+    """Time goes by, and what is to be tried again is due."""
+    front.town.do("UPDATE deliveries SET due_at = now() - interval '1 s', leased_until = NULL WHERE state = 'due'")
+    front.town.do("UPDATE endpoints SET throttled_until = NULL")
+
+
+def an_endpoint(front: Front, system: System, url: str, *, proven: bool = True, **told: Any) -> dict[str, Any]:
+    """An endpoint of a system, which has echoed its challenge."""
+    body = {"url": url, "types": ["*"], "community": "330411105"} | told
+    answer = system.ask("POST", "partners/endpoints", json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    if proven:
+        push(front)
+        assert system.get(f"partners/endpoints/{made['id']}").json()["state"] == "enabled"
+    return made

@@ -55,6 +55,8 @@ TAGS: Final[dict[str, str]] = {
 PATHS: Final[dict[str, str]] = {
     "code": say("The region's code.", "区划代码。"),
     "day": say("The date.", "日期。"),
+    "delivery_id": say("The delivery.", "推送编号。"),
+    "endpoint_id": say("The endpoint.", "接口编号。"),
     "group_id": say("The claim's group.", "预约组编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
     "key_id": say("The key.", "密钥编号。"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.partners.routes import keys, reading
+from services.partners.routes import endpoints, keys, reading
 from shared import web
 
-app = web.service_app("partners", "Partners", [keys.router, reading.router])
+app = web.service_app("partners", "Partners", [keys.router, reading.router, endpoints.router])
