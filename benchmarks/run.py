@@ -324,6 +324,7 @@ def old_claims(url: str, count: int) -> None:
     with psycopg.connect(url, autocommit=True) as c:
         c.execute("VACUUM ANALYZE claims")
         c.execute("VACUUM ANALYZE slots")
+        c.execute("CHECKPOINT")  # what a year has written is not to be written out during the next seconds
 
 
 def memory_mb(pids: list[int], url: str) -> float:

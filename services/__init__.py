@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service: its name is its word in paths."""
+    """One service: its name is its word in paths. `facts` is what grants tell it of people: `age_band`."""
 
     name: str
     title: str
@@ -32,6 +32,9 @@ class Service:
     notices: str | None = None
     paths: tuple[str, ...] = ()
     """Words after /v1 that lead here besides the service's name."""
+    facts: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    """What everybody who claims here must have consented to; codes of `shared.purposes`."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""
@@ -44,6 +47,9 @@ def load(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+GATEWAY_NOTICES = "services.gateway.notices:TYPES"
+"""What the ledger itself announces, whichever service it was about."""
+
 SERVICES: tuple[Service, ...] = (
     Service(
         name="identity",
@@ -51,6 +57,7 @@ SERVICES: tuple[Service, ...] = (
         app="services.identity.routes:app",
         role="linli_identity",
         tasks="services.identity.tasks:TASKS",
+        notices="services.identity.notices:TYPES",
     ),
     Service(
         name="booking",
@@ -71,10 +78,18 @@ SERVICES: tuple[Service, ...] = (
         notices="services.partners.notices:TYPES",
         paths=("open",),
     ),
+    Service(
+        name="elder-meals",
+        title="Elder meals",
+        app="services.elder_meals.routes:app",
+        role="linli_elder_meals",
+        collection="orders",
+        claims="services.elder_meals.schemas.orders:OrderIn",
+        tasks="services.elder_meals.tasks:TASKS",
+        notices="services.elder_meals.notices:TYPES",
+        facts=("age_band",),
+    ),
 )
-
-GATEWAY_NOTICES = "services.gateway.notices:TYPES"
-"""What the ledger itself announces, whichever service it was about."""
 
 
 def service(name: str) -> Service:

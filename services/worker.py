@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -56,7 +57,8 @@ def due_tasks(gateway: Gateway) -> list[tuple[Task, Callable[[], Awaitable[objec
         add(task, parts)
     for one in SERVICES:
         if one.tasks is not None:
-            context = Context(parts.db.of(one.role), parts.keys, parts.settings)
+            ask = functools.partial(gateway_tasks.ask, parts)
+            context = Context(parts.db.of(one.role), parts.keys, parts.settings, ask=ask)
             for task in load(one.tasks):
                 add(task, context)
     return found

@@ -226,8 +226,8 @@ def _grant(told: dict[str, Any]) -> Grant:
         uuid.UUID(told["group"]),
         datetime.fromisoformat(told["until"]),
         tuple(
-            GrantedClaim(uuid.UUID(claim), _uuid(slot), no, _uuid(person), name, units)
-            for claim, slot, no, person, name, units in told["claims"]
+            GrantedClaim(uuid.UUID(claim), _uuid(slot), no, _uuid(person), name, units, band)
+            for claim, slot, no, person, name, units, band in told["claims"]
         ),
         tuple(
             GrantedSlot(
@@ -240,7 +240,10 @@ def _grant(told: dict[str, Any]) -> Grant:
                 datetime.fromisoformat(ends_at),
                 datetime.fromisoformat(cancel_by) if cancel_by else None,
                 state,
+                _id(subject),
             )
-            for slot, place, place_name, title, community, starts_at, ends_at, cancel_by, state in told["slots"]
+            for slot, place, place_name, title, community, starts_at, ends_at, cancel_by, state, subject in told[
+                "slots"
+            ]
         ),
     )

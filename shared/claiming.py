@@ -6,13 +6,16 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeVar, cast
 
 from fastapi import Request, Response
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
 
-from shared import clock, errors, web
-from shared.claims import Grant, Group, Take
+from shared import claims, clock, errors, web
+from shared.assertion import Caller
+from shared.claims import Grant, Group, Subject, Take
+from shared.db import Tx
+from shared.line import SKIPPED, Answer, Line
 from shared.texts import say
 from shared.web import In, Out
 
@@ -33,8 +36,9 @@ Short = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterVali
 
 
 class ClaimIn(In):
-    """What every claim says; a service's own body adds its own fields."""
+    """What every claim says; a service's own body adds its own fields, some of which may stand `instead` of slots."""
 
+    instead: ClassVar[tuple[str, ...]] = ()
     slot_id: uuid.UUID | None = Field(default=None, description=say("The slot to claim.", "要预约的场次。"))
     slot_ids: list[uuid.UUID] | None = Field(
         default=None,
@@ -62,15 +66,25 @@ class ClaimIn(In):
         default="app",
         description=say("How the resident asked; staff name the others.", "居民的预约渠道；其他渠道由工作人员填写。"),
     )
+    holder: Annotated[str, StringConstraints(pattern=r"^[0-9]{2,12}$")] | None = Field(
+        default=None,
+        description=say(
+            "Instead of persons: the committee of this region holds the places (its staff).",
+            "代替 persons：由该区划的居（村）委会占用名额（其工作人员）。",
+        ),
+    )
 
     @model_validator(mode="after")
     def _is_one_ask(self) -> ClaimIn:
-        if (self.slot_id is None) == (self.slot_ids is None):
-            raise ValueError("name either slot_id or slot_ids")
+        ways = ("slot_id", "slot_ids", *self.instead)
+        if sum(getattr(self, way) is not None for way in ways) != 1:
+            raise ValueError("name one of " + ", ".join(ways))
         if self.slot_ids is not None and len(set(self.slot_ids)) != len(self.slot_ids):
             raise ValueError("a slot is named twice")
         if self.persons is not None and len(set(self.persons)) != len(self.persons):
             raise ValueError("a person is named twice")
+        if self.holder is not None and (self.persons is not None or self.channel != "app"):
+            raise ValueError("a committee holds places by itself")
         if self.channel != "app" and self.persons is None:
             raise ValueError("name the persons whom staff act for")
         return self
@@ -110,15 +124,111 @@ def express(schema: type[ClaimIn], route: Callable[..., Awaitable[Response]]) ->
     return endpoint
 
 
+REFUSALS: Final = (
+    errors.IdempotencyKeyMissing,
+    errors.KeyReused,
+    errors.InFlight,
+    errors.NotOpenYet,
+    errors.Closed,
+    errors.Cancelled,
+    errors.Full,
+    errors.Held,
+    errors.AlreadyYours,
+    errors.AlreadyWaiting,
+    errors.Overlaps,
+    errors.LimitReached,
+    errors.Suspended,
+    errors.TooYoung,
+    errors.TooOld,
+    errors.OutsideArea,
+    errors.VerificationRequired,
+    errors.GuardianRequired,
+    errors.ConsentRequired,
+    errors.NotOffered,
+    errors.NotWaitable,
+    errors.NotYours,
+    errors.HoldLapsed,
+    errors.LineFull,
+    errors.Unknown,
+)
+"""What any claim may be told instead, whatever its service adds."""
+
+
 class Taking(Protocol):
     """What a service's body must be able to say of itself."""
 
     persons: list[uuid.UUID] | None
     channel: Literal["app", "desk", "phone", "paper"]
     if_full: Literal["refuse", "wait"]
+    holder: str | None
 
-    def takes(self) -> tuple[Take, ...]:
+    def takes(self) -> tuple[Take | Subject, ...]:
         """The slots and units it needs, for each person."""
+
+
+def granted(who: Caller, told: Taking) -> tuple[Grant, int]:
+    """The grant that the gateway gave to this caller for exactly this body, and the account's number; refuses any other."""
+    grant = who.grant
+    if grant is None or who.account_no is None:
+        raise errors.GrantMissing
+    if not claims.matches(grant, told.takes(), told.persons, who.person_id, holder=told.holder):
+        raise errors.GrantMissing
+    return grant, who.account_no
+
+
+class Recording(Protocol):
+    """A granted group that is to become a service's row with this id."""
+
+    @property
+    def grant(self) -> Grant:
+        """What was granted."""
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Of the row to be."""
+
+
+R = TypeVar("R", bound=Recording)
+
+
+async def confirm(
+    tx: Tx, several: Sequence[R], refused: Sequence[errors.Refusal | None] = (), *, skip_locked: bool
+) -> tuple[list[R], list[Answer[uuid.UUID]]]:
+    """Confirm those that the service does not refuse itself: those whose rows are to be written now, and everybody's answer.
+
+    `refused` says for each why not, or None. When nobody is left the transaction leaves nothing behind.
+    """
+    whys = refused or [None] * len(several)
+    able = [one for one, why in zip(several, whys, strict=True) if why is None]
+    states = iter(
+        await claims.confirm(tx, [(one.grant, one.id) for one in able], skip_locked=skip_locked) if able else ()
+    )
+    made: list[R] = []
+    answers: list[Answer[uuid.UUID]] = []
+    for one, why in zip(several, whys, strict=True):
+        if why is not None:
+            answers.append(why)
+            continue
+        is_confirmed = next(states)
+        answers.append(one.id if is_confirmed else SKIPPED if is_confirmed is None else errors.HoldLapsed())
+        if is_confirmed:
+            made.append(one)
+    if not made:
+        tx.discard()
+    return made, answers
+
+
+def line_of(name: str, context: web.Context, action: Any) -> Line[Any, Any]:
+    """The line in front of a service's recording action, within the deployment's limits."""
+    settings = context.settings
+    return Line(
+        name,
+        context.db,
+        action,
+        batch=settings.line_batch,
+        waiting=settings.line_waiting,
+        seconds=min(settings.line_seconds, settings.upstream_seconds),
+    )
 
 
 class NamedOut(Out):

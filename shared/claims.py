@@ -40,6 +40,17 @@ class Take(NamedTuple):
     units: int = 1
 
 
+class Subject(NamedTuple):
+    """So many units, for each person, of every slot of one subject that is still to come: all evenings of a course.
+
+    With `beside` only of those at the same place and on the same day as that slot: a dish with its delivery window.
+    """
+
+    subject_id: uuid.UUID
+    units: int = 1
+    beside: uuid.UUID | None = None
+
+
 class GrantedClaim(NamedTuple):
     """One held place, as the grant names it."""
 
@@ -49,6 +60,8 @@ class GrantedClaim(NamedTuple):
     person_id: uuid.UUID
     name: str
     units: int
+    band: int | None = None
+    """Lower end of the person's five years of age on the slot's day, for services that may know it: 80 is 80 to 84."""
 
 
 class GrantedSlot(NamedTuple):
@@ -63,6 +76,7 @@ class GrantedSlot(NamedTuple):
     ends_at: datetime
     cancel_by: datetime | None
     state: str = "open"
+    subject_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,7 @@ class Holding(NamedTuple):
     units: int
     channel: str
     is_exclusive: bool
+    is_counted: bool = True
 
 
 async def hold(tx: Tx, holdings: Sequence[Holding], held_until: datetime) -> None:
@@ -124,18 +139,18 @@ async def hold(tx: Tx, holdings: Sequence[Holding], held_until: datetime) -> Non
         """
         WITH written AS (
             INSERT INTO claims (id, group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at,
-                                ends_at, units, channel, state, is_active, is_exclusive, held_until)
+                                ends_at, units, channel, state, is_active, is_exclusive, is_counted, held_until)
             SELECT a.id, a.group_id, a.slot_id, a.holder_no, a.account_no, a.community, a.service, a.place_id,
-                   a.starts_at, a.ends_at, a.units, a.channel, 'held', true, a.is_exclusive, $14
+                   a.starts_at, a.ends_at, a.units, a.channel, 'held', true, a.is_exclusive, a.is_counted, $15
             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-                        $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bool[])
+                        $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bool[], $14::bool[])
                 AS a(id, group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at, ends_at,
-                     units, channel, is_exclusive)
+                     units, channel, is_exclusive, is_counted)
         )
         UPDATE slots s
         SET taken = s.taken + t.units, taken_offline = s.taken_offline + t.offline,
-            next_lapse = least(s.next_lapse, $14)
-        FROM unnest($15::uuid[], $16::int[], $17::int[]) AS t(slot_id, units, offline)
+            next_lapse = least(s.next_lapse, $15)
+        FROM unnest($16::uuid[], $17::int[], $18::int[]) AS t(slot_id, units, offline)
         WHERE s.id = t.slot_id
         """,
         *(list(column) for column in zip(*holdings, strict=True)),
@@ -236,6 +251,20 @@ async def free(
     return [Freed(*row) for row in rows]
 
 
+async def attend(tx: Tx, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Say of confirmed claims that their holders came; those that were not marked before. Their places stay taken."""
+    rows = await tx.fetch(
+        """
+        WITH locked AS (
+            SELECT id FROM claims WHERE id = ANY($1::uuid[]) AND state = 'confirmed' ORDER BY id FOR NO KEY UPDATE
+        )
+        UPDATE claims c SET state = 'attended' FROM locked WHERE c.id = locked.id RETURNING c.id
+        """,
+        list(ids),
+    )
+    return {row[0] for row in rows}
+
+
 async def lapse(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Freed]:
     """Free the holds on these slots whose time is over, and note when the next one will be; the slots are locked.
 
@@ -328,10 +357,29 @@ def new_id() -> uuid.UUID:
 
 
 def matches(
-    grant: Grant, takes: Sequence[tuple[uuid.UUID, int]], persons: Sequence[uuid.UUID] | None, caller: uuid.UUID | None
+    grant: Grant,
+    takes: Sequence[Take | Subject],
+    persons: Sequence[uuid.UUID] | None,
+    caller: uuid.UUID | None,
+    *,
+    holder: str | None = None,
 ) -> bool:
-    """Whether a grant is for exactly these slots, units and persons: what a service recomputes before it confirms."""
-    named: Sequence[uuid.UUID | None] = persons or [caller]
-    wanted = {(slot, person, units) for slot, units in takes for person in named}
-    granted = {(claim.slot_id, claim.person_id, claim.units) for claim in grant.claims}
-    return granted == wanted and len(grant.claims) == len(wanted)
+    """Whether a grant is for exactly what was asked: what a service recomputes before it confirms.
+
+    Which slots a subject has only the ledger knows; here they must be of that subject, and some there must be. A `holder`
+    (a committee) is one, whoever it is.
+    """
+    everybody = {claim.person_id for claim in grant.claims}
+    asked: Sequence[uuid.UUID | None] = persons or [caller]
+    named = everybody if holder is not None else set(asked)
+    by_slot = {one.slot_id: one.units for one in takes if isinstance(one, Take)}
+    by_subject: dict[uuid.UUID | None, int] = {one.subject_id: one.units for one in takes if isinstance(one, Subject)}
+    units = {slot.id: by_slot.get(slot.id, by_subject.get(slot.subject_id)) for slot in grant.slots}
+    return (
+        (holder is None or len(named) == 1)
+        and by_slot.keys() <= units.keys()
+        and by_subject.keys() <= {slot.subject_id for slot in grant.slots}
+        and len(grant.claims) == len(units) * len(named)
+        and {(claim.slot_id, claim.person_id, claim.units) for claim in grant.claims}
+        == {(slot, person, wanted) for slot, wanted in units.items() for person in named}
+    )

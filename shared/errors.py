@@ -6,7 +6,7 @@ sentence everybody else sees; `code` is what programs read. The tree says the HT
     Refusal
     ├── Unreadable          400   IdempotencyKeyMissing
     ├── NotKnown            401   TokenExpired, CodeWrong
-    ├── NotAllowed          403   NotInScope, AssertionMissing
+    ├── NotAllowed          403   AssertionMissing, GrantMissing, NotYours, PassInvalid
     ├── NotThere            404
     ├── MethodNotAllowed    405
     ├── Conflict            409   Full, Held, NotOpenYet, Closed, Cancelled, AlreadyYours, Overlaps, LimitReached, …
@@ -120,6 +120,13 @@ class NotYours(NotAllowed):
 
     code = "not_yours"
     zh = "您不能代此人操作。"
+
+
+class PassInvalid(NotAllowed):
+    """This pass is not good here and now."""
+
+    code = "pass_invalid"
+    zh = "此通行凭证在此时此地无效。"
 
 
 class NotThere(Refusal):
@@ -263,6 +270,48 @@ class ConsentRequired(Conflict):
 
     code = "consent_required"
     zh = "需要先取得同意。"
+
+
+class NotOffered(Conflict):
+    """This is not offered then."""
+
+    code = "not_offered"
+    zh = "当日不提供此项。"
+
+
+class DietConflict(Conflict):
+    """A dish does not suit this person."""
+
+    code = "diet_conflict"
+    zh = "有菜品与此人的饮食要求或过敏情况不符。"
+
+
+class OutsideDeliveryArea(Conflict):
+    """The kitchen does not deliver there."""
+
+    code = "outside_delivery_area"
+    zh = "超出厨房的配送范围。"
+
+
+class TooLate(Conflict):
+    """It is too late for this; please ask the staff."""
+
+    code = "too_late"
+    zh = "已过办理时限，请联系工作人员。"
+
+
+class AlreadyRecorded(Conflict):
+    """What happened here was recorded already."""
+
+    code = "already_recorded"
+    zh = "结果已记录。"
+
+
+class NeighbourNotAgreed(Conflict):
+    """The elder has not agreed that a neighbour takes the meal."""
+
+    code = "neighbour_not_agreed"
+    zh = "长者未同意由邻居代收。"
 
 
 class HoldLapsed(Conflict):

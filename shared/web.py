@@ -7,14 +7,16 @@ transaction is committed, because handlers await actions that commit (a `yield` 
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -26,18 +28,25 @@ from shared.line import Line
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Ask = Callable[[int, str, Mapping[str, Any], str], Awaitable[tuple[int, dict[str, Any]]]]
+"""Claims through the front door for an account: `ask(account_no, service, body, key)` is a status and what was answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a running service is given: the database in its own role, keys, settings, and the lines it opens."""
+    """What a running service is given: the database in its own role, keys, settings, and the lines it opens.
+
+    Its tasks may `ask` for places on behalf of whoever wished for them; requests have the gateway for that.
+    """
 
     db: Database
     keys: Keyring
     settings: Settings
     lines: dict[str, Line[Any, Any]] = field(default_factory=dict)
+    ask: Ask | None = None
 
 
 class In(BaseModel):
@@ -50,6 +59,16 @@ class Out(BaseModel):
     """What callers hear."""
 
     model_config = ConfigDict(from_attributes=True)
+
+
+def _is_written_out(told: Any) -> Any:
+    if isinstance(told, str) and not _DATE.fullmatch(told):
+        raise ValueError("YYYY-MM-DD")
+    return told
+
+
+Date = Annotated[date, BeforeValidator(_is_written_out)]
+"""A date as YYYY-MM-DD and nothing else: a plain number would otherwise be taken for seconds since 1970."""
 
 
 class Problem(Out):

@@ -185,10 +185,10 @@ def demo_people(data_dir: DataDir = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from services.cli import town
+    from services.cli.town import personas
 
     table = Table("persona", "name", "phone", "what they are")
-    for persona, name, phone, what in _demo(data_dir, town.people):
+    for persona, name, phone, what in _demo(data_dir, personas.people):
         table.add_row(persona, name, phone or "-", what)
     Console().print(table)
 
@@ -196,18 +196,33 @@ def demo_people(data_dir: DataDir = None) -> None:
 @demo_app.command("token")
 def demo_token(persona: str, data_dir: DataDir = None) -> None:
     """Print an access token of a persona, and nothing else."""
-    from services.cli import town
+    from services.cli.town import personas
 
-    typer.echo(_demo(data_dir, town.token, persona))
+    typer.echo(_demo(data_dir, personas.token, persona))
 
 
 @demo_app.command("tokens")
 def demo_tokens(count: Annotated[int, typer.Argument(min=1, max=100_000)], data_dir: DataDir = None) -> None:
     """Print tokens of different grown-up residents, one a line: person_id<TAB>token."""
-    from services.cli import town
+    from services.cli.town import personas
 
-    for person_id, token in _demo(data_dir, town.tokens_for, count):
+    for person_id, token in _demo(data_dir, personas.tokens_for, count):
         typer.echo(f"{person_id}\t{token}")
+
+
+@app.command()
+def story(
+    name: Annotated[str, typer.Argument(help="meals, childcare, events, partner or fitness.")],
+    url: Annotated[str, typer.Option(help="Where the town is served.")] = "http://127.0.0.1:8000",
+    data_dir: DataDir = None,
+) -> None:
+    """Tell a story from the day of the demo town, call by call, against the running server."""
+    from rich.console import Console
+
+    from services.cli import story as stories
+    from services.cli.town import personas
+
+    stories.tell(name, url, lambda persona: str(_demo(data_dir, personas.token, persona)), Console())
 
 
 def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:

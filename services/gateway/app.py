@@ -34,6 +34,7 @@ from services.gateway.availability import Looking, Seen
 from services.gateway.claiming import Call, Claiming
 from services.gateway.credentials import INTERNAL, Credentials
 from services.gateway.rates import Rates
+from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard, NoAnswer
 from shared import claims, errors, problems
 from shared.assertion import Caller
@@ -63,6 +64,7 @@ class Parts:
     told: Readers[told.Asking, told.Found]
     credentials: Credentials
     metrics: Metrics
+    refusals: Refusals
 
 
 class Metrics:
@@ -167,6 +169,9 @@ class Gateway:
                     else upstreams.local(one.make(context))
                 )
                 guards[one.name] = Guard(one.name, app, seconds=settings.upstream_seconds, is_local=not url)
+            refusals = Refusals(gateway_db)
+            stack.push_async_callback(refusals.close)
+            refusals.start()
             line: Line[Asked, Outcome] = Line(
                 "arbiter",
                 gateway_db,
@@ -183,11 +188,12 @@ class Gateway:
                 settings=settings,
                 guards=guards,
                 line=line,
-                claiming=Claiming(gateway_db, self._keys, line, guards),
+                claiming=Claiming(gateway_db, self._keys, line, guards, refusals),
                 availability=Readers("availability", gateway_db, availability.read),
                 told=Readers("told", gateway_db, told.read),
                 credentials=Credentials(self._keys, gateway_db),
                 metrics=Metrics(),
+                refusals=refusals,
             )
             self._own = routes.app(self.parts)
             try:

@@ -113,8 +113,15 @@ async def read(tx: Tx, several: Sequence[Looking]) -> list[Seen]:
         places = (await sql.standing(tx, nos, since, now)).places
         crowded = [slot.id for page in pages.values() for slot in page.slots if slot.waiting]
         waits = await sql.waits_of(tx, nos, crowded) if crowded else {}
+        consents = await sql.consents(tx, (row for page in pages.values() for row in page.rows), people)
         holders = {
-            row["no"]: sql.holder(row, places.get(row["no"], ()), frozenset(waits.get(row["no"], ()))) for row in people
+            row["no"]: sql.holder(
+                row,
+                places.get(row["no"], ()),
+                frozenset(waits.get(row["no"], ())),
+                consents.get(row["id"], frozenset()),
+            )
+            for row in people
         }
         limited = {slot.place_id for page in pages.values() for slot in page.slots if slot.limits.household_per_day}
         homes = [row["household_no"] for row in people if row["household_no"] is not None]

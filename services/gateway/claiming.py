@@ -31,10 +31,11 @@ from services.gateway.arbiter import sql
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.arbiter.rules import Refused, Replayed, Waiting
 from services.gateway.credentials import INTERNAL
+from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard, NoAnswer
-from shared import assertion, claiming, claims, clock, crypto, errors, problems
+from shared import assertion, claiming, claims, clock, crypto, errors, problems, wire
 from shared.assertion import Caller
-from shared.claims import Grant, Take
+from shared.claims import Grant, Subject, Take
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Line, Readers
@@ -87,11 +88,19 @@ class Call(NamedTuple):
 class Claiming:
     """The pipeline of claims; also forwards everything else with a signed assertion."""
 
-    def __init__(self, db: Database, keys: Keyring, line: Line[Asked, Outcome], guards: Mapping[str, Guard]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        keys: Keyring,
+        line: Line[Asked, Outcome],
+        guards: Mapping[str, Guard],
+        refusals: Refusals,
+    ) -> None:
         self._db = db
         self._keys = keys
         self._line = line
         self._guards = guards
+        self._refusals = refusals
         self._told: OrderedDict[tuple[Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
         self._others_line = Readers("alternatives", db, alternatives)
         self._bodies = {f"/v1/{one.name}/{one.collection}": one for one in SERVICES if one.claims}
@@ -132,7 +141,7 @@ class Claiming:
         if call.caller.holder_no is None:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))
-        takes, persons, channel, waits, fingerprint = reading(service, call)
+        takes, persons, channel, waits, fingerprint, holder = reading(service, call)
         asked = Asked(
             service.name,
             call.caller,
@@ -147,13 +156,14 @@ class Claiming:
             )
             if waits
             else b"",
+            holder=holder,
         )
         try:
             outcome = await self._line.submit(asked)
         except asyncpg.IntegrityConstraintViolationError as error:
             raise claims.refusal_of(error) or errors.Broken() from error
         if isinstance(outcome.decision, Refused):
-            return await self._refused(outcome.decision, asked, call)
+            return await self._refused(outcome.decision, outcome.slot_id, asked, call)
         return await self.settle(service, call, outcome)
 
     async def settle(self, service: Service, call: Call, outcome: Outcome) -> Answer:
@@ -177,14 +187,36 @@ class Claiming:
         if answer.status >= 400:
             with contextlib.suppress(errors.Unavailable):  # then the hold lapses by itself
                 await self._db.run(claims.release, outcome.group_id, reason="refused", only_held=True)
+            self._note_service(service, call, outcome, answer)
         return answer
 
-    async def _refused(self, decision: Refused, asked: Asked, call: Call) -> Answer:
+    def _note(self, decision: Refused, slot_id: uuid.UUID | None, asked: Asked, call: Call) -> None:
+        """Remember why, for who asks about it later; a request that is still at work was not refused."""
+        if decision.code == "in_flight":
+            return
+        if slot_id is None:
+            slot_id = next((take.slot_id for take in asked.takes if isinstance(take, Take)), None)
+        self._refusals.note(
+            call.caller, asked.service, slot_id, decision.code, call.request_id, asked.persons, decision.person
+        )
+
+    def _note_service(self, service: Service, call: Call, outcome: Outcome, answer: Answer) -> None:
+        """Remember a service's own refusal of what the arbiter had granted."""
+        code = None
+        with contextlib.suppress(ValueError, AttributeError):
+            code = wire.loads(answer.body).get("code")
+        if isinstance(code, str) and outcome.grant is not None:
+            persons = tuple(dict.fromkeys(claim.person_id for claim in outcome.grant.claims))
+            self._refusals.note(
+                call.caller, service.name, outcome.grant.slots[0].id, code[:64], call.request_id, persons
+            )
+
+    async def _refused(self, decision: Refused, slot_id: uuid.UUID | None, asked: Asked, call: Call) -> Answer:
         """The problem that says so: what most of a rush hears, so it is written once for all who hear the same.
 
         The alternatives in it are a hint, at most two seconds old.
         """
-        slot_id = asked.takes[decision.slot].slot_id if decision.slot is not None else None
+        self._note(decision, slot_id, asked, call)
         lang = language(call.header(b"accept-language"))
         told = self._told.get((decision, slot_id, lang))
         if told is None or told[0] <= time.monotonic():
@@ -245,11 +277,12 @@ def idempotency_key(told: str | None) -> str:
 class Reading(NamedTuple):
     """What a body asks for, as its service's schema reads it, and its fingerprint."""
 
-    takes: tuple[Take, ...]
+    takes: tuple[Take | Subject, ...]
     persons: tuple[uuid.UUID, ...] | None
     channel: str
     waits: bool
     fingerprint: bytes
+    holder: str | None
 
 
 def reading(service: Service, call: Call) -> Reading:
@@ -274,6 +307,7 @@ def _read(name: str, body: bytes) -> Reading:
         told.channel,
         told.if_full == "wait",
         hashlib.sha256(f"/v1/{service.name}/{service.collection}".encode() + b"\0" + body).digest()[:16],
+        told.holder,
     )
 
 
@@ -305,6 +339,8 @@ def refusal(decision: Refused, others: list[dict[str, Any]] | None = None) -> er
     retry = 1 if decision.code == "in_flight" else None
     until = {"held": "held_until", "not_open_yet": "opens_at", "suspended": "until"}.get(decision.code)
     extra: dict[str, Any] = {until: decision.until} if until else {}
+    if decision.purposes:
+        extra["purposes"] = decision.purposes
     if others:
         extra["alternatives"] = others
     if pointer:

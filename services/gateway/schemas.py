@@ -119,6 +119,21 @@ class DayIn(In):
     name: Short | None = None
 
 
+class RefusalOut(Out):
+    """A claim that was refused, and why."""
+
+    at: Moment
+    service: str
+    slot_id: uuid.UUID | None
+    community: str
+    code: str = Field(description=say("The reason, as the problem named it.", "拒绝原因代码。"))
+    title: str = Field(description=say("The reason in words.", "拒绝原因。"))
+    persons: list[uuid.UUID] = Field(description=say("For whom it was asked.", "为谁预约。"))
+    person: uuid.UUID | None = Field(description=say("For whom it failed, if for one.", "因何人被拒绝。"))
+    request_id: str = Field(description=say("The last such request.", "最近一次请求编号。"))
+    count: int = Field(description=say("How often within a second.", "一秒内的次数。"))
+
+
 class ToldOut(Out):
     """Something that happened to the caller, or to somebody they act for."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.days import DayFact
 from shared.db import Tx
@@ -126,6 +126,15 @@ async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
     )
 
 
+async def account(tx: Tx, account_no: int) -> Any | None:
+    """An open account and its person: id, person_id, holder_no, name."""
+    return await tx.row(
+        "SELECT a.id, a.person_id, h.no AS holder_no, a.name FROM accounts a LEFT JOIN holders h ON h.id = a.person_id "
+        "WHERE a.no = $1 AND a.closed_at IS NULL",
+        account_no,
+    )
+
+
 async def slot_for_edit(tx: Tx, slot_id: uuid.UUID) -> Any | None:
     """A slot, locked: id, community, place_id, capacity, taken, state."""
     return await tx.row(
@@ -186,3 +195,104 @@ async def use_partner_key(tx: Tx, key_hash: bytes) -> Any | None:
     else:
         tx.discard()
     return row
+
+
+class NewRefusal(NamedTuple):
+    """A refused claim to be written; `holders` are whom it was for, `holder_no` whom it failed for."""
+
+    at: datetime
+    account_no: int
+    own_no: int
+    holders: Sequence[int]
+    holder_no: int | None
+    service: str
+    slot_id: uuid.UUID | None
+    code: str
+    request_id: str
+    times: int
+
+
+async def insert_refusals(tx: Tx, rows: Sequence[NewRefusal]) -> None:
+    """Write refusals in one statement; each belongs where its slot is, or else where its caller lives."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    columns[3] = ["{" + ",".join(map(str, holders)) + "}" for holders in columns[3]]
+    await tx.execute(
+        """
+        INSERT INTO refused (at, account_no, holder_nos, holder_no, service, slot_id, place_id, community, code,
+                             request_id, count)
+        SELECT n.at, n.account_no, n.holders::bigint[], n.holder_no, n.service, n.slot_id, s.place_id,
+               coalesce(s.community, h.community, ''), n.code, n.request_id, n.count
+        FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::uuid[],
+                    $8::text[], $9::text[], $10::int[]) WITH ORDINALITY
+             AS n(at, account_no, own_no, holders, holder_no, service, slot_id, code, request_id, count, ordinal)
+        LEFT JOIN slots s ON s.id = n.slot_id LEFT JOIN holders h ON h.no = n.own_no ORDER BY n.ordinal
+        """,
+        *columns,
+    )
+
+
+class Sought(NamedTuple):
+    """Whose refusals, and which: about these holders, about the limited ones in their service, or in a scope.
+
+    A scope is a region code, and a place where a role has one.
+    """
+
+    holders: Sequence[int]
+    limited: Sequence[tuple[int, str]]
+    scope: Sequence[tuple[str, uuid.UUID | None]]
+    holder_no: int | None
+    slot_id: uuid.UUID | None
+    request_id: str | None
+    after: int | None
+    limit: int
+
+
+async def refusals(tx: Tx, sought: Sought) -> list[Any]:
+    """Refusals of the last thirty days, the newest first, each with `is_in_scope`."""
+    args: list[Any] = [
+        list(sought.holders),
+        [no for no, _ in sought.limited],
+        [service for _, service in sought.limited],
+        [prefix for prefix, _ in sought.scope],
+        [place for _, place in sought.scope],
+        sought.limit,
+    ]
+    where = ["r.at > now() - interval '30 days'"]
+    for condition, value in (
+        ("r.holder_nos @> ARRAY[?::bigint]", sought.holder_no),
+        ("r.slot_id = ?", sought.slot_id),
+        ("r.request_id = ?", sought.request_id),
+        ("r.no < ?", sought.after),
+    ):
+        if value is not None:
+            args.append(value)
+            where.append(condition.replace("?", f"${len(args)}"))
+    return await tx.fetch(
+        f"""
+        SELECT r.no, r.at, r.service, r.slot_id, r.community, r.code, r.holder_nos, r.holder_no, r.request_id, r.count,
+               k.is_in_scope
+        FROM refused r CROSS JOIN LATERAL (
+            SELECT EXISTS (
+                SELECT FROM unnest($4::text[], $5::uuid[]) AS p(prefix, place_id)
+                WHERE starts_with(r.community, p.prefix) AND (p.place_id IS NULL OR p.place_id = r.place_id)
+            ) AS is_in_scope) k
+        WHERE {" AND ".join(where)} AND (k.is_in_scope OR (r.holder_nos && ($1::bigint[] || $2::bigint[]) AND (
+            r.holder_nos && $1::bigint[] OR EXISTS (
+                SELECT FROM unnest($2::bigint[], $3::text[]) AS l(no, service)
+                WHERE l.service = r.service AND l.no = ANY(r.holder_nos)))))
+        ORDER BY r.no DESC LIMIT $6
+        """,
+        *args,
+    )
+
+
+async def holder_ids(tx: Tx, nos: Sequence[int]) -> dict[int, uuid.UUID]:
+    """Ids of holders by number."""
+    return {
+        row["no"]: row["id"] for row in await tx.fetch("SELECT no, id FROM holders WHERE no = ANY($1::bigint[])", nos)
+    }
+
+
+async def delete_old_refusals(tx: Tx) -> int:
+    """Forget refusals after thirty days; how many."""
+    return await tx.execute("DELETE FROM refused WHERE at < now() - interval '30 days'")

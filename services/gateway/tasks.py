@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from services import load, service
@@ -10,7 +11,8 @@ from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.claiming import Call
-from shared import claims, clock, crypto, days, errors, notices, wire
+from services.gateway.upstreams import NoAnswer
+from shared import claims, clock, crypto, days, errors, notices, uploads, wire
 from shared.assertion import Caller
 from shared.db import Tx
 from shared.tasks import Task
@@ -74,6 +76,7 @@ def _asked(parts: Parts, row: Any) -> Asked | None:
         waits=True,
         serving=row["group_id"],
         sealed_body=row["body"],
+        holder=told.holder,
     )
 
 
@@ -105,6 +108,31 @@ async def _settle(parts: Parts, asked: Asked, outcome: Outcome) -> str | None:
     return "unanswered" if code in ("hold_lapsed", "assertion_missing") else "refused"  # ours, not theirs
 
 
+async def ask(
+    parts: Parts, account_no: int, service_name: str, body: Mapping[str, Any], key: str
+) -> tuple[int, dict[str, Any]]:
+    """Claim places for an account that is not there to ask itself, such as a standing order's; status and answer."""
+    row = await parts.db.read(sql.account, account_no)
+    one = service(service_name)
+    if row is None:
+        return errors.NotThere.status, {"code": errors.NotThere.code}
+    call = Call(
+        "POST",
+        f"/v1/{one.name}/{one.collection}",
+        {b"content-type": b"application/json", b"idempotency-key": key.encode()},
+        wire.dumps(body),
+        Caller(row["id"], account_no, row["person_id"], row["holder_no"], row["name"]),
+        f"asked-{clock.uuid7().hex}",
+    )
+    try:
+        answer = await parts.claiming.claim(call)
+    except NoAnswer as none:
+        return none.refusal.status, {"code": none.refusal.code}
+    except errors.Refusal as refusal:
+        return refusal.status, {"code": refusal.code, **refusal.extra}
+    return answer.status, wire.loads(answer.body)
+
+
 async def stamp_notices(parts: Parts) -> int:
     """Give positions to what was announced."""
     stamped = 0
@@ -126,10 +154,22 @@ async def purge_keys(parts: Parts) -> int:
     return await parts.db.run(ledger.delete_old_asks)
 
 
+async def purge_uploads(parts: Parts) -> int:
+    """Forget what devices were answered long ago."""
+    return await parts.db.run(uploads.delete_old)
+
+
+async def purge_refusals(parts: Parts) -> int:
+    """Forget after thirty days why somebody was refused."""
+    return await parts.db.run(sql.delete_old_refusals)
+
+
 TASKS = (
     Task("ledger.lapse", 5, lapse),
     Task("ledger.serve_waiting", 1, serve_waiting),
     Task("notices.stamp", 1, stamp_notices),
     Task("days.seed", 3600, seed_days),
     Task("ledger.purge_keys", 3600, purge_keys),
+    Task("uploads.purge", 3600, purge_uploads),
+    Task("ledger.purge_refusals", 3600, purge_refusals),
 )

@@ -229,3 +229,19 @@ def mask_phone(number: str) -> str:
 
 def _plain(typed: str) -> str:
     return typed.translate(_TYPED)
+
+
+def is_under(born: date | None, years: int, today: date) -> bool:
+    """Whether somebody is known to be younger; of whom nobody knows the age it cannot be said."""
+    if born is None:
+        return False
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < years
+
+
+def consent_state(version: int, current: int, *, given: bool | None) -> str:
+    """What the newest word about a purpose comes to: given, outdated (to older words), withdrawn, or never asked."""
+    if given is None:
+        return "never"
+    if not given:
+        return "withdrawn"
+    return "given" if version >= current else "outdated"

@@ -169,3 +169,57 @@ class ChildIn(In):
     name: Name
     document: DocumentIn
     relation: Literal["child"] = Field(description=say("Who they are to the caller.", "与本人的关系。"))
+
+
+class PurposeOut(Out):
+    """Something residents may be asked to consent to."""
+
+    code: str
+    title: str
+    text: str
+    version: int = Field(description=say("Grows when the words change their meaning.", "内容有实质变更时递增。"))
+    services: list[str] = Field(description=say("Services that ask for it.", "使用该授权的服务。"))
+    sensitive: bool = Field(description=say("Sensitive by law; asked for separately.", "属敏感个人信息，须单独同意。"))
+    guardian_under: int = Field(description=say("Below this age a guardian consents.", "低于此年龄须由监护人同意。"))
+
+
+class ConsentIn(In):
+    """Yes or no to a purpose."""
+
+    given: bool = Field(description=say("False takes the consent back.", "为否时即撤回同意。"))
+    version: int = Field(
+        ge=1, le=1_000_000, description=say("The version that was read; when taking back, any.", "所阅读的版本。")
+    )
+    channel: Literal["app", "desk", "phone", "paper"] = Field(
+        default="app",
+        description=say("How the resident said it; staff name the others.", "居民的表达渠道；其他渠道由工作人员填写。"),
+    )
+    by: uuid.UUID | None = Field(
+        default=None,
+        description=say(
+            "At the desk: the guardian or proxy who said it; left out: the person.",
+            "窗口办理时作出表示的监护人或受委托人；省略则为本人。",
+        ),
+    )
+
+
+class ConsentWordOut(Out):
+    """One word about a purpose, and who said it."""
+
+    given: bool
+    version: int
+    at: Moment
+    channel: Literal["app", "desk", "phone", "paper"]
+    given_by: Literal["self", "guardian", "proxy"]
+    person: NamedOut = Field(description=say("Who said it.", "作出表示的人。"))
+
+
+class ConsentOut(Out):
+    """One purpose, what stands today, and all that was said before, the newest first."""
+
+    purpose: str
+    title: str
+    version: int = Field(description=say("The version of today's words.", "当前内容的版本。"))
+    state: Literal["given", "outdated", "withdrawn", "never"]
+    given: bool = Field(description=say("Whether it counts today.", "当前是否有效。"))
+    history: list[ConsentWordOut]

@@ -6,7 +6,23 @@ Every referee is here: whatever the code does, these constraints decide.
 
 from shared.models.base import Base
 from shared.models.booking import Reservation
-from shared.models.identity import Account, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.elder_meals import (
+    Absence,
+    Dish,
+    ElderProfile,
+    MealLine,
+    MealOrder,
+    Menu,
+    MenuDish,
+    Outcome,
+    Round,
+    StandingOrder,
+    StandingRun,
+    Stop,
+    WelfareCheck,
+    WelfareStep,
+)
+from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.partners import (
@@ -18,40 +34,60 @@ from shared.models.partners import (
     PartnerHead,
     PartnerKey,
 )
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule
+from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.refusals import Refused
+from shared.models.uploads import Upload
 
 __all__ = [
+    "Absence",
     "Account",
     "Ask",
     "Attempt",
     "Base",
     "Claim",
     "Closure",
+    "Consent",
     "Consumer",
     "Day",
     "Delivery",
     "Deployment",
+    "Dish",
+    "ElderProfile",
     "Endpoint",
     "Holder",
     "Household",
     "Login",
     "LoginCode",
+    "MealLine",
+    "MealOrder",
+    "Menu",
+    "MenuDish",
     "Notice",
     "NoticeHead",
     "OpenSlot",
+    "Outcome",
     "PartnerHead",
     "PartnerKey",
     "Person",
     "Place",
     "Policy",
+    "Refused",
     "Region",
     "Relation",
     "Reservation",
     "Resource",
     "Role",
+    "Round",
     "Schedule",
     "Session",
     "Slot",
+    "StandingOrder",
+    "StandingRun",
+    "Stop",
     "Suspension",
+    "Terms",
+    "Upload",
     "Wait",
+    "WelfareCheck",
+    "WelfareStep",
 ]

@@ -159,3 +159,34 @@ class Role(Base):
         ),
         Index("roles_account_no_idx", "account_no"),
     )
+
+
+class Consent(Base):
+    """One word of a person about one purpose, given or withdrawn, and who said it: the ledger is only added to.
+
+    The row with the highest `step` counts. `given_by` is how they stood to the person: `by_person_id` is then the person
+    themselves, the guardian or the proxy, also when the staff wrote it down.
+    """
+
+    __tablename__ = "consents"
+
+    id: Mapped[Id]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    purpose: Mapped[str]
+    step: Mapped[int]
+    version: Mapped[int]
+    given: Mapped[bool]
+    at: Mapped[Made]
+    channel: Mapped[str]
+    given_by: Mapped[str]
+    by_account_no: Mapped[Big] = mapped_column(ForeignKey("accounts.no"))
+    by_person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    community: Mapped[str]
+
+    __table_args__ = (
+        UniqueConstraint("person_id", "purpose", "step", name="one_word_after_another"),
+        CheckConstraint("step > 0", name="consent_steps_count_from_one"),
+        CheckConstraint("channel IN ('app', 'desk', 'phone', 'paper')", name="consent_channel_known"),
+        CheckConstraint("given_by IN ('self', 'guardian', 'proxy')", name="consent_giver_known"),
+        CheckConstraint("(given_by = 'self') = (by_person_id = person_id)", name="nobody_consents_under_anothers_name"),
+    )

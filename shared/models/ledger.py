@@ -59,6 +59,7 @@ class Holder(Base):
 
     __table_args__ = (
         CheckConstraint("kind IN ('person', 'organisation')", name="holder_is_person_or_organisation"),
+        Index("one_organisation_per_region", "community", unique=True, postgresql_where=text("kind = 'organisation'")),
         Index(None, "household_no", postgresql_where=text("household_no IS NOT NULL")),
     )
 
@@ -69,7 +70,7 @@ class Policy(Base):
     __tablename__ = "policies"
 
     id: Mapped[Id]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     version: Mapped[int]
     body: Mapped[dict[str, Any]]
     made_by: Mapped[uuid.UUID | None]
@@ -83,14 +84,17 @@ class Slot(Base):
 
     `taken` counts the units of active claims; `taken_offline` those made at the desk, by phone or on paper, which may use
     the `offline_share` that the app may not touch before `offline_until`. `waiting` counts asks on the waiting list.
-    `next_lapse` is not later than the first moment at which a hold on it can lapse. A slot's times never change.
+    `next_lapse` is not later than the first moment at which a hold on it can lapse. `is_counted`: whether it counts for, and
+    is bound by, its place's limits; the portions of a dish do not, nor does a concert in somebody's hall. A slot's times
+    never change.
+    `is_scheduled`: a line of the place's schedule made it, so it goes with the calendar; an extra session does not.
     """
 
     __tablename__ = "slots"
 
     id: Mapped[Id]
     service: Mapped[str]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     resource_no: Mapped[Big | None] = mapped_column(ForeignKey("resources.no"))
     is_exclusive_resource: Mapped[bool] = mapped_column(server_default=text("false"))
     community: Mapped[str]
@@ -116,6 +120,8 @@ class Slot(Base):
     allocation: Mapped[str] = mapped_column(server_default=text("'first_come'"))
     is_exclusive: Mapped[bool] = mapped_column(server_default=text("true"))
     is_waitable: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_counted: Mapped[bool] = mapped_column(server_default=text("true"))
+    is_scheduled: Mapped[bool] = mapped_column(server_default=text("false"))
     policy_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("policies.id"))
     state: Mapped[str] = mapped_column(server_default=text("'open'"))
     next_lapse: Mapped[Moment | None]
@@ -170,6 +176,7 @@ class Claim(Base):
     state: Mapped[str]
     is_active: Mapped[bool]
     is_exclusive: Mapped[bool]
+    is_counted: Mapped[bool] = mapped_column(server_default=text("true"))
     held_until: Mapped[Moment | None]
     resource_id: Mapped[uuid.UUID | None]
     reason: Mapped[str | None]

@@ -6,7 +6,7 @@ import uuid
 from datetime import date
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base, Id, Made, Moment, No
@@ -67,7 +67,7 @@ class Resource(Base):
 
     no: Mapped[No]
     id: Mapped[uuid.UUID] = mapped_column(unique=True, server_default=text("uuidv7()"))
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     name: Mapped[str]
     name_en: Mapped[str | None]
     is_exclusive: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -81,10 +81,24 @@ class Schedule(Base):
 
     __tablename__ = "schedules"
 
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"), primary_key=True)
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"), primary_key=True)
     version: Mapped[int]
     body: Mapped[dict[str, Any]]
     changed_at: Mapped[Made]
+
+
+class Terms(Base):
+    """One version of what a service alone wants to know of its place; never changed, only followed by the next."""
+
+    __tablename__ = "terms"
+
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    body: Mapped[dict[str, Any]]
+    made_by: Mapped[uuid.UUID | None]
+    made_at: Mapped[Made]
+
+    __table_args__ = (PrimaryKeyConstraint("place_id", "version", name="one_terms_per_version"),)
 
 
 class Closure(Base):
@@ -93,7 +107,7 @@ class Closure(Base):
     __tablename__ = "closures"
 
     id: Mapped[Id]
-    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id"))
+    place_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("places.id", ondelete="CASCADE"))
     starts_at: Mapped[Moment]
     ends_at: Mapped[Moment]
     reason: Mapped[str]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time, timedelta
 from itertools import combinations
 from typing import Any, Final, NamedTuple
@@ -139,11 +139,15 @@ def _same_days(one: Line, other: Line) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """A slot opens this many days before its own, at this time."""
+class Ahead:
+    """So many days before a slot's own, at this time of the town's clock."""
 
     days_ahead: int
     at: time
+
+
+AHEAD: Final = ("release", "close_at", "cancel_at")
+"""What a policy may say by the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +165,11 @@ class Audience:
 class Policy:
     """A place's rules of booking. Limits are the arbiter's: it reads them from the stored body by these names."""
 
-    release: Release | None = None
+    release: Ahead | None = None
     close_minutes: int = 0
     cancel_minutes: int | None = None
+    close_at: Ahead | None = None
+    cancel_at: Ahead | None = None
     limits: Mapping[str, int | None] = field(
         default_factory=lambda: dict.fromkeys(("per_day", "per_week", "at_once", "household_per_day"))
     )
@@ -171,6 +177,7 @@ class Policy:
     offline_share: int = 0
     offline_minutes: int = 0
     is_waitable: bool = True
+    is_exclusive: bool = True
     horizon_days: int = 8
 
     @property
@@ -178,44 +185,52 @@ class Policy:
         """For how many days slots exist, today included: never fewer than are needed to have them before they open."""
         return max(self.horizon_days, self.release.days_ahead + 2 if self.release else 0)
 
-    def opening(self, day: date) -> tuple[date, time] | None:
-        """Day and time at which slots of `day` open; None when they are open as soon as they exist."""
-        return (day - timedelta(days=self.release.days_ahead), self.release.at) if self.release else None
+    def marks(self, day: date) -> Marks:
+        """The times that are said by the clock, for slots of `day`; without one a slot is open as soon as it exists."""
+        said = (self.release, self.close_at, self.cancel_at)
+        return Marks(*((day - timedelta(days=one.days_ahead), one.at) if one else None for one in said))
+
+
+class Marks(NamedTuple):
+    """Day and time at which slots of a day open, close and may last be cancelled in time."""
+
+    opens: tuple[date, time] | None
+    closes: tuple[date, time] | None
+    cancel: tuple[date, time] | None
 
 
 def policy_body(policy: Policy) -> dict[str, Any]:
     """A policy as it is stored."""
-    audience, release = policy.audience, policy.release
+    ahead = [(name, getattr(policy, name)) for name in AHEAD]
     return {
-        "release": {"days_ahead": release.days_ahead, "at": f"{release.at:%H:%M}"} if release else None,
+        **{name: {"days_ahead": one.days_ahead, "at": f"{one.at:%H:%M}"} if one else None for name, one in ahead},
         "close_minutes": policy.close_minutes,
         "cancel_minutes": policy.cancel_minutes,
         "limits": dict(policy.limits),
-        "audience": {
-            "min_age": audience.min_age,
-            "max_age": audience.max_age,
-            "regions": list(audience.regions) if audience.regions is not None else None,
-            "level": audience.level,
-            "needs_guardian": audience.needs_guardian,
-        },
+        "audience": asdict(policy.audience),
         "offline_share": policy.offline_share,
         "offline_minutes": policy.offline_minutes,
         "is_waitable": policy.is_waitable,
+        "is_exclusive": policy.is_exclusive,
         "horizon_days": policy.horizon_days,
     }
 
 
 def policy_of(body: Mapping[str, Any]) -> Policy:
     """A stored policy; what an older or sparser body does not say is the default."""
-    release, audience = body.get("release"), dict(body.get("audience") or {})
+    audience = dict(body.get("audience") or {})
     if audience.get("regions") is not None:
         audience["regions"] = tuple(audience["regions"])
-    plain = ("close_minutes", "cancel_minutes", "offline_share", "offline_minutes", "is_waitable", "horizon_days")
+    said = {name: body[name] for name in AHEAD if body.get(name)}
+    ahead: dict[str, Any] = {
+        name: Ahead(one["days_ahead"], time.fromisoformat(one["at"])) for name, one in said.items()
+    }
+    plain = {"close_minutes", "cancel_minutes", "offline_share", "offline_minutes", "is_waitable", "is_exclusive"}
     return Policy(
-        release=Release(release["days_ahead"], time.fromisoformat(release["at"])) if release else None,
+        **ahead,
         limits=Policy().limits | dict(body.get("limits") or {}),  # type: ignore[operator]
         audience=Audience(**audience),
-        **{name: body[name] for name in plain if name in body},
+        **{name: body[name] for name in (*plain, "horizon_days") if name in body},
     )
 
 
@@ -268,7 +283,7 @@ def clock_text(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-class Terms(NamedTuple):
+class Instants(NamedTuple):
     """The instants a policy sets for one slot."""
 
     opens_at: datetime | None
@@ -277,16 +292,24 @@ class Terms(NamedTuple):
     offline_until: datetime | None
 
 
-def terms(policy: Policy, starts_at: datetime, opens_at: datetime | None) -> Terms:
-    """What the policy says of a slot that starts then and, by its rule of release, opens at `opens_at`."""
+def instants(
+    policy: Policy,
+    starts_at: datetime,
+    opens_at: datetime | None,
+    closes_at: datetime | None = None,
+    cancel_by: datetime | None = None,
+) -> Instants:
+    """What the policy says of a slot that starts then; the other instants are its marks, never later than the start."""
 
     def before(minutes: int) -> datetime:
         return starts_at - timedelta(minutes=minutes)
 
-    return Terms(
+    if cancel_by is None and policy.cancel_minutes is not None:
+        cancel_by = before(policy.cancel_minutes)
+    return Instants(
         opens_at,
-        before(policy.close_minutes),
-        before(policy.cancel_minutes) if policy.cancel_minutes is not None else None,
+        min(closes_at or before(policy.close_minutes), starts_at),
+        min(cancel_by, starts_at) if cancel_by is not None else None,
         before(policy.offline_minutes) if policy.offline_share else None,
     )
 
@@ -318,7 +341,7 @@ class Wanted(NamedTuple):
 
 
 class Existing(NamedTuple):
-    """A slot that there is. It is untouched when nobody has a place in it or waits for one."""
+    """A slot that there is; `is_scheduled`: a schedule's line made it. Untouched: nobody has a place or waits for one."""
 
     id: uuid.UUID
     resource_no: int | None
@@ -329,6 +352,7 @@ class Existing(NamedTuple):
     capacity: int
     state: str
     is_untouched: bool
+    is_scheduled: bool = False
 
     @property
     def key(self) -> Key:
@@ -358,8 +382,8 @@ def steps(
 
     Only what the former schedule made, and what is untouched, is cancelled or resized; extra sessions stay, and so does
     everything in which somebody has a place. A slot that was cancelled by an earlier change comes back to life when its
-    line does; if the line now gives it another end, it makes way instead (a slot's times never change). Nothing is made
-    from `makes_until` on.
+    line does, and so does one that was closed and is wanted again; if the line now gives it another end, it makes way
+    instead (a slot's times never change). Nothing is made from `makes_until` on.
     """
     by_key = {one.key: one for one in wanted}
     cancel: list[uuid.UUID] = []
@@ -376,7 +400,7 @@ def steps(
             cancel.append(one.id)
             if want is not None:
                 displace.append(one.id)
-        elif one.state == "cancelled" and want is not None and one.is_untouched:
+        elif want and one.is_untouched and (one.state == "cancelled" or (one.state == "closed" and one.is_scheduled)):
             if is_same:
                 back.append((one, want))
                 taken.add(one.key)
@@ -395,6 +419,13 @@ def steps(
     )
     make = tuple(one for one in by_key.values() if one.starts_at < makes_until and one.key not in taken)
     return Steps(tuple(cancel), tuple(displace), tuple(resize), reopen, make)
+
+
+def turns(existing: Iterable[Existing], shut: Collection[uuid.UUID]) -> tuple[list[uuid.UUID], list[uuid.UUID]]:
+    """Of what a schedule made: which to close since it is shut, and which stays open for those who still have a place."""
+    made = [one for one in existing if one.is_scheduled]
+    close = [one.id for one in made if one.state == "open" and one.id in shut]
+    return close, [one.id for one in made if one.state == "closed" and not one.is_untouched and one.id not in shut]
 
 
 def _meets(want: Wanted, kept: Collection[Existing]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from shared import clock
@@ -54,11 +54,16 @@ def _word(word: str, lang: str) -> str:
 
 
 def as_csv(sessions: list[sql.Session], lang: str) -> bytes:
+    """A day as a file for spreadsheets."""
+    return table_csv([choose(heading, lang) for heading in _HEADINGS], rows(sessions, lang))
+
+
+def table_csv(headings: Sequence[str], told: Iterable[Sequence[str]]) -> bytes:
     """UTF-8 with a byte order mark, as spreadsheets want it; no cell is ever taken for a formula (OWASP, CSV injection)."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-    writer.writerow([choose(heading, lang) for heading in _HEADINGS])
-    writer.writerows([_plain(cell) for cell in row] for row in rows(sessions, lang))
+    writer.writerow(headings)
+    writer.writerows([_plain(cell) for cell in row] for row in told)
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -67,12 +72,16 @@ def _plain(cell: str) -> str:
 
 
 def as_html(place: sql.Place, day: date, sessions: list[sql.Session], lang: str) -> str:
+    """A day as a page that prints."""
+    headings = [choose(heading, lang) for heading in _HEADINGS]
+    return table_html(f"{place.name} {day.isoformat()}", headings, rows(sessions, lang), lang)
+
+
+def table_html(title: str, headings: Sequence[str], told: Iterable[Sequence[str]], lang: str) -> str:
     """A page that needs nothing else and prints on paper."""
-    title = html.escape(f"{place.name} {day.isoformat()}")
-    head = "".join(f"<th>{html.escape(choose(heading, lang))}</th>" for heading in _HEADINGS)
-    body = "\n".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows(sessions, lang)
-    )
+    title = html.escape(title)
+    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
+    body = "\n".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in told)
     return f"""<!doctype html>
 <html lang="{"zh-CN" if lang == "zh" else "en"}">
 <meta charset="utf-8">

@@ -24,7 +24,7 @@ from tests.conftest import copy_of
 
 PERSONAS = {
     *("resident", "neighbour", "elder", "child-parent", "villager", "outsider", "manager", "auditor"),
-    *("kitchen", "courier", "carer", "gate", "partner"),
+    *("kitchen", "courier", "carer", "steward", "organiser", "gate", "partner"),
 }
 SEED = ("seed", "--residents", 200, "--seed", 7)
 
@@ -109,12 +109,12 @@ def test_the_same_number_makes_the_same_town_and_making_it_again_changes_nothing
         for what in (residents, homes, places):
             assert again.all(what) == seeded.all(what)
         assert again.all(ids) != seeded.all(ids)
-        assert len(again.all(residents)) == 200 + 11 + 1  # the personas who are people, and the child
+        assert len(again.all(residents)) == 200 + 13 + 1  # the personas who are people, and the child
         before = again.all(ids)
         again.linli(*SEED)
         assert again.all(ids) == before
         again.linli("seed", "--residents", 220, "--seed", 7)
-        assert len(again.all(residents)) == 220 + 12
+        assert len(again.all(residents)) == 220 + 14
         assert set(before) < set(again.all(ids))
         assert commands.said("doctor", url=url)
 

@@ -8,7 +8,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -315,6 +315,40 @@ def test_my_claims_come_soonest_first_in_pages_and_can_be_narrowed(front: Front)
     assert is_problem(front.get("/v1/claims"), 401, "not_known")
 
 
+def test_a_place_is_ruled_shut_opened_again_and_kept_once_somebody_came(front: Front) -> None:
+    manager, who, child = front.town.residents(3)
+    front.town.appoint(manager, "manager")
+    front.town.relate(who, child)
+    facilities = "/v1/booking/facilities"
+    name = f"食堂 {uuid.uuid4().hex}"
+    told = {"name": name, "kind": "hall", "community": "330411105003", "resources": [{"name": "厅", "capacity": 9}]}
+    path = front.ask("POST", facilities, manager, json=told).headers["location"]
+    policy = {"close_at": {"days_ahead": 60, "at": "16:00"}, "is_exclusive": False, "audience": {"regions": ["330424"]}}
+    ruled = front.ask("PUT", f"{path}/policy", manager, json=policy, headers={"If-Match": '"1"'})
+    assert ruled.status_code == 200, ruled.text
+    names = [one["name"] for one in front.get(f"{facilities}?for={child.person_id}", who).json()["items"]]
+    assert name not in names
+    begins = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
+    session = {"resource": "厅", "title": "午餐", "starts_at": begins.isoformat()}
+    session["ends_at"] = (begins + timedelta(hours=1)).isoformat()
+    slot = uuid.UUID(front.ask("POST", f"{path}/slots", manager, json=session).json()["id"])
+    assert is_problem(front.book(who, slot), 409, "closed")
+    ruled = front.ask("PUT", f"{path}/policy", manager, json={"is_exclusive": False}, headers={"If-Match": '"2"'})
+    assert ruled.status_code == 200, ruled.text
+    window = {"starts_at": session["starts_at"], "ends_at": session["ends_at"], "reason": "检修"}
+    closure = front.ask("POST", f"{path}/closures", manager, json=window).json()
+    assert is_problem(front.book(who, slot), 409, "closed")
+    assert is_problem(front.ask("DELETE", f"{path}/closures/{closure['id']}", who), 403, "not_allowed")
+    assert front.ask("DELETE", f"{path}/closures/{closure['id']}", manager).status_code == 204
+    assert front.book(who, slot).status_code == 201
+    assert front.town.one("SELECT is_exclusive FROM claims WHERE slot_id = %s", slot) is False
+    assert is_problem(front.ask("DELETE", path, manager), 409, "conflict")
+    empty = front.ask("POST", facilities, manager, json=told | {"name": name + "空"}).headers["location"]
+    assert front.ask("DELETE", empty, manager).status_code == 204
+    assert is_problem(front.get(empty), 404, "not_there")
+    assert examined(front) == []
+
+
 # ---------------------------------------------------------------- waiting
 
 
@@ -468,6 +502,7 @@ def test_other_peoples_claims_are_not_there_and_stay_as_they_are(front: Front) -
         f"/v1/claims?for={who.person_id}",
         f"/v1/slots?for={who.person_id}",
         f"/v1/slots/{slot}?for={who.person_id}",
+        f"/v1/booking/facilities?for={who.person_id}",
     ):
         assert is_problem(front.get(path, stranger), 403, "not_yours")
     assert is_problem(front.book(stranger, front.town.slot(12), persons=[str(who.person_id)]), 403, "not_yours")
@@ -502,6 +537,41 @@ def test_people_whom_staff_put_on_a_list_together_do_not_see_or_remove_each_othe
     assert [p["id"] for p in front.get(group, one).json()["persons"]] == [str(one.person_id)]
     assert is_problem(front.ask("DELETE", group, one), 403, "not_allowed")
     assert front.town.one("SELECT waiting FROM slots WHERE id = %s", slot) == 1
+
+
+def test_a_pass_is_shown_to_those_whose_place_it_is_and_verified_without_the_ledger(front: Front) -> None:
+    who, child, stranger, staff = front.town.residents(4)
+    front.town.relate(who, child)
+    slot = front.town.slot(8)
+    made = front.book(who, slot, persons=[str(who.person_id), str(child.person_id)]).json()
+    own = front.get(f"{made['href']}/pass", who)
+    assert (own.status_code, own.headers["cache-control"]) == (200, "no-store")
+    assert set(own.json()) == {"token", "code", "expires_at", "svg"}
+    assert own.json()["expires_at"].endswith("+08:00")
+    keys = jwt.PyJWKSet.from_dict(front.get("/.well-known/jwks.json").json())
+    token = own.json()["token"]
+    told = jwt.decode(
+        token,
+        keys[jwt.get_unverified_header(token)["kid"]].key,
+        algorithms=["EdDSA"],
+        audience=made["slot"]["facility"]["id"],
+        options={"verify_nbf": False},
+    )
+    mine = "SELECT id::text FROM claims WHERE group_id = %s AND holder_no = %s"
+    assert told["sub"] == front.town.one(mine, made["group_id"], who.holder_no)
+    login = {"Authorization": f"Bearer {token}"}
+    assert is_problem(front.get("/v1/claims", headers=login), 401, "not_known")
+    childs = front.get(f"{made['href']}/pass?person={child.person_id}", who)
+    assert childs.json()["code"] == front.get(f"{made['href']}/pass", child).json()["code"] != own.json()["code"]
+    assert is_problem(front.get(f"{made['href']}/pass", stranger), 404, "not_there")
+    assert is_problem(front.get(f"{made['href']}/pass"), 401, "not_known")
+    assert is_problem(front.get(f"{made['href']}/pass?person={CANARY}", who), 422, "unprocessable")
+    front.town.appoint(staff, "staff")
+    assert is_problem(front.get(f"{made['href']}/pass", staff), 422, "unprocessable")
+    assert front.get(f"{made['href']}/pass?person={who.person_id}", staff).json()["code"] == own.json()["code"]
+    front.ask("DELETE", f"{made['href']}?person={child.person_id}", who)
+    assert is_problem(front.get(f"{made['href']}/pass?person={child.person_id}", who), 409, "conflict")
+    assert front.get(f"{made['href']}/pass", who).status_code == 200
 
 
 def test_two_managers_with_the_same_reading_do_not_overwrite_each_other(front: Front) -> None:

@@ -20,6 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services import doctor
 from services.booking import actions as booking
+from services.booking.routes import RESERVATIONS
 from services.gateway import actions as gateway
 from services.gateway import tasks
 from services.gateway.arbiter import waiting
@@ -28,12 +29,15 @@ from services.gateway.arbiter.rules import Granted, Refused, Replayed, Waiting
 from shared import claims, errors
 from shared.assertion import Caller, Role
 from shared.claims import Grant, Take
+from shared.collection import actions as collections
+from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Line
 from shared.models import Base
 from tests.conftest import copy_of
 from tests.town import COMMUNITY, Resident, Town
 
+KEYS = Keyring.fresh()
 CHECKS = " UNION ALL ".join(
     f"SELECT '{name}' AS broken, found.id::text FROM ({query}) AS found(id)"
     for name, query in doctor.CHECKS.items()
@@ -277,8 +281,10 @@ class Ledger(RuleBasedStateMachine):
         assert found.resource_id is not None, "the ledger knows which reservation a confirmed group is"
         self.run(
             self.world.booking.run(
-                booking.cancel_reservation,
+                collections.cancel,
+                KEYS,
                 group.asked.caller,
+                RESERVATIONS,
                 found.resource_id,
                 person_id=None if person is None else self.people[person].person_id,
                 reason="cancelled",

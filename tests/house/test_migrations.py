@@ -148,6 +148,7 @@ def fill(url: str) -> None:
     )
     town.do("INSERT INTO suspensions (holder_no, service, reason, starts_at, ends_at) VALUES (%s, 'booking', 'no_show',"
             " now(), now() + interval '7 days')", child.holder_no)  # fmt: skip
+    town.do("INSERT INTO terms (place_id, version, body) VALUES (%s, 1, '{}')", town.place_id)
     town.do("INSERT INTO deployment (fingerprint) VALUES ('test')")
 
 

@@ -15,6 +15,7 @@ from shared.assertion import Caller, Role
 from shared.claims import Grant
 from shared.db import Tx
 from shared.places import actions as places
+from shared.places.actions import closures
 from tests.conftest import connected, run
 from tests.laws.asking import (
     arbiter,
@@ -71,13 +72,13 @@ def test_a_closure_between_its_own_chunks_leaves_no_half_of_a_family(database_ur
             assert all(is_granted(one) for one in first)
             held = await line.submit(ask(family[0], slot, family=family))
             starts_at, ends_at = town.all("SELECT starts_at, ends_at FROM slots WHERE id = %s", slot)[0]
-            await booking.run(places._begin_closure, manager, "booking", town.place_id, starts_at, ends_at, REASON)
-            assert await booking.run(places._release_chunk, slot) == places.CHUNK
+            await booking.run(closures._begin_closure, manager, "booking", town.place_id, starts_at, ends_at, REASON)
+            assert await booking.run(closures._release_chunk, slot) == places.CHUNK
             assert town.one("SELECT count(*) FROM claims WHERE is_active") == 3  # of five
             (told,) = await heard([service.submit(making(family[0], held))])
             assert isinstance(told, errors.HoldLapsed)
-            assert await booking.run(places._release_chunk, slot) == 3
-            assert await booking.run(places._release_chunk, slot) == 0
+            assert await booking.run(closures._release_chunk, slot) == 3
+            assert await booking.run(closures._release_chunk, slot) == 0
         assert partial_families(town) == []
         assert told_of_closing(town) == Counter(who.holder_no for who in [*singles, *family])
         assert town.one("SELECT count(*) FROM reservations") == 0

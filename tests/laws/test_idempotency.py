@@ -17,6 +17,7 @@ from services.booking import routes as booking
 from services.gateway import upstreams
 from services.gateway.arbiter.rules import Granted, Replayed
 from services.gateway.claiming import Call, Claiming
+from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard
 from shared import errors
 from shared.crypto import Keyring
@@ -232,7 +233,7 @@ async def a_door(db: Database, keys: Keyring, settings: Settings, *, seconds: fl
     async with upstreams.local(app) as running, arbiter(db) as line:
         service = Moody(running)
         guards = {"booking": Guard("booking", service, seconds=seconds)}
-        yield Door(Claiming(db.of("linli_gateway"), keys, line, guards), service)
+        yield Door(Claiming(db.of("linli_gateway"), keys, line, guards, Refusals(db.of("linli_gateway"))), service)
 
 
 def test_a_service_that_hangs_frees_the_place_and_the_same_key_may_be_tried_again(

@@ -6,47 +6,57 @@ Line first, then look, then decide, then write. See `shared.line` for the laws i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from services import SERVICES
 from services.gateway.arbiter import rules, sql
-from services.gateway.arbiter.rules import Ask, Decision, Granted, Waiting
+from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
 from shared.assertion import Caller
-from shared.claims import Grant, GrantedClaim, Take
+from shared.claims import Grant, GrantedClaim, Subject, Take
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
 _NOBODY: frozenset[int] = frozenset()
+_NONE: frozenset[str] = frozenset()
 
 DESK = frozenset({"staff", "manager", "operator"})
-"""Roles that may act for residents at the desk, on the phone or from paper."""
+"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
+BANDED = frozenset(one.name for one in SERVICES if "age_band" in one.facts)
+"""Services that may know in which five years of age somebody is."""
+BAND_YEARS = 5
 
 
 class Asked(NamedTuple):
-    """One request for places, as the front door understood it. `persons` None means the caller."""
+    """One request for places, as the front door understood it.
+
+    `persons` None means the caller, or the committee of the region that is the `holder`.
+    """
 
     service: str
     caller: Caller
     key: str
     fingerprint: bytes
-    takes: tuple[Take, ...]
+    takes: tuple[Take | Subject, ...]
     persons: tuple[uuid.UUID, ...] | None = None
     channel: str = "app"
     waits: bool = False
     serving: uuid.UUID | None = None
     """The group that comes off the waiting list; None for a newcomer."""
     sealed_body: bytes = b""
+    holder: str | None = None
 
 
 class Outcome(NamedTuple):
-    """The decision on one ask, and what goes with it."""
+    """The decision on one ask, and what goes with it: the grant, or the slot it was refused for."""
 
     group_id: uuid.UUID
     decision: Decision
     grant: Grant | None = None
+    slot_id: uuid.UUID | None = None
 
 
 @dataclass(slots=True)
@@ -73,9 +83,11 @@ class Arbiter:
     async def __call__(self, tx: Tx, asked: Sequence[Asked], *, skip_locked: bool) -> list[Answer[Outcome]]:
         """Lock, look, decide, write."""
         persons = await self._numbers(tx, asked)
-        holders = [self._holders(one, persons) for one in asked]
-        looked = await self._look(tx, asked, holders, skip_locked=skip_locked)
-        asks = await self._asks(tx, asked, holders, looked)
+        committees = await self._committees(tx, asked)
+        holders = [self._holders(one, persons, committees) for one in asked]
+        takes = await self._takes(tx, asked)
+        looked = await self._look(tx, asked, takes, holders, skip_locked=skip_locked)
+        asks = await self._asks(tx, asked, takes, holders, looked)
         open_ = [(i, ask) for i, ask in enumerate(asks) if ask is not None]
         decisions = rules.decide([ask for _, ask in open_], looked.slots, looked.holders, looked.households, looked.now)
         answers: list[Answer[Outcome]] = [SKIPPED] * len(asked)
@@ -89,12 +101,46 @@ class Arbiter:
                 grants.append((ask, grant))
             elif isinstance(decision, Waiting) and not ask.ranked.issuperset(decision.slots):
                 waits.append((asked[i], ask, decision))  # whoever stands there already keeps the rank
-            answers[i] = Outcome(ask.group_id, decision, grant)
+            if isinstance(decision, Refused):
+                answers[i] = self._refused(asked[i], ask, decision)
+            else:
+                answers[i] = Outcome(ask.group_id, decision, grant)
         if grants or waits:
             await self._write(tx, looked, grants, waits, held_until)
         elif not looked.lapsed:
             tx.discard()  # refusals leave nothing behind, so nobody needs to wait for the disk
         return answers
+
+    @staticmethod
+    def _refused(one: Asked, ask: Ask, decision: Refused) -> Outcome:
+        slot_id = ask.takes[decision.slot].slot_id if decision.slot is not None else None
+        subjects = {take.subject_id for take in one.takes if isinstance(take, Subject)}
+        if decision.code == "not_there" and slot_id in subjects:
+            decision, slot_id = Refused("not_offered"), None
+        return Outcome(ask.group_id, decision, None, slot_id)
+
+    @staticmethod
+    async def _takes(tx: Tx, asked: Sequence[Asked]) -> list[tuple[Take, ...]]:
+        """What each ask takes, its subjects replaced by their slots; one without any stands for itself, which is no slot."""
+        subjects = [(one.service, take) for one in asked for take in one.takes if isinstance(take, Subject)]
+        found = await sql.slots_of(tx, subjects) if subjects else {}
+        takes: list[tuple[Take, ...]] = []
+        n = 0
+        for one in asked:
+            own: list[Take] = []
+            for take in one.takes:
+                if isinstance(take, Take):
+                    own.append(take)
+                else:
+                    own += [Take(slot_id, take.units) for slot_id in found.get(n, [take.subject_id])]
+                    n += 1
+            takes.append(tuple(own))
+        return takes
+
+    @staticmethod
+    async def _committees(tx: Tx, asked: Sequence[Asked]) -> Mapping[str, int]:
+        codes = {one.holder for one in asked if one.holder is not None}
+        return await sql.organisation_nos(tx, list(codes)) if codes else {}
 
     async def _numbers(self, tx: Tx, asked: Sequence[Asked]) -> dict[uuid.UUID, int]:
         """Numbers of the persons that are named; callers' own are in their tokens."""
@@ -106,9 +152,15 @@ class Arbiter:
         return numbers
 
     async def _look(
-        self, tx: Tx, asked: Sequence[Asked], holders: Sequence[tuple[int, ...]], *, skip_locked: bool
+        self,
+        tx: Tx,
+        asked: Sequence[Asked],
+        takes: Sequence[tuple[Take, ...]],
+        holders: Sequence[tuple[int, ...]],
+        *,
+        skip_locked: bool,
     ) -> _Looked:
-        slot_ids = list({take.slot_id for one in asked for take in one.takes})
+        slot_ids = list({take.slot_id for several in takes for take in several})
         nos = {no for several in holders for no in several}
         nos |= {one.caller.holder_no for one in asked if one.caller.holder_no is not None}
         rows = {row["id"]: row for row in await sql.locked_slots(tx, slot_ids, skip_locked=skip_locked)}
@@ -150,6 +202,7 @@ class Arbiter:
         )
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
+        consents = await sql.consents(tx, rows.values(), people.values())
         full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
         held = await sql.held_until(tx, full) if full else {}
         return _Looked(
@@ -157,7 +210,9 @@ class Arbiter:
             rows=rows,
             slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
             holders={
-                no: sql.holder(row, standing.places.get(no, ()), frozenset(waits.get(no, ())))
+                no: sql.holder(
+                    row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], _NONE)
+                )
                 for no, row in people.items()
             },
             households=counts,
@@ -168,7 +223,9 @@ class Arbiter:
         )
 
     @staticmethod
-    def _holders(one: Asked, persons: dict[uuid.UUID, int]) -> tuple[int, ...]:
+    def _holders(one: Asked, persons: dict[uuid.UUID, int], committees: Mapping[str, int]) -> tuple[int, ...]:
+        if one.holder is not None:
+            return (committees.get(one.holder, -1),)
         if one.persons is None:
             return () if one.caller.holder_no is None else (one.caller.holder_no,)
         return tuple(persons.get(person, -1 - i) for i, person in enumerate(one.persons))
@@ -193,27 +250,35 @@ class Arbiter:
         return had, wanted - had
 
     async def _asks(
-        self, tx: Tx, asked: Sequence[Asked], several: Sequence[tuple[int, ...]], looked: _Looked
+        self,
+        tx: Tx,
+        asked: Sequence[Asked],
+        takes: Sequence[tuple[Take, ...]],
+        several: Sequence[tuple[int, ...]],
+        looked: _Looked,
     ) -> list[Ask | None]:
         """The asks as the rules see them; None where a row it needs is locked by somebody else."""
         acting = [one for one in asked if one.persons is not None and one.caller.holder_no is not None]
         relations = await sql.relations(tx, [one.caller.holder_no or 0 for one in acting]) if acting else []
-        desk = [one for one in asked if one.channel != "app"]
+        desk = [one for one in asked if one.channel != "app" or one.holder is not None]
         roles = await sql.roles(tx, [one.caller.account_no or 0 for one in desk]) if desk else []
         serving = [one.serving for one in asked if one.serving is not None]
         ranked = await sql.ranked(tx, serving) if serving else {}
         asks: list[Ask | None] = []
-        for one, holders in zip(asked, several, strict=True):
+        for one, taken, holders in zip(asked, takes, several, strict=True):
             if (looked.blocked_slots or looked.blocked_holders) and (
-                any(take.slot_id in looked.blocked_slots for take in one.takes)
+                any(take.slot_id in looked.blocked_slots for take in taken)
                 or any(no in looked.blocked_holders for no in (*holders, one.caller.holder_no))
             ):
                 asks.append(None)
                 continue
-            if one.persons is None and one.channel == "app":
+            if one.holder is not None:
+                may = frozenset(holders) if self._is_office_of(one, roles) else _NOBODY
+                guards = _NOBODY
+            elif one.persons is None and one.channel == "app":
                 may, guards = frozenset(holders), _NOBODY
             else:
-                may, guards = self._allowed(one, holders, relations, roles, looked)
+                may, guards = self._allowed(one, taken, holders, relations, roles, looked)
             asks.append(
                 Ask(
                     group_id=one.serving or claims.new_id(),
@@ -221,7 +286,7 @@ class Arbiter:
                     key=one.key,
                     fingerprint=one.fingerprint,
                     service=one.service,
-                    takes=one.takes,
+                    takes=taken,
                     holders=holders,
                     channel=one.channel,
                     waits=one.waits,
@@ -237,6 +302,7 @@ class Arbiter:
     def _allowed(
         self,
         one: Asked,
+        takes: tuple[Take, ...],
         holders: tuple[int, ...],
         relations: Sequence[sql.Relation],
         roles: Sequence[Any],
@@ -244,7 +310,7 @@ class Arbiter:
     ) -> tuple[frozenset[int], frozenset[int]]:
         """Whom the account may act for in this ask, and whom it is a guardian of; the desk stands in for guardians."""
         if one.channel != "app":  # nobody else gets at the places kept for the desk, not even for oneself
-            everybody = frozenset(holders) if self._may_act_at_desk(one, roles, looked) else _NOBODY
+            everybody = frozenset(holders) if self._may_act_at_desk(one, takes, roles, looked) else _NOBODY
             return everybody, everybody
         own = one.caller.holder_no
         mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
@@ -253,8 +319,19 @@ class Arbiter:
         return frozenset(may), frozenset(guards)
 
     @staticmethod
-    def _may_act_at_desk(one: Asked, roles: Sequence[Any], looked: _Looked) -> bool:
-        for take in one.takes:
+    def _is_office_of(one: Asked, roles: Sequence[Any]) -> bool:
+        """Whether the account works for the committee of the region that is to hold the places."""
+        return any(
+            role["account_no"] == one.caller.account_no
+            and role["role"] in DESK
+            and (one.holder or "").startswith(role["prefix"])
+            and role["place_id"] is None
+            for role in roles
+        )
+
+    @staticmethod
+    def _may_act_at_desk(one: Asked, takes: tuple[Take, ...], roles: Sequence[Any], looked: _Looked) -> bool:
+        for take in takes:
             row = looked.rows.get(take.slot_id)
             if row is None:
                 continue
@@ -275,7 +352,15 @@ class Arbiter:
             held_until,
             tuple(
                 GrantedClaim(
-                    claims.new_id(), take.slot_id, no, looked.holders[no].id, looked.holders[no].name, take.units
+                    claims.new_id(),
+                    take.slot_id,
+                    no,
+                    looked.holders[no].id,
+                    looked.holders[no].name,
+                    take.units,
+                    rules.band(looked.holders[no].born, looked.slots[take.slot_id].day, BAND_YEARS)
+                    if ask.service in BANDED
+                    else None,
                 )
                 for take in ask.takes
                 for no in ask.holders
@@ -300,6 +385,7 @@ class Arbiter:
             claim.units,
             ask.channel,
             slot.is_exclusive and looked.holders[claim.holder_no].kind == "person",
+            slot.is_counted,
         )
 
     async def _write(

@@ -26,7 +26,10 @@ class Limits(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """What the arbiter knows of a slot. `day` is its date in the town; `held_until` the first hold that can lapse."""
+    """What the arbiter knows of a slot. `day` is its date in the town; `held_until` the first hold that can lapse.
+
+    `purposes` are what everybody who claims it must have consented to.
+    """
 
     id: uuid.UUID
     service: str
@@ -52,8 +55,10 @@ class Slot(NamedTuple):
     is_exclusive: bool = True
     is_waitable: bool = True
     state: str = "open"
+    is_counted: bool = True
     limits: Limits = Limits()
     held_until: datetime | None = None
+    purposes: Sequence[str] = ()
 
 
 class Place(NamedTuple):
@@ -65,10 +70,14 @@ class Place(NamedTuple):
     ends_at: datetime
     day: date
     is_exclusive: bool
+    is_counted: bool = True
 
 
 class Holder(NamedTuple):
-    """A person or organisation. `places` are their active claims; `suspended` the services paused for them."""
+    """A person or organisation. `places` are their active claims; `suspended` the services paused for them.
+
+    `consents` are looked up only where a slot has purposes.
+    """
 
     no: int
     id: uuid.UUID
@@ -81,6 +90,7 @@ class Holder(NamedTuple):
     places: Sequence[Place] = ()
     suspended: Mapping[str, datetime] = {}
     waits: frozenset[uuid.UUID] = frozenset()
+    consents: frozenset[str] = frozenset()
 
 
 class Take(Protocol):
@@ -155,6 +165,7 @@ class Refused:
     person: int | None = None
     slot: int | None = None
     until: datetime | None = None
+    purposes: tuple[str, ...] = ()
 
 
 Decision = Granted | Waiting | Replayed | Refused
@@ -165,6 +176,7 @@ class No(NamedTuple):
 
     code: str
     until: datetime | None = None
+    purposes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -183,6 +195,11 @@ class Fold:
 def age_on(born: date, day: date) -> int:
     """Completed years on that day."""
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def band(born: date | None, day: date, years: int) -> int | None:
+    """The lower end of the band of so many years of age in which somebody is on that day; None when nobody knows."""
+    return age_on(born, day) // years * years if born is not None else None
 
 
 def inside(community: str, regions: Sequence[str]) -> bool:
@@ -232,6 +249,10 @@ def of_person(slot: Slot, holder: Holder, *, guarded: bool) -> No | None:
         return No("outside_area")
     if holder.level < slot.level:
         return No("verification_required")
+    if slot.purposes and holder.kind == "person":
+        missing = tuple(one for one in slot.purposes if one not in holder.consents)
+        if missing:
+            return No("consent_required", purposes=missing)
     return None
 
 
@@ -249,11 +270,11 @@ def of_places(slot: Slot, holder: Holder, now: datetime, more: Sequence[Place] =
             return No("already_yours")
         if place.starts_at < ends_at and starts_at < place.ends_at and place.is_exclusive:
             overlaps = True
-        if place.place_id == slot.place_id:
+        if place.place_id == slot.place_id and place.is_counted:
             here.append(place)
     if overlaps and slot.is_exclusive and holder.kind == "person":
         return No("overlaps")
-    return No("limit_reached") if here and _is_at_limit(slot, here, now) else None
+    return No("limit_reached") if here and slot.is_counted and _is_at_limit(slot, here, now) else None
 
 
 def _is_at_limit(slot: Slot, here: Sequence[Place], now: datetime) -> bool:
@@ -282,8 +303,10 @@ def eligible(
     `household` is how many places the household has at this place on this day.
     """
     no = of_slot(slot, now) or of_person(slot, holder, guarded=guarded) or of_places(slot, holder, now, more)
-    if no is None and slot.limits.household_per_day is not None and household >= slot.limits.household_per_day:
-        return No("limit_reached")
+    if no is None and slot.is_counted:
+        most = slot.limits.household_per_day
+        if most is not None and household >= most:
+            return No("limit_reached")
     return no
 
 
@@ -403,11 +426,13 @@ def _for_everybody(
         household = (fold.households.get(home, 0) + own.households.get(home, 0)) if home else 0
         no_ = eligible(slot, holder, now, guarded=no in ask.guards, household=household, more=own.places[no])
         if no_ is not None:
-            return Refused(no_.code, p, s, no_.until)
+            return Refused(no_.code, p, s, no_.until, no_.purposes)
         if slot.id not in ask.ranked and (slot.id in holder.waits or (no, slot.id) in fold.waits):
             return Refused("already_waiting", p, s)
-        own.places[no].append(Place(slot.id, slot.place_id, slot.starts_at, slot.ends_at, slot.day, slot.is_exclusive))
-        if home:
+        own.places[no].append(
+            Place(slot.id, slot.place_id, slot.starts_at, slot.ends_at, slot.day, slot.is_exclusive, slot.is_counted)
+        )
+        if home and slot.is_counted:
             own.households[home] = own.households.get(home, 0) + 1
     return None
 

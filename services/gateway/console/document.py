@@ -48,7 +48,7 @@ OPEN: Final = frozenset(
         "identity.sessions.refresh",
         "identity.purposes.list",
         "partners.types.list",
-        *(f"booking.facilities.{verb}" for verb in _PLACES),
+        *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
     }
 )
 """Operations that answer without a token."""
@@ -272,6 +272,12 @@ def _problem() -> Json:
                 for name, text in words.UNTIL.items()
             },
             **words.NUMBERS,
+            "purposes": {
+                "type": "array",
+                "maxItems": 50,
+                "items": {"type": "string"},
+                "description": say("What is still to be consented to.", "尚需同意的授权用途。"),
+            },
             "service": {"type": "string", "description": say("The service that does not answer.", "未响应的服务。")},
             "errors": {
                 "type": "array",

@@ -45,6 +45,12 @@ TAGS: Final[dict[str, str]] = {
     "notices": say("What happened to oneself and those one acts for.", "本人及所代办人员的通知。"),
     "reservations": say("Places in facilities.", "场所预约。"),
     "booking facilities": say("Facilities, their hours, rules and closures.", "场所、开放时间、预约规则与停用。"),
+    "orders": say("Meals for elders.", "长者订餐。"),
+    "standing orders": say("The same meal on the same weekdays.", "长期订餐。"),
+    "elders": say("What must be known of elders, and when they are away.", "长者档案与外出报备。"),
+    "elder-meals kitchens": say("Kitchens, their hours, rules and terms.", "厨房、开放时间、预约规则与细则。"),
+    "menus": say("What kitchens cook: dishes, menus, the day's sheet.", "菜品、菜单与生产单。"),
+    "rounds": say("From door to door, and what is done when nobody opens.", "送餐路线、送达结果与探视任务。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
@@ -60,6 +66,8 @@ PATHS: Final[dict[str, str]] = {
     "group_id": say("The claim's group.", "预约组编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
     "key_id": say("The key.", "密钥编号。"),
+    "order_id": say("The order.", "订单编号。"),
+    "purpose": say("The purpose.", "授权用途。"),
     "person_id": say("The person.", "人员编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -143,7 +151,48 @@ PARAMETERS: Final[dict[str, Any]] = {
 CLAIM: Final[dict[str, Any]] = {"slot_id": "01990000-0000-7000-8000-000000000000", "if_full": "refuse"}
 """The least that a claim says."""
 
+_DIETS: Final = {
+    "low_salt": say("little salt", "少盐"),
+    "low_sugar": say("little sugar", "少糖"),
+    "low_oil": say("little oil", "少油"),
+    "low_purine": say("little purine, for gout", "低嘌呤"),
+    "diabetic": say("for diabetics", "糖尿病餐"),
+    "halal": say("halal", "清真"),
+    "vegetarian": say("no meat, no fish", "素食"),
+    "no_pork": say("no pork", "不含猪肉"),
+}
+_OUTCOMES: Final = {
+    "delivered": say("handed to the elder", "已交给长者"),
+    "to_neighbour": say("handed to the neighbour whom the elder named", "已交给长者指定的邻居"),
+    "refused": say("the elder did not want it", "长者拒收"),
+    "unanswered": say("nobody opened", "无人应门"),
+}
+_DOINGS: Final = {
+    "called": say("called by phone", "电话联系"),
+    "contact_reached": say("a contact was reached", "联系到家属"),
+    "knocked": say("knocked again", "再次敲门"),
+    "neighbour": say("asked a neighbour", "询问邻居"),
+    "on_site": say("somebody went there", "上门查看"),
+    "emergency_staff_decision": say("staff decided about an emergency call", "工作人员决定报警或急救"),
+}
+
 MEANINGS: Final[dict[str, dict[str, str]]] = {
+    "allergens": {
+        "gluten": say("cereals with gluten", "含麸质谷物"),
+        "crustacean": say("shrimps and crabs", "甲壳类"),
+        "egg": say("egg", "蛋类"),
+        "fish": say("fish", "鱼类"),
+        "peanut": say("peanut", "花生"),
+        "soy": say("soy", "大豆"),
+        "milk": say("milk", "乳"),
+        "nut": say("nuts", "坚果"),
+        "celery": say("celery", "芹菜"),
+        "mustard": say("mustard", "芥末"),
+        "sesame": say("sesame", "芝麻"),
+        "sulphite": say("sulphites", "亚硫酸盐"),
+        "lupin": say("lupin", "羽扇豆"),
+        "shellfish": say("clams, mussels, squid", "贝类及软体动物"),
+    },
     "allocation": {
         "first_come": say("whoever asks first", "先到先得"),
         "ballot": say("drawn by lot after entries close", "报名截止后抽签"),
@@ -158,6 +207,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "work": say("working days", "工作日"),
         "rest": say("days of rest", "休息日"),
     },
+    "diet": _DIETS,
+    "diets": _DIETS,
     "DocumentKind": {
         "resident_id": say("resident identity card", "居民身份证"),
         "hk_mo_tw_residence": say("residence permit for Hong Kong, Macau and Taiwan residents", "港澳台居民居住证"),
@@ -172,6 +223,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "csv": say("a sheet", "表格"),
         "html": say("a page to print", "可打印页面"),
     },
+    "given_by": {
+        "self": say("the person", "本人"),
+        "guardian": say("their guardian", "监护人"),
+        "proxy": say("somebody they asked to", "受委托人"),
+    },
     "if_full": {
         "refuse": say("be refused", "直接拒绝"),
         "wait": say("go on the waiting list", "进入候补"),
@@ -183,6 +239,17 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "person": say("somebody's own account", "个人账号"),
         "device": say("a machine at a place", "场所设备"),
         "partner": say("another system", "合作系统"),
+        **_DOINGS,
+    },
+    "outcome": {
+        **_OUTCOMES,
+        "safe_home": say("safe, at home", "安全，在家"),
+        "safe_out": say("safe, was out", "安全，外出"),
+        "safe_asleep": say("safe, was asleep", "安全，睡着了"),
+        "hospital": say("in hospital", "住院"),
+        "emergency": say("an emergency, help came", "紧急情况，已救助"),
+        "deceased": say("found dead", "已去世"),
+        "false_alarm": say("nothing had happened", "误报"),
     },
     "provider": {
         "phone": say("a code sent to a phone", "短信验证码"),
@@ -204,6 +271,17 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "lost": say("waited, and no place came", "候补落空"),
         "attended": say("came", "已到场"),
         "no_show": say("did not come", "未到场"),
+        "given": say("consented, to today's words", "已同意当前内容"),
+        "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
+        "withdrawn": say("taken back", "已撤回"),
+        "never": say("not asked yet", "尚未表示"),
+    },
+    "step": _DOINGS,
+    "texture": {
+        "normal": say("as everybody eats it", "普通"),
+        "soft": say("soft", "软食"),
+        "minced": say("minced", "碎食"),
+        "liquid": say("liquid", "流质"),
     },
     "token_type": {
         "Bearer": say("sent as `Authorization: Bearer …`", "以 `Authorization: Bearer …` 提交"),

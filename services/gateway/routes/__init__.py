@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, FastAPI
 
 from services.gateway import console
-from services.gateway.routes import claims, health, slots, told, town
+from services.gateway.routes import claims, health, refusals, slots, told, town
 from shared import web
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 documented = APIRouter()
 """The routes that the OpenAPI document shows."""
-for one in (slots, claims, told, town):
+for one in (slots, claims, refusals, told, town):
     documented.include_router(one.router)
 
 

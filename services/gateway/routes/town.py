@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -65,8 +65,8 @@ async def read_region(code: Code, gate: Gate) -> Response:
 )
 async def list_days(
     gate: Gate,
-    from_: Annotated[date | None, Query(alias="from", description=say("First day.", "起始日期。"))] = None,
-    to: Annotated[date | None, Query(description=say("Last day, included.", "截止日期（含）。"))] = None,
+    from_: Annotated[web.Date | None, Query(alias="from", description=say("First day.", "起始日期。"))] = None,
+    to: Annotated[web.Date | None, Query(description=say("Last day, included.", "截止日期（含）。"))] = None,
 ) -> Response:
     first = from_ or clock.today()
     try:
@@ -88,6 +88,6 @@ async def list_days(
     tags=["town"],
     summary=say("Say what a day is (town manager)", "设定某日类型（管理员）"),
 )
-async def replace_day(day: date, told: DayIn, gate: Gate, who: Who) -> Response:
+async def replace_day(day: web.Date, told: DayIn, gate: Gate, who: Who) -> Response:
     await gate.db.run(actions.set_day, who, day, told.kind, told.name)
     return web.json(DayOut(date=day, kind=told.kind, name=told.name, is_provisional=False))

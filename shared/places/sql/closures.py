@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.db import Tx
+from shared.places.sql.days import ZONE
 
 
 async def closure_windows(tx: Tx, place_id: uuid.UUID, since: datetime) -> list[tuple[datetime, datetime]]:
@@ -58,6 +59,44 @@ async def insert_closure(
     return made
 
 
+async def closure(tx: Tx, place_id: uuid.UUID, closure_id: uuid.UUID) -> Closure | None:
+    """One closure of a place."""
+    row = await tx.row(
+        "SELECT id, starts_at, ends_at, reason, slots, released, made_at FROM closures WHERE place_id = $1 AND id = $2",
+        place_id,
+        closure_id,
+    )
+    return None if row is None else Closure(*row)
+
+
+async def delete_closure(tx: Tx, closure_id: uuid.UUID) -> None:
+    """A closure that was not meant."""
+    await tx.execute("DELETE FROM closures WHERE id = $1", closure_id)
+
+
+class Closed(NamedTuple):
+    """A slot that is closed and has not begun. `is_about` says that it is about something else, such as an event."""
+
+    id: uuid.UUID
+    starts_at: datetime
+    ends_at: datetime
+    is_scheduled: bool
+    is_untouched: bool
+    is_about: bool
+
+
+async def closed_slots(tx: Tx, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> list[Closed]:
+    """Closed slots of a place that have not begun and meet this time."""
+    rows = await tx.fetch(
+        "SELECT id, starts_at, ends_at, is_scheduled, taken = 0 AND waiting = 0, subject_id IS NOT NULL FROM slots "
+        "WHERE place_id = $1 AND state = 'closed' AND starts_at > now() AND starts_at < $3 AND ends_at > $2",
+        place_id,
+        starts_at,
+        ends_at,
+    )
+    return [Closed(*row) for row in rows]
+
+
 async def count_closure(tx: Tx, closure_id: uuid.UUID, *, slots: int = 0, released: int = 0) -> None:
     """Add to what a closure has closed and released."""
     await tx.execute(
@@ -103,29 +142,31 @@ async def close_slots(tx: Tx, ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 
 
 class Shut(NamedTuple):
-    """A slot inside a closure, in which somebody may still have a place."""
+    """A closed slot in which somebody may still have a place, and what closed it: a closure, or (no id) the calendar."""
 
     id: uuid.UUID
     service: str
     community: str
     starts_at: datetime
-    closure_id: uuid.UUID
-    reason: str
+    closure_id: uuid.UUID | None
+    reason: str | None
 
 
-_SHUT = """
-    SELECT s.id, s.service, s.community, s.starts_at, x.id, x.reason
-    FROM slots s JOIN LATERAL (
+_SHUT = f"""
+    SELECT s.id, s.service, s.community, s.starts_at, x.id, coalesce(x.reason, d.name)
+    FROM slots s LEFT JOIN LATERAL (
         SELECT id, reason FROM closures x
         WHERE x.place_id = s.place_id AND x.starts_at < s.ends_at AND x.ends_at > s.starts_at
         ORDER BY made_at DESC, id DESC LIMIT 1
     ) x ON true
+    LEFT JOIN days d ON s.is_scheduled AND d.kind = 'closed' AND d.date = (s.starts_at AT TIME ZONE '{ZONE}')::date
+    WHERE (x.id IS NOT NULL OR d.date IS NOT NULL)
 """
 
 
 async def shut(tx: Tx, slot_id: uuid.UUID) -> Shut | None:
-    """A closed slot, locked, with the closure that closed it; None when it is not closed."""
-    row = await tx.row(_SHUT + " WHERE s.id = $1 AND s.state = 'closed' FOR NO KEY UPDATE OF s", slot_id)
+    """A closed slot, locked, with what closes it; None when it is not closed, or nothing closes it any more."""
+    row = await tx.row(_SHUT + " AND s.id = $1 AND s.state = 'closed' FOR NO KEY UPDATE OF s", slot_id)
     return None if row is None else Shut(*row)
 
 

@@ -14,6 +14,8 @@ def refused(error: asyncpg.PostgresError) -> errors.Refusal | None:
     match constraint_of(error):
         case "one_place_per_name" | "one_resource_per_name" | "one_slot_per_schedule_line":
             return errors.Exists()
+        case "one_terms_per_version":
+            return errors.Changed()
         case "places_community_fkey":
             return errors.Unprocessable(errors=[{"in": "body", "pointer": "/community", "code": "unknown"}])
         case "slots_resource_no_fkey":

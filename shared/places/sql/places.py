@@ -5,13 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
+from shared import errors
 from shared.db import Tx
 from shared.places.rules import Resource
 from shared.places.sql import constraints
+from shared.texts import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,40 @@ async def place_ids(tx: Tx, service: str | None) -> list[uuid.UUID]:
     return [row[0] for row in rows]
 
 
+class Whom(NamedTuple):
+    """For whom places are looked for, and whether by a guardian of theirs."""
+
+    holder_no: int
+    is_guarded: bool
+
+
+_ADMITS = """($2::bigint IS NULL OR NOT EXISTS (
+    SELECT FROM (SELECT body -> 'audience' AS audience FROM policies WHERE place_id = p.id ORDER BY version DESC LIMIT 1) y
+    WHERE ((y.audience ->> 'needs_guardian')::bool AND NOT $3::bool)
+       OR NOT CASE WHEN jsonb_typeof(y.audience -> 'regions') = 'array' THEN EXISTS (
+              SELECT FROM jsonb_array_elements_text(y.audience -> 'regions') r JOIN holders h ON h.no = $2
+              WHERE starts_with(h.community, r)) ELSE true END))"""
+"""Whether a place's policy is for a holder, as far as that can be told without their age and level, which are identity's."""
+
+
 async def places(
-    tx: Tx, service: str, *, community: str | None, kind: str | None, after: tuple[str, uuid.UUID] | None, limit: int
+    tx: Tx,
+    service: str,
+    *,
+    whom: Whom | None = None,
+    community: str | None,
+    kind: str | None,
+    after: tuple[str, uuid.UUID] | None,
+    limit: int,
 ) -> list[Place]:
     """Places by name."""
     rows = await tx.fetch(
-        f"SELECT {_PLACE}, NULL::int FROM places p WHERE p.service = $1 "
-        "AND ($2::text IS NULL OR p.community LIKE $2 || '%') AND ($3::text IS NULL OR p.kind = $3) "
-        "AND ($4::text IS NULL OR (p.name, p.id) > ($4, $5::uuid)) ORDER BY p.name, p.id LIMIT $6",
+        f"SELECT {_PLACE}, NULL::int FROM places p WHERE p.service = $1 AND {_ADMITS} "
+        "AND ($4::text IS NULL OR p.community LIKE $4 || '%') AND ($5::text IS NULL OR p.kind = $5) "
+        "AND ($6::text IS NULL OR (p.name, p.id) > ($6, $7::uuid)) ORDER BY p.name, p.id LIMIT $8",
         service,
+        whom.holder_no if whom else None,
+        whom.is_guarded if whom else None,
         community,
         kind,
         after[0] if after else None,
@@ -87,6 +114,7 @@ async def places_near(  # noqa: PLR0913 - the filters of one question
     tx: Tx,
     service: str,
     *,
+    whom: Whom | None = None,
     lat: float,
     lon: float,
     metres: float,
@@ -100,16 +128,19 @@ async def places_near(  # noqa: PLR0913 - the filters of one question
         f"""
         SELECT * FROM (
             SELECT {_PLACE}, round(12742000 * asin(least(1, sqrt(
-                sin(radians(p.lat - $2) / 2) ^ 2
-                + cos(radians($2)) * cos(radians(p.lat)) * sin(radians(p.lon - $3) / 2) ^ 2))))::int AS metres
+                sin(radians(p.lat - $4) / 2) ^ 2
+                + cos(radians($4)) * cos(radians(p.lat)) * sin(radians(p.lon - $5) / 2) ^ 2))))::int AS metres
             FROM places p
-            WHERE p.service = $1 AND p.lat BETWEEN $2::float8 - 0.1 AND $2::float8 + 0.1 AND p.lon IS NOT NULL
-              AND ($5::text IS NULL OR p.community LIKE $5 || '%') AND ($6::text IS NULL OR p.kind = $6)
+            WHERE p.service = $1 AND p.lat BETWEEN $4::float8 - 0.1 AND $4::float8 + 0.1 AND p.lon IS NOT NULL
+              AND {_ADMITS}
+              AND ($7::text IS NULL OR p.community LIKE $7 || '%') AND ($8::text IS NULL OR p.kind = $8)
         ) p
-        WHERE p.metres <= $4 AND ($7::bigint IS NULL OR (p.metres, p.id) > ($7, $8::uuid))
-        ORDER BY p.metres, p.id LIMIT $9
+        WHERE p.metres <= $6 AND ($9::bigint IS NULL OR (p.metres, p.id) > ($9, $10::uuid))
+        ORDER BY p.metres, p.id LIMIT $11
         """,
         service,
+        whom.holder_no if whom else None,
+        whom.is_guarded if whom else None,
         lat,
         lon,
         metres,
@@ -186,6 +217,24 @@ async def write_resources(tx: Tx, place_id: uuid.UUID, resources: Sequence[Resou
                 )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise constraints.refused(error) or error from error
+
+
+async def slot_ids(tx: Tx, place_id: uuid.UUID) -> list[uuid.UUID]:
+    """Every slot that was ever made at a place."""
+    return [row[0] for row in await tx.fetch("SELECT id FROM slots WHERE place_id = $1", place_id)]
+
+
+async def delete_place(tx: Tx, place_id: uuid.UUID) -> None:
+    """Remove a place with its resources, rules and slots; the schema refuses while anything else points to one of them.
+
+    The slots go by the schema's own cascade: no service may delete one by itself.
+    """
+    try:
+        await tx.execute("DELETE FROM places WHERE id = $1", place_id)
+    except asyncpg.ForeignKeyViolationError as error:
+        raise errors.Conflict(
+            say("Somebody has or had a place there, or waits for one.", "该场所已有预约或候补记录。")
+        ) from error
 
 
 async def has_slots(tx: Tx, place_id: uuid.UUID) -> bool:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+import asyncpg
+
 from shared.db import Tx
 from shared.places.rules import Line, Policy, policy_body, policy_of, schedule_of
+from shared.places.sql import constraints
 
 
 class Schedule(NamedTuple):
@@ -68,6 +72,53 @@ async def insert_policy(
         made_by,
     )
     return made
+
+
+class TermsOf(NamedTuple):
+    """One version of a place's terms in its service's own words; version 0 says nothing, so all of it is the default."""
+
+    version: int
+    body: dict[str, Any]
+    made_at: datetime | None
+
+
+async def terms_of(tx: Tx, place_id: uuid.UUID, version: int | None = None) -> TermsOf | None:
+    """A place's terms in force, or an older version of them."""
+    row = await tx.row(
+        "SELECT version, body, made_at FROM terms WHERE place_id = $1 AND ($2::int IS NULL OR version = $2) "
+        "ORDER BY version DESC LIMIT 1",
+        place_id,
+        version,
+    )
+    if row is None:
+        return None if version else TermsOf(0, {}, None)
+    return TermsOf(*row)
+
+
+async def terms(tx: Tx, place_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, tuple[int, dict[str, Any]]]:
+    """Version and body of the terms in force; places that were given none are missing."""
+    rows = await tx.fetch(
+        "SELECT t.place_id, t.version, t.body FROM unnest($1::uuid[]) AS p(id) CROSS JOIN LATERAL "
+        "(SELECT * FROM terms WHERE place_id = p.id ORDER BY version DESC LIMIT 1) t",
+        list(set(place_ids)),
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
+async def insert_terms(
+    tx: Tx, place_id: uuid.UUID, version: int, body: dict[str, Any], made_by: uuid.UUID | None
+) -> None:
+    """The next version."""
+    try:
+        await tx.execute(
+            "INSERT INTO terms (place_id, version, body, made_by) VALUES ($1, $2, $3, $4)",
+            place_id,
+            version,
+            body,
+            made_by,
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise constraints.refused(error) or error from error
 
 
 async def day_kinds(tx: Tx, first: date, last: date) -> dict[date, str]:

@@ -200,6 +200,6 @@ def test_policies_are_read_once_and_limits_apply_to_real_claims(town: Town) -> N
     async def what(desk: Desk) -> None:
         assert await desk.decision(asked(who, one)) == Granted()
         assert await desk.decision(asked(who, two)) == Refused("limit_reached", 0, 0)
-        assert policy in sql._policies
+        assert policy in sql.facts._policies
 
     at_the_desk(town, what)

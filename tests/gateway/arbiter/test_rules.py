@@ -236,6 +236,17 @@ def test_a_suspension_pauses_its_own_service_only_and_says_until_when() -> None:
     assert answer(slot(), person(suspended={"events": until})) == Granted()
 
 
+def test_a_service_may_ask_for_consents_and_says_which_are_missing() -> None:
+    one = slot(purposes=("childcare", "health"))
+    assert answer(slot(), person()) == Granted()
+    assert answer(one, person()) == Refused("consent_required", 0, 0, None, ("childcare", "health"))
+    some = person(consents=frozenset({"childcare", "leaderboard"}))
+    assert answer(one, some) == Refused("consent_required", 0, 0, None, ("health",))
+    assert answer(one, person(consents=frozenset({"childcare", "health"}))) == Granted()
+    assert answer(one, person(kind="organisation")) == Granted(), "a committee has no health"
+    assert answer(slot(purposes=("health",), min_age=100), person()) == Refused("too_young", 0, 0), "asked for in vain"
+
+
 def test_an_organisation_has_neither_age_nor_guardian_and_may_be_in_two_places() -> None:
     elsewhere = slot()
     committee = person(kind="organisation", born=None, level=3, places=[place_in(elsewhere)])

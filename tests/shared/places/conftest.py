@@ -11,20 +11,29 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import Field
 
 from shared import assertion, claims
 from shared.assertion import Caller, Role
+from shared.claiming import Short
 from shared.claims import Grant, GrantedClaim
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.places import routes
 from shared.settings import Settings
-from shared.web import Context, service_app
+from shared.web import Context, In, service_app
 
 TOWN = "330411105"
 COMMUNITY = "330411105003"
 ELSEWHERE = "330424101003"
 BASE = "/v1/booking/facilities"
+
+
+class HallTermsIn(In):
+    """What only this service wants to know of its halls."""
+
+    deposit_fen: int = Field(default=0, ge=0, le=100_000)
+    rooms: list[Short] = Field(default_factory=list, max_length=10)
 
 
 class Town:
@@ -34,7 +43,7 @@ class Town:
         self.owner = owner
         self.db = owner.of("linli_booking")
         self.keys = keys
-        router = routes.router("booking", "facilities", ("fitness", "hall"))
+        router = routes.router("booking", "facilities", ("fitness", "hall"), terms=HallTermsIn)
         self.app = service_app("booking", "Booking", [router])(Context(self.db, keys, settings))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://town")
         self.manager = self._caller(1, Role("manager", TOWN))

@@ -17,6 +17,7 @@ from shared import clock, texts
 from shared.assertion import Caller, Role
 from shared.db import Tx
 from shared.places import actions
+from shared.places.actions import closures
 from tests.shared.places.conftest import BASE, COMMUNITY, ELSEWHERE, TOWN, Story, Town, claim, hall, line
 
 Tell = Callable[[Story], None]
@@ -390,7 +391,7 @@ def test_what_a_crash_leaves_of_a_closure_is_finished_once(tell: Tell) -> None:
             for n in range(3):
                 await town.claim(slot_id, f"n{n}")
         who = (town.staff, "booking", uuid.UUID(place_id), at(1, 8), at(1, 12), "停电")
-        closure_id, closed = await town.db.run(actions._begin_closure, *who)
+        closure_id, closed = await town.db.run(closures._begin_closure, *who)
         assert sorted(closed) == sorted(slots)
         assert await actions.finish_closures(town.db, "childcare") == 0
         done = await asyncio.gather(*(actions.finish_closures(town.db) for _ in range(4)))
@@ -486,7 +487,7 @@ def test_every_route_is_described_in_both_languages(tell: Tell) -> None:
     async def story(town: Town) -> None:
         document = town.app.fastapi.openapi()
         operations = [one for path in document["paths"].values() for one in path.values()]
-        assert len({one["operationId"] for one in operations}) == len(operations) == 13
+        assert len({one["operationId"] for one in operations}) == len(operations) == 17
         for told in operations:
             assert told["operationId"].startswith("booking.facilities.")
             said = [

@@ -135,11 +135,14 @@ def test_a_schedule_survives_its_storage(schedule: list[Line]) -> None:
 
 def test_a_policy_survives_its_storage_and_sparse_bodies_mean_the_default() -> None:
     policy = rules.Policy(
-        release=rules.Release(2, time(8)),
+        release=rules.Ahead(2, time(8)),
         cancel_minutes=30,
         limits={"per_day": 1, "per_week": None, "at_once": 3, "household_per_day": None},
         audience=rules.Audience(16, 70, ("330411",), 2, needs_guardian=False),
         offline_share=2,
+        close_at=rules.Ahead(1, time(16)),
+        cancel_at=rules.Ahead(0, time(9)),
+        is_exclusive=False,
     )
     assert rules.policy_of(rules.policy_body(policy)) == policy
     assert rules.policy_of({}) == rules.Policy()
@@ -148,18 +151,25 @@ def test_a_policy_survives_its_storage_and_sparse_bodies_mean_the_default() -> N
 
 def test_slots_exist_before_they_open() -> None:
     assert rules.Policy().days == 8
-    assert rules.Policy(release=rules.Release(14, time(8))).days == 16
-    assert rules.Policy(release=rules.Release(2, time(8))).opening(MONDAY) == (date(2026, 11, 21), time(8))
+    assert rules.Policy(release=rules.Ahead(14, time(8))).days == 16
+    assert rules.Policy(release=rules.Ahead(2, time(8))).marks(MONDAY).opens == (date(2026, 11, 21), time(8))
 
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def test_terms_count_back_from_the_start() -> None:
+def test_instants_count_back_from_the_start() -> None:
     policy = rules.Policy(close_minutes=10, cancel_minutes=30, offline_share=1, offline_minutes=60)
-    assert rules.terms(policy, NOW, None) == (None, NOW - HOUR / 6, NOW - HOUR / 2, NOW - HOUR)
-    assert rules.terms(rules.Policy(offline_minutes=60), NOW, NOW) == (NOW, NOW, None, None)
+    assert rules.instants(policy, NOW, None) == (None, NOW - HOUR / 6, NOW - HOUR / 2, NOW - HOUR)
+    assert rules.instants(rules.Policy(offline_minutes=60), NOW, NOW) == (NOW, NOW, None, None)
+
+
+def test_instants_said_by_the_clock_are_never_later_than_the_start() -> None:
+    policy = rules.Policy(close_at=rules.Ahead(1, time(16)), cancel_at=rules.Ahead(0, time(9)))
+    assert policy.marks(MONDAY) == (None, (date(2026, 11, 22), time(16)), (MONDAY, time(9)))
+    assert rules.instants(policy, NOW, None, NOW - HOUR, NOW - 2 * HOUR) == (None, NOW - HOUR, NOW - 2 * HOUR, None)
+    assert rules.instants(policy, NOW, None, NOW + HOUR, NOW + HOUR) == (None, NOW, NOW, None)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +241,23 @@ def test_a_slot_with_another_end_makes_way_because_times_never_change() -> None:
     assert changed.make == (want(1, 2), want(5, 2))
     kept = steps([want(1, 2)], [replace_touched(short)], former=[want(1)])
     assert (kept.cancel, kept.make) == ((), ())
+
+
+def test_the_calendar_turns_only_what_a_schedule_made() -> None:
+    made, extra = have(want(1), is_scheduled=True), have(want(2), title="比赛")
+    held = have(want(3), is_scheduled=True, state="closed", is_untouched=False)
+    empty = have(want(4), is_scheduled=True, state="closed")
+    every = [made, extra, held, empty]
+    assert rules.turns(every, {one.id for one in every}) == ([made.id], [])
+    assert rules.turns(every, set()) == ([], [held.id])
+
+
+def test_what_was_closed_opens_again_when_it_is_wanted_again() -> None:
+    closed, by_hand = have(want(1), is_scheduled=True, state="closed"), have(want(2), state="closed")
+    assert steps([want(1), want(2)], [closed, by_hand]).reopen == ((closed.id, want(1)),)
+    assert steps([], [closed]).reopen == ()
+    longer = steps([want(1, 2)], [closed])
+    assert (longer.displace, longer.make) == ((closed.id,), (want(1, 2),))
 
 
 def replace_touched(one: Existing) -> Existing:

@@ -1,0 +1,84 @@
+"""Lunch for an elder who lives alone: ordered by his son, cooked, brought, and a door that stays shut."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+
+def story(town: Any) -> None:
+    son, elder = town.as_("resident"), town.as_("elder")
+    kitchen, courier = town.as_("kitchen"), town.as_("courier")
+
+    town.say("The kitchen's windows are public: the next one that can still be ordered from.")
+    slots = town.as_("anybody").get("/v1/slots", service="elder-meals", limit=200)["items"]
+    father = elder.id
+    taken = {one["slot"]["id"] for one in son.get("/v1/claims", service="elder-meals", limit=200)["items"]}
+    open_ = [one for one in slots if one["subject"] is None and one["free"] > 0 and one["id"] not in taken]
+    window = next(one for one in open_ if datetime.fromisoformat(one["closes_at"]) > datetime.now(UTC))
+    place, day = window["facility"]["id"], window["starts_at"][:10]
+    menu = son.get(f"/v1/elder-meals/kitchens/{place}/menus/{day}")
+
+    town.say("The son orders for his father: what the father must not eat is refused, and named.")
+    profile = son.get(f"/v1/elder-meals/elders/{father}")
+    good = [one for one in menu["dishes"] if _suits(one, profile) and one["free"]]
+    bad = [one for one in menu["dishes"] if not _suits(one, profile)]
+    for dish in bad[:1]:
+        son.post("/v1/elder-meals/orders", _order(window, father, dish), expect=409)
+
+    town.say("What suits him is ordered. By age, a part of one portion is paid; each line says why.")
+    order = son.post("/v1/elder-meals/orders", _order(window, father, good[0]))
+    assert order["pay_fen"] == order["price_fen"] - order["subsidy_fen"] + order["fee_fen"]
+
+    town.say("The kitchen cooks by a sheet of dishes and numbered boxes, without names.")
+    kitchen.get(f"/v1/elder-meals/kitchens/{place}/production", date=day, slot=window["id"])
+
+    town.say("A round is planned for the courier, who sees the doors of it and nothing else.")
+    couriers = {"slot_id": window["id"], "couriers": [courier.id]}
+    (way,) = [one for one in kitchen.post("/v1/elder-meals/rounds/plan", couriers)["items"] if one["stops_open"]][:1]
+    courier.get(f"/v1/elder-meals/rounds/{way['id']}")
+
+    town.say("Nobody opens. The courier says so, twice because the network is bad, and a welfare check begins: once.")
+    shut = _report(outcome="unanswered", note="灯亮着，没有回应")
+    first = courier.post(f"{order['href']}/outcome", shut)
+    assert courier.post(f"{order['href']}/outcome", shut) == first
+    check = f"/v1/elder-meals/welfare-checks/{first['welfare_check_id']}"
+
+    town.say("What is due is said to the family and the staff without anybody asking.")
+    town.until(lambda: "elder-meals.welfare.escalated" in _told(son, order["id"]))
+    son.get(check)
+
+    town.say("The courier knocks again; the son reaches his father, who is at the hospital with a neighbour.")
+    courier.post(f"{check}/steps", _report(kind="knocked"))
+    son.post(f"{check}/steps", _report(kind="contact_reached", note="父亲陪邻居去医院了"))
+
+    town.say("Whoever ends it says how it ended. The meal is brought in the evening, and eaten.")
+    closed = courier.post(f"{check}/steps", _report(kind="closed", outcome="safe_out"))
+    assert closed["state"] == "closed"
+    courier.post(f"{order['href']}/outcome", _report(outcome="delivered"))
+    assert son.get(order["href"])["state"] == "attended"
+
+
+def _told(person: Any, order: str) -> list[str]:
+    """What somebody was told of the doors of an order."""
+    found: list[str] = []
+    after = 0
+    while True:
+        page = person.get("/v1/notices", after=after, limit=500, wait=0 if found else 5)
+        found += [one["type"] for one in page["items"] if one["data"].get("order_id") == order]
+        if not page["items"]:
+            return found
+        after = page["next"]
+
+
+def _order(window: dict[str, Any], father: str, dish: dict[str, Any]) -> dict[str, Any]:
+    return {"slot_id": window["id"], "persons": [father], "lines": [{"dish_id": dish["dish_id"], "portions": 1}]}
+
+
+def _suits(dish: dict[str, Any], profile: dict[str, Any]) -> bool:
+    return not set(dish["allergens"]) & set(profile["allergens"]) and set(profile["diet"]) <= set(dish["diets"])
+
+
+def _report(**said: Any) -> dict[str, Any]:
+    return {"id": str(uuid.uuid4()), "at": datetime.now(UTC).isoformat(), **said}

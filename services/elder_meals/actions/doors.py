@@ -1,0 +1,258 @@
+"""What happens at a door, and what is done when nobody opens it: nothing is forgotten, and a person ends it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from services.elder_meals import notices, rules
+from services.elder_meals.actions import DOORS, KITCHEN, WATCHERS, acts_for
+from services.elder_meals.actions.sealing import seal, unseal
+from services.elder_meals.rules import Terms
+from services.elder_meals.sql import doors as sql
+from services.elder_meals.sql import elders, orders
+from shared import claims, clock, errors, uploads
+from shared import notices as told
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Tx
+from shared.notices import Notice
+from shared.places import sql as places
+from shared.texts import say
+from shared.uploads import UploadIn
+
+LATE: Final = timedelta(hours=1)
+"""An outcome that comes later than that is called late."""
+
+
+async def record(
+    tx: Tx, keys: Keyring, who: Caller, order_id: uuid.UUID, report: UploadIn, outcome: str, said: dict[str, Any]
+) -> dict[str, Any]:
+    """What happened to a meal at its door; the same report again is answered the same.
+
+    Nobody opened: a welfare check begins, unless the elder said they are away.
+    """
+    order = await _at_the_door(tx, who, order_id)
+    earlier = await uploads.begin(tx, who, "elder-meals.outcome", report, order_id)
+    if earlier is not None:
+        return earlier
+    group = await claims.group(tx, order["group_id"])
+    await claims.lock_slots(tx, (one["slot_id"] for one in group.claims) if group else ())
+    group = await claims.group(tx, order["group_id"])
+    if group is None or group.state not in ("confirmed", "attended"):
+        raise errors.Conflict(say("This meal was given back.", "此餐已取消。"))
+    if outcome in ("delivered", "to_neighbour"):
+        await claims.attend(tx, [one["id"] for one in group.claims])
+    now = await orders.order(tx, order_id, locked=True)
+    if now is None or now["outcome"] in rules.FINAL:
+        raise errors.AlreadyRecorded
+    terms = rules.terms_of(*(await places.terms(tx, [order["place_id"]])).get(order["place_id"], (0, {})))
+    if outcome == "to_neighbour":
+        await _neighbour_may(tx, keys, terms, order["person_id"])
+    row_id = clock.uuid7()
+    sealed = seal(keys, "outcome", row_id, said) if any(said.values()) else None
+    await sql.insert_outcome(tx, [row_id, order_id, order["community"], outcome, report.at, who.account_no, sealed])
+    await orders.set_outcome(tx, order_id, outcome, report.at)
+    reasons = ["recorded_late"] if clock.now() - report.at > LATE else []
+    check_id = None
+    facts = (order_id, order["group_id"], order["community"], order["holder_no"])
+    found = [notices.order_came_to(*facts, outcome, report.at)]
+    if outcome == "unanswered":
+        check_id, more, opened = await _nobody_opened(tx, order, report, terms)
+        reasons += more
+        found += opened
+    await told.announce(tx, found)
+    answer = {
+        "id": str(report.id),
+        "order_id": str(order_id),
+        "outcome": outcome,
+        "at": clock.local(report.at).isoformat(),
+        "reasons": reasons,
+        "welfare_check_id": str(check_id) if check_id is not None else None,
+    }
+    await uploads.finish(tx, report.id, answer)
+    return answer
+
+
+async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID) -> Any:
+    """The order, for the courier of its round, any courier when it is nobody's, and those who run the kitchen."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    order = await orders.order(tx, order_id)
+    if order is None:
+        raise errors.NotThere
+    if who.may(KITCHEN, order["community"], order["place_id"]):
+        return order
+    on = await sql.courier_of(tx, order_id)
+    is_courier = who.may(DOORS, order["community"], order["place_id"])
+    if is_courier and (on is None or on["courier_no"] in (None, who.account_no)):
+        return order
+    if is_courier or order["account_no"] == who.account_no or acts_for(who, order["holder_no"]):
+        raise errors.NotAllowed
+    raise errors.NotThere
+
+
+async def _neighbour_may(tx: Tx, keys: Keyring, terms: Terms, person_id: uuid.UUID) -> None:
+    row = await elders.profile(tx, person_id)
+    profile = unseal(keys, "profile", person_id, row["sealed"] if row is not None else None)
+    if not terms.neighbour_allowed or not (profile.get("neighbour") or {}).get("consent"):
+        raise errors.NeighbourNotAgreed
+
+
+async def _nobody_opened(
+    tx: Tx, order: Any, report: UploadIn, terms: Terms
+) -> tuple[uuid.UUID | None, list[str], list[Notice]]:
+    """The welfare check that this opens or finds open; none for somebody who said they are away."""
+    if await elders.away(tx, [order["person_id"]], order["day"], order["day"]):
+        return None, ["elder_is_absent"], []
+    ladder = {"rungs": [{"after_minutes": one.after_minutes, "step": one.step} for one in terms.ladder]}
+    due_at = rules.due(terms.ladder, report.at, 0)
+    whose = [order["person_id"], order["holder_no"], order["place_id"], order["community"], order["id"]]
+    made = await sql.open_check(tx, [*whose, report.at, ladder, due_at])
+    if made is None:
+        return await sql.check_of(tx, order["person_id"]), ["check_was_open"], []
+    opened = notices.welfare_opened(made, order["community"], order["holder_no"], order["id"], report.at)
+    return made, [], [opened]
+
+
+async def _close_to(tx: Tx, keys: Keyring, check: Any) -> list[int]:
+    """Whom to tell of a check: the elder, which reaches those who act for them, and contacts who are residents."""
+    row = await elders.profile(tx, check["person_id"])
+    profile = unseal(keys, "profile", check["person_id"], row["sealed"] if row is not None else None)
+    named = [uuid.UUID(one["person_id"]) for one in profile.get("contacts") or () if one.get("person_id")]
+    known = await elders.people(tx, named) if named else {}
+    return [check["holder_no"], *(row["no"] for row in known.values())]
+
+
+async def due_checks(tx: Tx, most: int = 200) -> list[uuid.UUID]:
+    """Welfare checks of which something is due now."""
+    return await sql.due_checks(tx, most)
+
+
+async def escalate(tx: Tx, check_id: uuid.UUID, *, keys: Keyring) -> bool:
+    """Say that the next step of a check is due, and when the one after it will be; False when somebody else did so."""
+    check = await sql.due_check(tx, check_id)
+    if check is None:
+        tx.discard()
+        return False
+    ladder, n = rules.ladder_of(check["ladder"]["rungs"]), check["rung"]
+    if n < len(ladder):
+        values = [clock.uuid7(), check_id, check["community"], "escalated", n, None, check["due_at"], None, None]
+        await sql.insert_step(tx, values)
+        holders = await _close_to(tx, keys, check)
+        rung = (n, ladder[n].step)
+        await told.announce(
+            tx,
+            [
+                notices.welfare_escalated(
+                    check_id, check["community"], holders, check["order_id"], rung, check["opened_at"]
+                )
+            ],
+        )
+    await sql.climb(tx, check_id, n + 1, rules.due(ladder, check["opened_at"], n + 1))
+    return True
+
+
+async def _check(tx: Tx, who: Caller, check_id: uuid.UUID, *, locked: bool = False) -> Any:
+    """A check, for those who look after the elder by office or by blood."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    row = await sql.check(tx, check_id, locked=locked)
+    if row is None or not (who.may(WATCHERS, row["community"], row["place_id"]) or acts_for(who, row["holder_no"])):
+        raise errors.NotThere
+    return row
+
+
+async def step(  # noqa: PLR0913 - what one step says
+    tx: Tx,
+    keys: Keyring,
+    who: Caller,
+    check_id: uuid.UUID,
+    report: UploadIn,
+    *,
+    kind: str,
+    outcome: str | None,
+    note: str | None,
+) -> dict[str, Any]:
+    """Add what was done about a closed door. The elder's own people may report; whoever ends it does so by office."""
+    check = await _check(tx, who, check_id)
+    if outcome is not None and not who.may(WATCHERS, check["community"], check["place_id"]):
+        raise errors.NotAllowed
+    earlier = await uploads.begin(tx, who, "elder-meals.step", report, check_id)
+    if earlier is not None:
+        return earlier
+    check = await _check(tx, who, check_id, locked=True)
+    if check["state"] == "closed":
+        raise errors.AlreadyRecorded
+    row_id = clock.uuid7()
+    sealed = seal(keys, "step", row_id, {"note": note}) if note else None
+    values = [row_id, check_id, check["community"], kind, None, outcome, report.at, who.account_no, sealed]
+    await sql.insert_step(tx, values)
+    if outcome is not None:
+        now = clock.now()
+        await sql.close_check(tx, check_id, outcome, now)
+        holders = await _close_to(tx, keys, check)
+        await told.announce(
+            tx,
+            [notices.welfare_closed(check_id, check["community"], holders, check["order_id"], outcome, now)],
+        )
+    answer = {"step_id": str(row_id)}
+    await uploads.finish(tx, report.id, answer)
+    return answer
+
+
+async def read_check(tx: Tx, keys: Keyring, who: Caller, check_id: uuid.UUID) -> dict[str, Any]:
+    """One check with its steps."""
+    return (await _told(tx, keys, [await _check(tx, who, check_id)]))[0]
+
+
+async def checks(
+    tx: Tx, keys: Keyring, who: Caller, state: str | None, after: uuid.UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Checks in the reach of the caller's offices, and of elders they act for; the newest first."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    found = await sql.checks(
+        tx,
+        roles=[(one.prefix, one.place_id) for one in who.roles if one.role in WATCHERS],
+        holders=who.holders_in("elder-meals"),
+        state=state,
+        after=after,
+        limit=limit,
+    )
+    return await _told(tx, keys, found)
+
+
+async def _told(tx: Tx, keys: Keyring, found: Sequence[Any]) -> list[dict[str, Any]]:
+    steps = await sql.steps(tx, [row["id"] for row in found])
+    told_of = []
+    for row in found:
+        ladder = rules.ladder_of(row["ladder"]["rungs"])
+        is_due = row["due_at"] is not None and row["rung"] < len(ladder)
+        told_of.append(
+            {
+                "id": row["id"],
+                "person": {"id": row["person_id"], "name": row["person_name"]},
+                "facility": {"id": row["place_id"], "name": row["place_name"]},
+                "order_id": row["order_id"],
+                "state": row["state"],
+                "outcome": row["outcome"],
+                "opened_at": row["opened_at"],
+                "closed_at": row["closed_at"],
+                "next": {"step": ladder[row["rung"]].step, "due_at": row["due_at"]} if is_due else None,
+                "steps": [
+                    {
+                        "id": one["id"],
+                        "kind": one["kind"],
+                        "step": ladder[one["rung"]].step if one["rung"] is not None else None,
+                        "outcome": one["outcome"],
+                        "at": one["at"],
+                        "note": unseal(keys, "step", one["id"], one["sealed"]).get("note"),
+                    }
+                    for one in steps.get(row["id"], ())
+                ],
+            }
+        )
+    return told_of

@@ -1,0 +1,131 @@
+"""What is known of elders, by whom it may be said, and when they are away."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import date
+from typing import Any, Final
+
+from services.elder_meals.actions import STAFF, acts_for
+from services.elder_meals.actions.sealing import seal, unseal
+from services.elder_meals.sql import elders as sql
+from services.elder_meals.sql import orders
+from shared import clock, consents, errors
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Tx
+
+HEALTH: Final = "health"
+Matches = Callable[[object], None]
+
+
+async def elder(tx: Tx, who: Caller, person_id: uuid.UUID) -> Any:
+    """Somebody whom the caller is, may act for here, or is the staff of; NotThere else."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    row = await sql.person(tx, person_id)
+    if row is None or not (acts_for(who, row["no"]) or who.may(STAFF, row["community"])):
+        raise errors.NotThere
+    return row
+
+
+async def read_profile(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID) -> tuple[int, dict[str, Any]]:
+    """Version and content of an elder's profile; version 0 when nobody has said anything."""
+    await elder(tx, who, person_id)
+    row = await sql.profile(tx, person_id)
+    return (0, {}) if row is None else (row["version"], unseal(keys, "profile", person_id, row["sealed"]))
+
+
+async def replace_profile(
+    tx: Tx,
+    keys: Keyring,
+    who: Caller,
+    person_id: uuid.UUID,
+    told: dict[str, Any],
+    *,
+    is_about_health: bool,
+    matches: Matches,
+) -> None:
+    """Say anew what a kitchen and a courier must know. Staff say which version they read; an elder's own word counts."""
+    row = await elder(tx, who, person_id)
+    if is_about_health and not await consents.given(tx, [person_id], HEALTH):
+        raise errors.ConsentRequired(purposes=[HEALTH])
+    named = [uuid.UUID(one["person_id"]) for one in told["contacts"] if one["person_id"] is not None]
+    known = await sql.people(tx, named) if named else {}
+    for n, one in enumerate(told["contacts"]):
+        if one["person_id"] is not None and uuid.UUID(one["person_id"]) not in known:
+            raise errors.Unprocessable(
+                errors=[{"in": "body", "pointer": f"/contacts/{n}/person_id", "code": "unknown"}]
+            )
+    sealed = seal(keys, "profile", person_id, told)
+    before = await sql.profile(tx, person_id, locked=True)
+    matches(before["version"] if before is not None else 0)
+    account_no = who.account_no or 0
+    if before is not None:
+        await sql.write_profile(tx, person_id, row["community"], sealed, account_no)
+    elif not await sql.begin_profile(tx, person_id, row["community"], sealed, account_no):
+        raise errors.Changed
+
+
+def is_staff_only(who: Caller, person: Any) -> bool:
+    """Whether the caller speaks for an elder by office alone."""
+    return not acts_for(who, person["no"])
+
+
+async def create_absence(
+    tx: Tx, who: Caller, person_id: uuid.UUID | None, first: date, last: date
+) -> tuple[uuid.UUID, list[uuid.UUID]]:
+    """An elder is away: nothing more is ordered by itself, and a closed door alarms nobody. What is ordered stays."""
+    row = await elder(tx, who, _whom(who, person_id))
+    if last < clock.today():
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/to", "code": "past"}])
+    absence_id = await sql.insert_absence(tx, row["id"], row["community"], who.account_no or 0, first, last)
+    return absence_id, await orders.of_person(tx, row["id"], first, last)
+
+
+def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
+    found = person_id or who.person_id
+    if found is None:
+        raise errors.NotKnown if who.account_no is None else errors.NotAllowed
+    return found
+
+
+async def read_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[Any, list[uuid.UUID]]:
+    """One absence, with what is ordered for its days."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    row = await sql.absence(tx, absence_id)
+    if row is None:
+        raise errors.NotThere
+    await elder(tx, who, row["person_id"])
+    return row, await orders.of_person(tx, row["person_id"], row["first"], row["last"])
+
+
+async def withdraw_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[Any, list[uuid.UUID]]:
+    """The elder is there after all; again changes nothing."""
+    row, _ = await read_absence(tx, who, absence_id)
+    if row["state"] == "active":
+        await sql.withdraw_absence(tx, absence_id)
+    else:
+        tx.discard()
+    return await read_absence(tx, who, absence_id)
+
+
+async def absences(tx: Tx, who: Caller, person_id: uuid.UUID | None, after: uuid.UUID | None, limit: int) -> list[Any]:
+    """Absences of those the caller may act for; staff ask by person, or for their region."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    prefixes = [one.prefix for one in who.roles if one.role in STAFF and one.place_id is None]
+    mine = {one.person_id for one in who.acts_for if one.holder_no in who.holders_in("elder-meals")}
+    if who.person_id is not None:
+        mine.add(who.person_id)
+    as_staff = bool(prefixes) and person_id not in mine
+    return await sql.absences(
+        tx,
+        person_ids=None if as_staff else list(mine),
+        prefixes=prefixes,
+        person_id=person_id,
+        after=after,
+        limit=limit,
+    )

@@ -1,0 +1,262 @@
+"""Orders: recorded many at a time, each whole or not at all, with what they cost and why."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NamedTuple
+
+from services.elder_meals import notices, rules
+from services.elder_meals.actions import KITCHEN
+from services.elder_meals.actions.sealing import needs_of, seal, unseal
+from services.elder_meals.rules import Terms, Wish
+from services.elder_meals.sql import dishes, elders
+from services.elder_meals.sql import orders as sql
+from shared import claims, clock, errors
+from shared import notices as told
+from shared.assertion import Caller
+from shared.claims import Grant, Group
+from shared.crypto import Keyring
+from shared.db import Tx
+from shared.line import SKIPPED, Answer
+from shared.places import sql as places
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A granted group that is to become an order; its window is the grant's first slot."""
+
+    grant: Grant
+    account_no: int
+    order_id: uuid.UUID
+    lines: tuple[tuple[uuid.UUID, int], ...]
+    deliver_to: Mapping[str, Any] | None = None
+    is_collected: bool = False
+    diet: tuple[str, ...] | None = None
+    note: str | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the meal."""
+        return clock.local(self.grant.slots[0].starts_at).date()
+
+
+class _Decided(NamedTuple):
+    """An order that may be written."""
+
+    terms: Terms
+    lines: list[rules.Priced]
+    fee_fen: int
+    said: dict[str, Any]
+
+    @property
+    def sums(self) -> tuple[int, int, int, int]:
+        """Price, subsidy, fee and what is to be paid."""
+        price, subsidy = sum(one.price_fen for one in self.lines), sum(one.subsidy_fen for one in self.lines)
+        return price, subsidy, self.fee_fen, price - subsidy + self.fee_fen
+
+
+class _Known(NamedTuple):
+    """What is known for a list of orders, with one question a table."""
+
+    dishes: Mapping[uuid.UUID, Any]
+    terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]
+    profiles: Mapping[uuid.UUID, bytes]
+    homes: Mapping[int, str]
+
+
+async def make_orders(
+    tx: Tx, several: Sequence[Making], *, skip_locked: bool, keys: Keyring
+) -> list[Answer[dict[str, Any]]]:
+    """Decide granted groups, confirm those that may be, write their orders and announce them.
+
+    What an order hears is its own fields, as they will be read.
+    """
+    known = await _look(tx, several)
+    decided = [_decide(keys, one, known) for one in several]
+    answers: list[Answer[dict[str, Any]]] = [one if isinstance(one, errors.Refusal) else SKIPPED for one in decided]
+    todo = [(n, one) for n, one in enumerate(decided) if isinstance(one, _Decided)]
+    confirmed = (
+        await claims.confirm(tx, [(several[n].grant, several[n].order_id) for n, _ in todo], skip_locked=skip_locked)
+        if todo
+        else []
+    )
+    made = [(several[n], one) for (n, one), is_confirmed in zip(todo, confirmed, strict=True) if is_confirmed]
+    if not made:
+        tx.discard()
+    nos = await _write(tx, keys, made) if made else {}
+    for (n, one), is_confirmed in zip(todo, confirmed, strict=True):
+        if is_confirmed:
+            answers[n] = _told(several[n], one, nos[several[n].order_id], known)
+        elif is_confirmed is False:
+            answers[n] = errors.HoldLapsed()
+    return answers
+
+
+async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
+    elder = [one.grant.claims[0] for one in several]
+    return _Known(
+        await dishes.dishes_by_id(tx, list({dish_id for one in several for dish_id, _ in one.lines})),
+        await places.terms(tx, list({one.grant.slots[0].place_id for one in several})),
+        await elders.profiles(tx, list({one.person_id for one in elder})),
+        await sql.communities(tx, list({one.holder_no for one in elder})),
+    )
+
+
+def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refusal:
+    """What one order is, or why it cannot be."""
+    window, elder = one.grant.slots[0], one.grant.claims[0]
+    ordered = [known.dishes.get(dish_id) for dish_id, _ in one.lines]
+    if window.subject_id is not None:
+        return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "not_a_window"}])
+    if any(row is None or row["place_id"] != window.place_id for row in ordered):
+        return errors.NotOffered()
+    profile = unseal(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
+    needs = needs_of(profile, one.diet)
+    found = [
+        {"pointer": f"/lines/{n}", "code": code}
+        for n, row in enumerate(ordered)
+        for code in rules.conflicts(dishes.dish_of(row), needs)
+    ]
+    if found:
+        return errors.DietConflict(errors=found)
+    terms = rules.terms_of(*known.terms.get(window.place_id, (0, {})))
+    door = None if one.is_collected else one.deliver_to or profile.get("deliver_to")
+    if door is not None and not rules.delivers_to(door["region"], terms.area):
+        return errors.OutsideDeliveryArea(errors=[{"pointer": "/deliver_to/region", "code": "outside_delivery_area"}])
+    lines = rules.priced(
+        [Wish(portions, row["price_fen"]) for (_, portions), row in zip(one.lines, ordered, strict=True) if row],
+        elder.band,
+        known.homes.get(elder.holder_no, ""),
+        terms.pricing,
+    )
+    said = {
+        "deliver_to": door,
+        "diet": sorted(needs.diets),
+        "allergens": sorted(needs.allergens),
+        "texture": needs.texture,
+        "note": one.note,
+    }
+    return _Decided(terms, lines, terms.pricing.delivery_fee_fen if door is not None else 0, said)
+
+
+async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]]) -> dict[uuid.UUID, int]:
+    nos = await sql.insert_orders(
+        tx,
+        [
+            (
+                one.order_id,
+                one.grant.group_id,
+                one.grant.slots[0].place_id,
+                one.grant.slots[0].community,
+                one.account_no,
+                one.grant.slots[0].id,
+                one.grant.claims[0].holder_no,
+                one.grant.claims[0].person_id,
+                one.day,
+                one.grant.slots[0].starts_at,
+                sum(portions for _, portions in one.lines),
+                decided.terms.version,
+                one.grant.claims[0].band,
+                *decided.sums,
+                decided.said["deliver_to"]["region"] if decided.said["deliver_to"] else None,
+                seal(keys, "order", one.order_id, decided.said),
+            )
+            for one, decided in made
+        ],
+    )
+    await sql.insert_lines(
+        tx,
+        [
+            (
+                one.order_id,
+                n,
+                one.grant.slots[0].community,
+                dish_id,
+                portions,
+                line.price_fen,
+                line.subsidy_fen,
+                line.pay_fen,
+                dict(line.why),
+            )
+            for one, decided in made
+            for n, ((dish_id, portions), line) in enumerate(zip(one.lines, decided.lines, strict=True))
+        ],
+    )
+    await told.announce(
+        tx, [notices.order_made(one.grant, one.order_id, sum(n for _, n in one.lines)) for one, _ in made]
+    )
+    return nos
+
+
+def _told(one: Making, decided: _Decided, no: int, known: _Known) -> dict[str, Any]:
+    price, subsidy, fee, pay = decided.sums
+    return {
+        "no": no,
+        "lines": [
+            {
+                "dish_id": dish_id,
+                "name": known.dishes[dish_id]["name"],
+                "portions": portions,
+                "price_fen": line.price_fen,
+                "subsidy_fen": line.subsidy_fen,
+                "pay_fen": line.pay_fen,
+                "why": line.why,
+            }
+            for (dish_id, portions), line in zip(one.lines, decided.lines, strict=True)
+        ],
+        "price_fen": price,
+        "subsidy_fen": subsidy,
+        "fee_fen": fee,
+        "pay_fen": pay,
+        "terms_version": decided.terms.version,
+        "deliver_to": decided.said["deliver_to"],
+        "diet": decided.said["diet"],
+        "note": one.note,
+        "outcome": None,
+        "outcome_at": None,
+    }
+
+
+async def details(tx: Tx, keys: Keyring, ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, Any]:
+    """What orders say beside their rows: lines, the door, the diet; and whether they are on their way."""
+    lines = await sql.lines(tx, ids)
+    return {
+        order_id: {
+            **{name: said.get(name) for name in ("deliver_to", "note")},
+            "diet": said.get("diet") or [],
+            "lines": [dict(line) for line in lines.get(order_id, ())],
+            "is_planned": row["round_id"] is not None,
+        }
+        for order_id, row in (await sql.sealed(tx, ids)).items()
+        for said in [unseal(keys, "order", order_id, row["sealed"])]
+    }
+
+
+async def releasing(tx: Tx, who: Caller, row: Any, group: Group, _holders: Sequence[int]) -> None:
+    """A meal is given back until its deadline; later only by those who cook it, and never after it came to an end."""
+    now = await sql.order(tx, row["id"])
+    if now is None or now["outcome"] in rules.FINAL:
+        raise errors.AlreadyRecorded
+    cancel_by = next((one["cancel_by"] for one in group.claims if one["slot_id"] == now["slot_id"]), None)
+    if cancel_by is None or clock.now() <= cancel_by:
+        return
+    if not who.may(KITCHEN, row["community"], row["place_id"]):
+        raise errors.TooLate(cancel_by=clock.local(cancel_by))
+
+
+async def finish_closed(tx: Tx) -> int:
+    """Give back the dishes of orders whose window a closure took back; how many orders."""
+    groups = await sql.half_released(tx)
+    for group_id in groups:
+        await claims.release(tx, group_id, reason="closed")
+    if not groups:
+        tx.discard()
+    return len(groups)
+
+
+def new_id() -> uuid.UUID:
+    """A new order's id."""
+    return clock.uuid7()

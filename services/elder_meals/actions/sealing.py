@@ -1,0 +1,39 @@
+"""What is sealed: an elder's profile, what an order says about its elder, and notes from doors."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from services.elder_meals.rules import Needs
+from shared import crypto, wire
+from shared.crypto import Keyring
+
+_TABLES = {
+    "order": "meal_orders",
+    "profile": "elder_profiles",
+    "outcome": "meal_outcomes",
+    "step": "welfare_steps",
+}
+
+
+def seal(keys: Keyring, kind: str, row: uuid.UUID, told: Any) -> bytes:
+    """What was told, for exactly this row."""
+    return crypto.seal(keys, wire.dumps(told).decode(), table=_TABLES[kind], column="sealed", row=str(row))
+
+
+def unseal(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> dict[str, Any]:
+    """What was told for this row; nothing when nothing was."""
+    if sealed is None:
+        return {}
+    found: dict[str, Any] = wire.loads(crypto.unseal(keys, sealed, table=_TABLES[kind], column="sealed", row=str(row)))
+    return found
+
+
+def needs_of(profile: dict[str, Any], diet: tuple[str, ...] | None = None) -> Needs:
+    """What somebody with this profile can eat; a diet told with an order replaces the profile's, allergies stay."""
+    return Needs(
+        frozenset(profile.get("diet") or () if diet is None else diet),
+        frozenset(profile.get("allergens") or ()),
+        profile.get("texture") or "normal",
+    )

@@ -1,0 +1,245 @@
+"""Standing orders: said once, asked for day by day through the front door, in the name of whoever said so."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final, NamedTuple
+
+from services.elder_meals import notices, rules
+from services.elder_meals.actions import SERVICE, STAFF
+from services.elder_meals.actions.elders import elder, is_staff_only
+from services.elder_meals.actions.sealing import needs_of, unseal
+from services.elder_meals.sql import dishes
+from services.elder_meals.sql import elders as sql
+from shared import clock, errors
+from shared import notices as told
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Tx
+from shared.places import sql as places
+
+Matches = Callable[[object], None]
+AHEAD_DAYS: Final = 9
+"""How far ahead the worker looks for windows that are open."""
+
+
+class Wanted(NamedTuple):
+    """What a standing order says."""
+
+    person_id: uuid.UUID | None
+    kitchen_id: uuid.UUID
+    weekdays: list[int]
+    window: str
+    meal: Mapping[str, Any]
+    starts_on: date | None
+    until: date | None
+
+
+async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
+    """A new standing order of an elder at a kitchen: one a window."""
+    person = await elder(tx, who, _whom(who, wanted.person_id))
+    place = await places.place(tx, SERVICE, wanted.kitchen_id)
+    if place is None:
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "unknown"}])
+    await _knows_dishes(tx, wanted)
+    return await sql.insert_standing(
+        tx,
+        [
+            place.id,
+            place.community,
+            who.account_no,
+            person["id"],
+            person["no"],
+            *_said(who, person, wanted, clock.today()),
+        ],
+    )
+
+
+def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
+    if who.account_no is None:
+        raise errors.NotKnown
+    found = person_id or who.person_id
+    if found is None:
+        raise errors.NotAllowed
+    return found
+
+
+def _said(who: Caller, person: Any, wanted: Wanted, today: date) -> list[Any]:
+    """Weekdays, window, meal, begin and end as they are stored. What staff say is asked for as from the desk."""
+    channel = "desk" if is_staff_only(who, person) else "app"
+    return [
+        sorted(wanted.weekdays),
+        wanted.window,
+        {**wanted.meal, "channel": channel},
+        wanted.starts_on or today,
+        wanted.until,
+    ]
+
+
+async def _knows_dishes(tx: Tx, wanted: Wanted) -> None:
+    lines = wanted.meal.get("lines") or []
+    known = await dishes.dishes_by_id(tx, [uuid.UUID(one["dish_id"]) for one in lines])
+    for n, one in enumerate(lines):
+        row = known.get(uuid.UUID(one["dish_id"]))
+        if row is None or row["place_id"] != wanted.kitchen_id or row["state"] != "offered":
+            raise errors.Unprocessable(errors=[{"in": "body", "pointer": f"/lines/{n}/dish_id", "code": "unknown"}])
+
+
+async def _standing(tx: Tx, who: Caller, standing_id: uuid.UUID, *, locked: bool = False) -> tuple[Any, Any]:
+    """A standing order and its elder, for those who may speak for the elder."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    row = await sql.standing(tx, standing_id, locked=locked)
+    if row is None:
+        raise errors.NotThere
+    return row, await elder(tx, who, row["person_id"])
+
+
+async def replace_standing(
+    tx: Tx, who: Caller, standing_id: uuid.UUID, wanted: Wanted, matches: Callable[[object, bool], None]
+) -> None:
+    """Say a standing order anew; its elder and its kitchen stay. What it has ordered stays, too."""
+    row, person = await _standing(tx, who, standing_id, locked=True)
+    matches(row["version"], is_staff_only(who, person))
+    if row["state"] != "active":
+        raise errors.AlreadyRecorded
+    if wanted.kitchen_id != row["place_id"] or wanted.person_id not in (None, row["person_id"]):
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "fixed"}])
+    await _knows_dishes(tx, wanted)
+    said = _said(who, person, wanted._replace(starts_on=wanted.starts_on or row["starts_on"]), row["starts_on"])
+    await sql.update_standing(tx, standing_id, [who.account_no, *said])
+
+
+async def end_standing(tx: Tx, who: Caller, standing_id: uuid.UUID) -> None:
+    """Order no more by itself; again changes nothing."""
+    row, _ = await _standing(tx, who, standing_id, locked=True)
+    if row["state"] == "active":
+        await sql.end_standing(tx, standing_id)
+    else:
+        tx.discard()
+
+
+async def read_standing(tx: Tx, who: Caller, standing_id: uuid.UUID) -> tuple[Any, Sequence[Any]]:
+    """A standing order and what became of it lately."""
+    row, _ = await _standing(tx, who, standing_id)
+    since = clock.today() - timedelta(days=31)
+    return row, (await sql.runs(tx, [standing_id], since)).get(standing_id, [])
+
+
+async def standings(
+    tx: Tx,
+    who: Caller,
+    person_id: uuid.UUID | None,
+    place_id: uuid.UUID | None,
+    after: uuid.UUID | None,
+    limit: int,
+) -> list[tuple[Any, Sequence[Any]]]:
+    """Standing orders of those the caller may act for; staff ask by person or kitchen."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    prefixes = [one.prefix for one in who.roles if one.role in STAFF and one.place_id is None]
+    as_staff = bool(prefixes) and (person_id is not None or place_id is not None)
+    found = await sql.standings(
+        tx,
+        holders=None if as_staff else who.holders_in(SERVICE),
+        prefixes=prefixes,
+        person_id=person_id,
+        place_id=place_id,
+        after=after,
+        limit=limit,
+    )
+    runs = await sql.runs(tx, [row["id"] for row in found], clock.today() - timedelta(days=31))
+    return [(row, runs.get(row["id"], [])) for row in found]
+
+
+async def begin_runs(tx: Tx, keys: Keyring, today: date) -> int:
+    """Write down what standing orders want from the windows that are open now; how many asks and refusals came of it.
+
+    An elder who is away wants nothing that day, and a menu that is not published yet is waited for.
+    """
+    active = await sql.active_standings(tx, today)
+    last = today + timedelta(days=AHEAD_DAYS - 1)
+    windows: dict[tuple[uuid.UUID, date, str], uuid.UUID] = {}
+    for window in await dishes.windows(tx, list({row["place_id"] for row in active}), today, last):
+        windows.setdefault((window.place_id, window.day, window.title), window.id)
+    ran = await sql.ran(tx, [row["id"] for row in active], today)
+    away = await sql.away(tx, list({row["person_id"] for row in active}), today, last)
+    known = _Menus(tx, keys, today, last)
+    begun = 0
+    for row in active:
+        for day in rules.meal_days(today, AHEAD_DAYS, row["weekdays"], row["starts_on"], row["until"]):
+            slot_id = windows.get((row["place_id"], day, row["title"]))
+            is_away = any(one["person_id"] == row["person_id"] and one["first"] <= day <= one["last"] for one in away)
+            if slot_id is None or is_away or (row["id"], day) in ran:
+                continue
+            body, code = await known.body(row, day, slot_id)
+            if body is None and code is None:
+                continue
+            state = "asking" if body is not None else "refused"
+            if await sql.begin_run(tx, row["id"], day, row["community"], state, code, body or {}):
+                begun += 1
+                if code is not None:
+                    await told.announce(
+                        tx, [notices.standing_refused(row["id"], row["community"], row["holder_no"], day, code)]
+                    )
+    if not begun:
+        tx.discard()
+    return begun
+
+
+class _Menus:
+    """Menus and profiles of those who take the dish of the day, read when first needed."""
+
+    def __init__(self, tx: Tx, keys: Keyring, first: date, last: date) -> None:
+        self._tx, self._keys, self._first, self._last = tx, keys, first, last
+        self._menus: dict[uuid.UUID, dict[date, dishes.Menu]] = {}
+        self._needs: dict[uuid.UUID, rules.Needs] = {}
+
+    async def body(self, row: Any, day: date, slot_id: uuid.UUID) -> tuple[dict[str, Any] | None, str | None]:
+        """The order to ask for; or why there is none; neither while there is no menu."""
+        meal = row["lines"]
+        lines = meal.get("lines")
+        if lines is None:
+            menu = (await self._of(row["place_id"])).get(day)
+            if menu is None or not menu.is_published:
+                return None, None
+            left = [dishes.dish_of(one) for one in menu.rows if one["portions"] - one["taken"] >= meal["portions"]]
+            dish = rules.dish_of_the_day(left, await self._needs_of(row["person_id"]))
+            if dish is None:
+                return None, "diet_conflict" if left else "full"
+            lines = [{"dish_id": str(dish.id), "portions": meal["portions"]}]
+        body = {"slot_id": str(slot_id), "persons": [str(row["person_id"])], "lines": lines}
+        return (body if meal["channel"] == "app" else body | {"channel": meal["channel"]}), None
+
+    async def _of(self, place_id: uuid.UUID) -> dict[date, dishes.Menu]:
+        if place_id not in self._menus:
+            found = await dishes.menus(self._tx, place_id, self._first, self._last)
+            self._menus[place_id] = {one.day: one for one in found}
+        return self._menus[place_id]
+
+    async def _needs_of(self, person_id: uuid.UUID) -> rules.Needs:
+        if person_id not in self._needs:
+            row = await sql.profile(self._tx, person_id)
+            said = unseal(self._keys, "profile", person_id, row["sealed"] if row is not None else None)
+            self._needs[person_id] = needs_of(said)
+        return self._needs[person_id]
+
+
+async def end_run(tx: Tx, run: Any, status: int, answer: Mapping[str, Any]) -> bool:
+    """Write down what became of an ask, and tell it when it was refused; False when it is to be asked again."""
+    order_id, code = answer.get("id"), answer.get("code")
+    if rules.is_passing(status, code):
+        tx.discard()
+        return False
+    if status < 400 and order_id is not None:
+        return await sql.end_run(tx, run["standing_id"], run["day"], "ordered", None, uuid.UUID(str(order_id)))
+    code = code or "conflict"
+    if await sql.end_run(tx, run["standing_id"], run["day"], "refused", code, None):
+        await told.announce(
+            tx,
+            [notices.standing_refused(run["standing_id"], run["community"], run["holder_no"], run["day"], code)],
+        )
+        return True
+    return False

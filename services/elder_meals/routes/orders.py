@@ -1,0 +1,99 @@
+"""Orders: one elder's meal out of one window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from services.elder_meals import notices
+from services.elder_meals.actions import KITCHEN, SERVICE
+from services.elder_meals.actions import orders as actions
+from services.elder_meals.schemas.orders import OrderIn, OrderOut, order_part
+from shared import claiming, errors, web
+from shared.claims import Group
+from shared.collection import Collection, Words
+from shared.line import Line
+from shared.texts import say
+from shared.web import EVERYWHERE, Ctx, Who, refuses
+
+WHERE = f"{SERVICE}/orders"
+
+router = APIRouter(prefix=f"/v1/{WHERE}", tags=["orders"], responses=EVERYWHERE)
+
+
+def _out(row: Any, group: Group, detail: Any) -> OrderOut:
+    told = claiming.of_group(group, where=WHERE) | {"progress": _progress(row, detail)}
+    return OrderOut.model_validate(told | order_part({**dict(row), **(detail or {})}))
+
+
+def _progress(row: Any, detail: Any) -> str | None:
+    """The service's word for it: on a round, or what happened at the door."""
+    return row["outcome"] or ("planned" if detail and detail["is_planned"] else None)
+
+
+ORDERS = Collection(
+    service=SERVICE,
+    name="orders",
+    table="meal_orders",
+    columns=(
+        "no",
+        "slot_id",
+        "price_fen",
+        "subsidy_fen",
+        "fee_fen",
+        "pay_fen",
+        "terms_version",
+        "outcome",
+        "outcome_at",
+    ),
+    readers=KITCHEN,
+    staff=KITCHEN,
+    out=_out,
+    cancelled=notices.order_cancelled,
+    details=actions.details,
+    releasing=actions.releasing,
+    words=Words(
+        list=say("Meals: mine, or those of my kitchens (staff)", "订餐列表：我的，或本厨房的（工作人员）"),
+        read=say("Read one order", "查看一个订单"),
+        cancel=say("Cancel a meal", "取消订餐"),
+        show=say("The pass to show when fetching a meal", "取餐凭证"),
+    ),
+)
+
+
+@router.post(
+    "",
+    status_code=201,
+    operation_id="elder-meals.orders.create",
+    response_model=OrderOut,
+    summary=say("Order a meal for an elder", "为长者订餐"),
+    description=say(
+        "By the elder, their family, or staff at the desk. Dishes that do not suit the elder are refused and named. One portion "
+        "of a meal is subsidised by age; each line says why it costs what it costs. Needs an Idempotency-Key.",
+        "可由长者本人、家人或窗口工作人员下单。不符合长者饮食要求的菜品将被拒绝并指明。每餐按年龄补贴一份，"
+        "每行注明计价原因。须带 Idempotency-Key。",
+    ),
+    responses={
+        202: {"model": OrderOut, "description": say("On the waiting list.", "已进入候补。")},
+        **refuses(*claiming.REFUSALS, errors.DietConflict, errors.OutsideDeliveryArea),
+    },
+)
+async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
+    grant, account_no = claiming.granted(who, told)
+    line: Line[actions.Making, dict[str, Any]] = ctx.lines["orders"]
+    making = actions.Making(
+        grant,
+        account_no,
+        actions.new_id(),
+        tuple((one.dish_id, one.portions) for one in told.lines),
+        told.deliver_to.model_dump() if told.deliver_to is not None else None,
+        told.collect,
+        tuple(told.diet) if told.diet is not None else None,
+        told.note,
+    )
+    order = await line.submit(making)
+    made = claiming.of_grant(
+        grant, service=SERVICE, where=WHERE, resource_id=making.order_id, made_by=who.person_id or who.account_id
+    )
+    return web.plain_json(made | order, 201, {"Location": made["href"]})

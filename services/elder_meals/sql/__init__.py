@@ -1,0 +1,1 @@
+"""Every question the kitchens ask the database."""

@@ -1,0 +1,128 @@
+"""Orders and their lines."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from shared.db import Tx
+
+
+async def insert_orders(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[uuid.UUID, int]:
+    """Orders as they are decided; the number that each box got, by order."""
+    made = await tx.fetch(
+        """
+        INSERT INTO meal_orders (id, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at,
+                                 portions, terms_version, band, price_fen, subsidy_fen, fee_fen, pay_fen, region, sealed)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::uuid[], $7::bigint[],
+                             $8::uuid[], $9::date[], $10::timestamptz[], $11::int[], $12::int[], $13::smallint[], $14::int[],
+                             $15::int[], $16::int[], $17::int[], $18::text[], $19::bytea[])
+        RETURNING id, no
+        """,
+        *(list(column) for column in zip(*rows, strict=True)),
+    )
+    return {row["id"]: row["no"] for row in made}
+
+
+async def insert_lines(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Rows of (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why)."""
+    await tx.execute(
+        "INSERT INTO meal_lines (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why) "
+        "SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::uuid[], $5::int[], $6::int[], $7::int[], "
+        "$8::int[], $9::jsonb[])",
+        *(list(column) for column in zip(*rows, strict=True)),
+    )
+
+
+async def lines(tx: Tx, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
+    """Lines with the names of their dishes, by order."""
+    rows = await tx.fetch(
+        "SELECT l.order_id, l.n, l.dish_id, d.name, l.portions, l.price_fen, l.subsidy_fen, l.pay_fen, l.why "
+        "FROM meal_lines l JOIN dishes d ON d.id = l.dish_id WHERE l.order_id = ANY($1::uuid[]) ORDER BY l.order_id, l.n",
+        list(order_ids),
+    )
+    found: dict[uuid.UUID, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row["order_id"], []).append(row)
+    return found
+
+
+async def sealed(tx: Tx, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
+    """What is sealed of these orders, and their way: id, sealed, round_id."""
+    rows = await tx.fetch(
+        "SELECT o.id, o.sealed, s.round_id FROM meal_orders o LEFT JOIN stops s ON s.order_id = o.id "
+        "WHERE o.id = ANY($1::uuid[])",
+        list(order_ids),
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def order(tx: Tx, order_id: uuid.UUID, *, locked: bool = False) -> Any | None:
+    """One order, for whoever brings it."""
+    return await tx.row(
+        "SELECT id, no, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions, "
+        "region, sealed, outcome FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
+        order_id,
+    )
+
+
+async def set_outcome(tx: Tx, order_id: uuid.UUID, outcome: str, at: datetime) -> None:
+    """What happened to a meal last."""
+    await tx.execute("UPDATE meal_orders SET outcome = $2, outcome_at = $3 WHERE id = $1", order_id, outcome, at)
+
+
+async def communities(tx: Tx, holder_nos: Sequence[int]) -> dict[int, str]:
+    """Where these holders live."""
+    rows = await tx.fetch("SELECT no, community FROM holders WHERE no = ANY($1::bigint[])", list(holder_nos))
+    return {row["no"]: row["community"] for row in rows}
+
+
+_LIVES = (
+    "EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id "
+    "AND c.state IN ('confirmed', 'attended'))"
+)
+
+
+async def to_cook(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Any]:
+    """Orders of these windows that nobody has cancelled, in the order of their numbers: id, no, slot_id, outcome, sealed."""
+    return await tx.fetch(
+        f"SELECT o.id, o.no, o.slot_id, o.outcome, o.sealed FROM meal_orders o WHERE o.slot_id = ANY($1::uuid[]) AND {_LIVES} "
+        "ORDER BY o.no",
+        list(slot_ids),
+    )
+
+
+async def to_bring(tx: Tx, slot_id: uuid.UUID) -> list[Any]:
+    """Orders of a window that go to a door and have come to no end, locked: id, region, sealed."""
+    return await tx.fetch(
+        f"SELECT o.id, o.region, o.sealed FROM meal_orders o WHERE o.slot_id = $1 AND o.region IS NOT NULL AND {_LIVES} "
+        "AND (o.outcome IS NULL OR o.outcome = 'unanswered') ORDER BY o.id FOR NO KEY UPDATE OF o",
+        slot_id,
+    )
+
+
+async def of_person(tx: Tx, person_id: uuid.UUID, first: date, last: date) -> list[uuid.UUID]:
+    """Orders of an elder on these days that nobody has cancelled."""
+    rows = await tx.fetch(
+        f"SELECT o.id FROM meal_orders o WHERE o.person_id = $1 AND o.day BETWEEN $2 AND $3 AND {_LIVES} ORDER BY o.day, o.no",
+        person_id,
+        first,
+        last,
+    )
+    return [row[0] for row in rows]
+
+
+async def half_released(tx: Tx) -> list[uuid.UUID]:
+    """Groups whose window was taken back, by a closure, while their dishes still take portions."""
+    rows = await tx.fetch(
+        """
+        SELECT o.group_id FROM meal_orders o
+        WHERE o.day >= current_date - 1
+          AND EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.state IN ('held', 'confirmed'))
+          AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id AND c.is_active)
+        ORDER BY o.group_id LIMIT 500
+        """
+    )
+    return [row[0] for row in rows]

@@ -1,0 +1,62 @@
+"""What the kitchens do without being asked. What is due stands in the tables, so a restart forgets nothing."""
+
+from __future__ import annotations
+
+from services.elder_meals.actions import SERVICE, dishes, doors, orders, standing
+from services.elder_meals.sql import dishes as dishes_sql
+from services.elder_meals.sql import elders as elders_sql
+from shared import clock
+from shared.places import actions as places
+from shared.tasks import Task
+from shared.web import Context
+
+
+async def roll_out(context: Context) -> int:
+    """Windows for every day of the horizon, and stock for menus that were written ahead of them."""
+    came = await places.roll_out_all(context.db, SERVICE)
+    return came + await stock_up(context)
+
+
+async def stock_up(context: Context) -> int:
+    """Stock for published menus whose days have windows by now."""
+    came = 0
+    for place_id, day in await context.db.read(dishes_sql.unstocked, clock.today()):
+        came += await context.db.run(dishes.stock_up, place_id, day)
+    return came
+
+
+async def finish_closures(context: Context) -> int:
+    """Release what a closure that was interrupted has left, and the dishes of windows that it took back."""
+    return await places.finish_closures(context.db, SERVICE) + await context.db.run(orders.finish_closed)
+
+
+async def order_standing(context: Context) -> int:
+    """Ask for what standing orders want, through the front door, each day of each once; how many were settled."""
+    if context.ask is None:
+        return 0
+    today = clock.today()
+    await context.db.run(standing.begin_runs, context.keys, today)
+    settled = 0
+    for run in await context.db.read(elders_sql.asking):
+        status, answer = await context.ask(
+            run["account_no"], SERVICE, run["body"], f"standing-{run['standing_id']}-{run['day']}"
+        )
+        settled += await context.db.run(standing.end_run, run, status, answer)
+    return settled
+
+
+async def escalate(context: Context) -> int:
+    """Say what is due about doors that stay shut."""
+    said = 0
+    for check_id in await context.db.read(doors.due_checks):
+        said += await context.db.run(doors.escalate, check_id, keys=context.keys)
+    return said
+
+
+TASKS = (
+    Task("elder-meals.roll_out", 600, roll_out),
+    Task("elder-meals.stock_up", 30, stock_up),
+    Task("elder-meals.finish_closures", 15, finish_closures),
+    Task("elder-meals.order_standing", 30, order_standing),
+    Task("elder-meals.escalate", 5, escalate),
+)

@@ -1,0 +1,138 @@
+"""Consents over HTTP: what one may be asked, and what one said, for oneself and for others."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BaseModel, StringConstraints
+
+from services.identity import actions
+from services.identity.actions.consents import Said, State
+from services.identity.schemas import ConsentIn, ConsentOut, ConsentWordOut, PurposeOut
+from shared import errors, web
+from shared.claiming import NamedOut
+from shared.pages import Page
+from shared.purposes import PURPOSES
+from shared.texts import choose, language, say
+from shared.web import EVERYWHERE, Ctx, Who, refuses
+
+router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+
+
+async def language_of(request: Request) -> str:
+    """The reader's language."""
+    return language(request.headers.get("accept-language"))
+
+
+Lang = Annotated[str, Depends(language_of)]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,40}$"), Path()]
+
+REFUSALS = (errors.Conflict, errors.GuardianRequired, errors.NotYours, errors.InFlight)
+
+
+def _private(model: BaseModel) -> Response:
+    return web.json(model, 200, {"Cache-Control": "no-store"})
+
+
+def _shown(one: State, lang: str) -> ConsentOut:
+    return ConsentOut(
+        purpose=one.purpose.code,
+        title=choose(one.purpose.title, lang),
+        version=one.purpose.version,
+        state=one.state,
+        given=one.state == "given",
+        history=[
+            ConsentWordOut.model_validate(
+                {**word._asdict(), "person": NamedOut(id=word.by_person_id, name=word.by_name)}
+            )
+            for word in one.words
+        ],
+    )
+
+
+def _listed(states: list[State], lang: str) -> Response:
+    return _private(Page[ConsentOut](items=[_shown(one, lang) for one in states]))
+
+
+def _said(told: ConsentIn) -> Said:
+    return Said(told.given, told.version, told.channel, told.by)
+
+
+@router.get(
+    "/purposes",
+    operation_id="identity.purposes.list",
+    response_model=Page[PurposeOut],
+    summary=say("What one may be asked to consent to", "授权用途"),
+)
+async def list_purposes(lang: Lang) -> Response:
+    items = [
+        PurposeOut(
+            code=one.code,
+            title=choose(one.title, lang),
+            text=choose(one.text, lang),
+            version=one.version,
+            services=list(one.services),
+            sensitive=one.is_sensitive,
+            guardian_under=one.guardian_under,
+        )
+        for one in PURPOSES.values()
+    ]
+    return web.json(Page[PurposeOut](items=items))
+
+
+@router.get(
+    "/me/consents",
+    operation_id="identity.me.consents.list",
+    response_model=Page[ConsentOut],
+    summary=say("What I have consented to", "我的授权"),
+)
+async def list_mine(ctx: Ctx, who: Who, lang: Lang) -> Response:
+    return _listed(await ctx.db.read(actions.consents.read, who, None), lang)
+
+
+@router.put(
+    "/me/consents/{purpose}",
+    operation_id="identity.me.consents.replace",
+    response_model=ConsentOut,
+    summary=say("Consent, or take it back", "同意或撤回授权"),
+    description=say(
+        "Taking back counts at once. The same again changes nothing. For who is under 14 a guardian decides.",
+        "撤回立即生效；重复提交不产生变化。未满 14 周岁的由监护人决定。",
+    ),
+    responses=refuses(*REFUSALS),
+)
+async def replace_mine(purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang: Lang) -> Response:
+    return _private(_shown(await ctx.db.run(actions.consents.record, who, None, purpose, _said(told)), lang))
+
+
+@router.get(
+    "/people/{person_id}/consents",
+    operation_id="identity.people.consents.list",
+    response_model=Page[ConsentOut],
+    summary=say("What somebody I act for has consented to", "所代办人员的授权"),
+    description=say(
+        "For guardians, proxies (the purposes of their services), and staff of the person's region.",
+        "限监护人、受委托人（仅限其受托服务的用途）及本区域工作人员。",
+    ),
+)
+async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who, lang: Lang) -> Response:
+    return _listed(await ctx.db.read(actions.consents.read, who, person_id), lang)
+
+
+@router.put(
+    "/people/{person_id}/consents/{purpose}",
+    operation_id="identity.people.consents.replace",
+    response_model=ConsentOut,
+    summary=say("Consent for somebody, or take it back", "代为同意或撤回授权"),
+    description=say(
+        "Staff write down what was said at the desk, on the phone or on paper: `channel` says which, `by` who said it.",
+        "工作人员登记窗口、电话或纸质的表示：`channel` 为渠道，`by` 为作出表示的人。",
+    ),
+    responses=refuses(*REFUSALS),
+)
+async def replace_theirs(
+    person_id: uuid.UUID, purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang: Lang
+) -> Response:
+    return _private(_shown(await ctx.db.run(actions.consents.record, who, person_id, purpose, _said(told)), lang))

@@ -1,0 +1,142 @@
+"""What is done with claimed things: one function a use, one transaction each."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from shared import claims, clock, errors, notices, passes
+from shared.assertion import Caller
+from shared.claiming import ClaimOut
+from shared.claims import Group
+from shared.collection import Collection, sql
+from shared.collection.sql import Asked
+from shared.crypto import Keyring
+from shared.db import Tx
+from shared.texts import say
+
+ACTIVE: Final = frozenset({"held", "confirmed", "attended"})
+GIVEN_BACK: Final = say("This place was given back.", "此名额已释放。")
+
+
+class Shown(NamedTuple):
+    """What a pass is made of."""
+
+    claim_id: uuid.UUID
+    facility_id: uuid.UUID
+    starts_at: Any
+    ends_at: Any
+
+
+async def page(tx: Tx, keys: Keyring, who: Caller, of: Collection, asked: Asked) -> list[tuple[Any, ClaimOut]]:
+    """Rows with their answers: one query for the page, one for its claims, one for what is the service's own."""
+    found = await sql.rows(tx, of, asked)
+    groups = await claims.several(tx, [row["group_id"] for row in found])
+    details = await of.details(tx, keys, [row["id"] for row in found]) if of.details and found else {}
+    return [(row, of.out(row, shown(groups[row["group_id"]], who, of), details.get(row["id"]))) for row in found]
+
+
+async def read(tx: Tx, keys: Keyring, who: Caller, of: Collection, resource_id: uuid.UUID) -> ClaimOut:
+    """One resource as the caller may see it."""
+    row, group = await readable(tx, who, of, resource_id)
+    return await _out(tx, keys, of, row, shown(group, who, of))
+
+
+async def cancel(
+    tx: Tx,
+    keys: Keyring,
+    who: Caller,
+    of: Collection,
+    resource_id: uuid.UUID,
+    *,
+    person_id: uuid.UUID | None,
+    reason: str,
+) -> ClaimOut:
+    """Give back places, all or one person's; doing it again changes nothing."""
+    row, group = await readable(tx, who, of, resource_id)
+    if not _is_party(row, group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
+        raise errors.NotAllowed  # whoever only reads for their work cancels nothing
+    mine = shown(group, who, of).claims  # whoever was booked together with strangers gives back only their own place
+    holders = [one["holder_no"] for one in mine if person_id is None or one["person_id"] == person_id]
+    if not holders:
+        raise errors.NotThere
+    is_asked = of.releasing is not None and await _released_with(tx, who, of, row, group, holders)
+    freed = await claims.release(tx, group.group_id, holder_nos=holders, reason=reason)
+    if freed:
+        await notices.announce(tx, [of.cancelled(group, freed)])
+    elif not is_asked:
+        tx.discard()
+    if any(one["state"] in ACTIVE for one in mine):  # freed here, or by somebody else meanwhile
+        group = await claims.group(tx, group.group_id) or group
+    return await _out(tx, keys, of, row, shown(group, who, of))
+
+
+async def _released_with(tx: Tx, who: Caller, of: Collection, row: Any, group: Group, holders: Sequence[int]) -> bool:
+    """Ask the service, with the slots locked and the group read anew; not when there is nothing left to give back."""
+    await claims.lock_slots(tx, (one["slot_id"] for one in group.claims if one["holder_no"] in holders))
+    group = await claims.group(tx, group.group_id) or group
+    still = [one["holder_no"] for one in group.claims if one["holder_no"] in holders and one["state"] in ACTIVE]
+    if not still or of.releasing is None:
+        return False
+    await of.releasing(tx, who, row, group, list(dict.fromkeys(still)))
+    return True
+
+
+async def shown_at_the_door(
+    tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID, person_id: uuid.UUID | None, slot_id: uuid.UUID | None
+) -> Shown:
+    """The claim that somebody's pass is of: that of the slot, else the first that is not over yet."""
+    row, group = await readable(tx, who, of, resource_id)
+    if not _is_party(row, group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
+        raise errors.NotAllowed
+    mine = [one for one in shown(group, who, of).claims if slot_id is None or one["slot_id"] == slot_id]
+    people = {one["person_id"] for one in mine}
+    if person_id is None:
+        person_id = who.person_id if who.person_id in people else next(iter(people), None)
+        if len(people) > 1 and person_id != who.person_id:
+            raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/person", "code": "missing"}])
+    theirs = [one for one in mine if one["person_id"] == person_id]
+    if not theirs:
+        raise errors.NotThere
+    alive = [one for one in theirs if one["state"] in ("confirmed", "attended")]
+    if not alive:
+        raise errors.Conflict(GIVEN_BACK)
+    alive.sort(key=lambda one: (one["starts_at"], one["id"]))
+    ahead = [one for one in alive if one["ends_at"] + passes.MARGIN > clock.now()]
+    claim = (ahead or alive[-1:])[0]
+    return Shown(claim["id"], claim["place_id"], claim["starts_at"], claim["ends_at"])
+
+
+async def readable(tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID) -> tuple[Any, Group]:
+    """A resource's row and its group, or NotThere when the caller has nothing to do with it."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    row = await sql.row(tx, of, resource_id)
+    group = await claims.group(tx, row["group_id"]) if row is not None else None
+    if row is None or group is None:
+        raise errors.NotThere
+    if not _is_party(row, group, who, of) and not who.may(of.readers | of.staff, row["community"], row["place_id"]):
+        raise errors.NotThere
+    return row, group
+
+
+def shown(group: Group, who: Caller, of: Collection) -> Group:
+    """The group without people who are nothing to the caller."""
+    first = group.claims[0]
+    if group.account_no == who.account_no or who.may(of.readers | of.staff, first["community"], first["place_id"]):
+        return group
+    own = set(who.holders_in(of.service))
+    return group._replace(claims=tuple(one for one in group.claims if one["holder_no"] in own))
+
+
+def _is_party(row: Any, group: Group, who: Caller, of: Collection) -> bool:
+    """Whether the caller made it, or may act for somebody in it."""
+    return row["account_no"] == who.account_no or bool(
+        set(who.holders_in(of.service)) & {one["holder_no"] for one in group.claims}
+    )
+
+
+async def _out(tx: Tx, keys: Keyring, of: Collection, row: Any, group: Group) -> ClaimOut:
+    details = await of.details(tx, keys, [row["id"]]) if of.details is not None else {}
+    return of.out(row, group, details.get(row["id"]))

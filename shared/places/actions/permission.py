@@ -1,0 +1,36 @@
+"""Who may do what to places, and the place they do it to, locked."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from shared import errors
+from shared.assertion import Caller
+from shared.db import Tx
+from shared.places import sql
+
+OWNERS: Final = frozenset({"manager", "operator"})
+"""Who says what a place is, when it is open and by which rules."""
+STAFF: Final = frozenset({"staff", "manager", "operator"})
+"""Who runs it from day to day: extra sessions, closures, and the sheet of who comes."""
+READERS: Final = STAFF | {"kitchen", "carer", "volunteer"}
+"""Who may see a day's sheet of a place their role reaches."""
+
+Matches = Callable[[object], None]
+"""Refuses unless the caller read this version."""
+
+
+def wrong(pointer: str, code: str) -> errors.Unprocessable:
+    """One thing in the body is wrong."""
+    return errors.Unprocessable(errors=[{"in": "body", "pointer": pointer, "code": code}])
+
+
+async def held_place(tx: Tx, who: Caller, roles: frozenset[str], service: str, place_id: uuid.UUID) -> sql.Place:
+    """The place, locked, for somebody whose role reaches it."""
+    place = await sql.locked_place(tx, place_id, service)
+    if place is None:
+        raise errors.NotThere
+    who.require(roles, place.community, place_id)
+    return place

@@ -1,0 +1,140 @@
+"""One client for all services: claims, passes, lists and cancellations are the same, whatever is claimed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from services import SERVICES
+from tests.gateway.everybody import Everybody, everybody
+from tests.gateway.test_front import is_problem
+
+__all__ = ["everybody"]
+
+COMMON = {
+    *("id", "group_id", "service", "state", "progress", "reason", "slot", "slots", "persons", "made_by", "position"),
+    *("held_until", "href"),
+}
+"""What every answer about a claim says."""
+
+
+class Wish(NamedTuple):
+    """What somebody of the demo town asks of a service, and who has nothing to do with it."""
+
+    persona: str
+    body: dict[str, Any]
+    stranger: str = "neighbour"
+
+
+def _slot(town: Everybody, persona: str, service: str, **more: Any) -> dict[str, Any]:
+    found = town.ask(persona, "GET", "/v1/slots", params={"service": service, "limit": 500, **more}).json()["items"]
+    return next(one for one in reversed(found) if one["bookable"] and one["subject"] is None)
+
+
+def _reservation(town: Everybody) -> Wish:
+    return Wish("resident", {"slot_id": _slot(town, "resident", "booking")["id"], "note": "球拍自带"})
+
+
+WISHES: dict[str, Callable[[Everybody], Wish]] = {"booking": _reservation}
+
+
+def test_every_service_that_is_claimed_is_asked() -> None:
+    assert set(WISHES) == {one.name for one in SERVICES if one.collection}
+
+
+@pytest.fixture(params=sorted(WISHES))
+def service(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def common(told: dict[str, Any]) -> dict[str, Any]:
+    assert told.keys() >= COMMON, told
+    return {name: told[name] for name in COMMON}
+
+
+def test_a_claim_is_the_same_everywhere(everybody: Everybody, service: str) -> None:
+    town = everybody
+    persona, body, stranger = WISHES[service](town)
+    collection = next(one.collection for one in SERVICES if one.name == service)
+    path, key = f"/v1/{service}/{collection}", uuid.uuid4().hex
+    free = town.ask(persona, "GET", f"/v1/slots/{body['slot_id']}").json()["free"]
+
+    assert is_problem(town.ask("nobody", "POST", path, body), 401)
+    without = town.ask(persona, "POST", path, body, headers={"Idempotency-Key": ""})
+    assert is_problem(without, 400, "idempotency_key_missing")
+    made = town.ask(persona, "POST", path, body, headers={"Idempotency-Key": key})
+    assert made.status_code == 201, made.text
+    told = made.json()
+    assert (told["service"], told["state"], told["slot"]["id"]) == (service, "confirmed", body["slot_id"])
+    assert made.headers["location"] == told["href"] == f"{path}/{told['id']}"
+
+    again = town.ask(persona, "POST", path, body, headers={"Idempotency-Key": key})
+    assert (again.status_code, again.headers.get("idempotency-replayed")) == (201, "true")
+    assert again.json() == told
+    other = town.ask(persona, "POST", path, body | {"guests": 1}, headers={"Idempotency-Key": key})
+    assert is_problem(other, 422, "key_reused")
+
+    assert town.ask(persona, "GET", told["href"]).json() == told, "what was made is what is read"
+    assert common(town.ask(persona, "GET", f"/v1/claims/{told['group_id']}").json()) == common(told)
+    assert town.ask(persona, "GET", f"/v1/claims/by-key/{key}").json()["group_id"] == told["group_id"]
+    mine = town.ask(persona, "GET", "/v1/claims", params={"service": service, "limit": 100}).json()["items"]
+    assert [common(one) for one in mine if one["group_id"] == told["group_id"]] == [common(told)]
+    listed = town.ask(persona, "GET", path, params={"limit": 100}).json()["items"]
+    assert [one for one in listed if one["id"] == told["id"]] == [told]
+
+    shown = town.ask(persona, "GET", f"{told['href']}/pass").json()
+    assert {"token", "code", "expires_at", "svg"} <= shown.keys()
+    assert shown["svg"].startswith("<svg")
+
+    for method, where in (("GET", ""), ("GET", "/pass"), ("DELETE", "")):
+        assert is_problem(town.ask(stranger, method, told["href"] + where), 404)
+        assert is_problem(town.ask("nobody", method, told["href"] + where), 401)
+    assert is_problem(town.ask(stranger, "GET", f"/v1/claims/{told['group_id']}"), 404)
+    assert is_problem(town.ask(stranger, "DELETE", f"/v1/claims/{told['group_id']}"), 404)
+
+    for _ in range(2):
+        gone = town.ask(persona, "DELETE", told["href"], params={"reason": "临时有事"})
+        assert (gone.status_code, gone.json()["state"], gone.json()["reason"]) == (200, "released", "临时有事")
+    assert town.ask(persona, "GET", f"/v1/slots/{body['slot_id']}").json()["free"] == free
+    assert town.ask(persona, "GET", told["href"]).json()["state"] == "released"
+    assert is_problem(town.ask(persona, "GET", f"{told['href']}/pass"), 409)
+
+
+def test_a_claim_is_cancelled_at_the_gateway_as_at_its_service(everybody: Everybody, service: str) -> None:
+    persona, body, _ = WISHES[service](everybody)
+    collection = next(one.collection for one in SERVICES if one.name == service)
+    told = everybody.ask(persona, "POST", f"/v1/{service}/{collection}", body).json()
+    gone = everybody.ask(persona, "DELETE", f"/v1/claims/{told['group_id']}").json()
+    assert gone["state"] == "released"
+    assert everybody.ask(persona, "GET", told["href"]).json()["state"] == "released"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"slot_id": None},
+        {"slot_id": "nonsense"},
+        {"slot_id": "00000000-0000-0000-0000-000000000000"},
+        {"persons": []},
+        {"persons": ["00000000-0000-0000-0000-000000000000"]},
+        {"guests": -1},
+        {"guests": 10**9},
+        {"if_full": "perhaps"},
+        {"channel": "desk"},
+        {"holder": "330411105003"},
+        {"unknown": 1},
+        {"note": "\u0000"},
+    ],
+    ids=str,
+)
+def test_a_bad_claim_is_refused_and_takes_nothing(everybody: Everybody, service: str, bad: dict[str, Any]) -> None:
+    persona, body, _ = WISHES[service](everybody)
+    collection = next(one.collection for one in SERVICES if one.name == service)
+    before = everybody.ask(persona, "GET", f"/v1/slots/{body['slot_id']}").json()["free"]
+    answer = everybody.ask(persona, "POST", f"/v1/{service}/{collection}", body | bad)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert is_problem(answer, answer.status_code)
+    assert everybody.ask(persona, "GET", f"/v1/slots/{body['slot_id']}").json()["free"] == before
