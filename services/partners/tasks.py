@@ -15,8 +15,8 @@ import structlog
 from services.partners import outward
 from services.partners.actions import pushing
 from services.partners.actions.pushing import Call
+from services.partners.sql import opening, reading
 from services.partners.sql import pushing as pushing_sql
-from services.partners.sql import reading
 from services.partners.sql.pushing import Result
 from shared import errors
 from shared.tasks import Task
@@ -29,6 +29,7 @@ MOST: Final = 512
 _GATHERS: Final = 0.01
 """Seconds in which answers that come together are written down together."""
 _LOOKS_EVERY: Final = 0.5
+OPEN_STEP: Final = 2000
 _calling: dict[int, asyncio.Task[int]] = {}
 
 
@@ -109,13 +110,30 @@ async def _quietly(context: Context) -> int:
     return calls
 
 
+async def tell_openly(context: Context) -> int:
+    """Give change numbers to slots that are no longer as the open feed told them."""
+    told = 0
+    while True:
+        some = await context.db.run(opening.stamp, most=OPEN_STEP)
+        told += some
+        if some < OPEN_STEP:
+            return told
+
+
 async def forget(context: Context) -> int:
-    """Remember up to where notices are no longer read, and drop deliveries that were done with a month ago."""
-    return await context.db.run(reading.forget) + await context.db.run(pushing_sql.forget, 30)
+    """Remember up to where notices are no longer read, and drop what is too old to be asked for."""
+    return sum(
+        [
+            await context.db.run(reading.forget),
+            await context.db.run(pushing_sql.forget, 30),
+            await context.db.run(opening.forget, 8),
+        ]
+    )
 
 
 TASKS = (
     Task("partners.fan_out", 1, fan_out),
     Task("partners.deliver", 1, deliver),
+    Task("partners.open", 5, tell_openly),
     Task("partners.forget", 3600, forget),
 )

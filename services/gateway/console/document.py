@@ -48,6 +48,7 @@ OPEN: Final = frozenset(
         "identity.sessions.refresh",
         "identity.purposes.list",
         "partners.types.list",
+        *(f"open.{one}" for one in ("slots.list", "dataset.read")),
         *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
     }
 )

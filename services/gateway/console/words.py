@@ -53,6 +53,7 @@ TAGS: Final[dict[str, str]] = {
     "rounds": say("From door to door, and what is done when nobody opens.", "送餐路线、送达结果与探视任务。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
+    "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
     "webhooks": say("What is sent to partners' endpoints.", "推送给合作方接口的通知。"),
 }
