@@ -21,6 +21,7 @@ class Receiver(BaseHTTPRequestHandler):
     seen: ClassVar[set[str]] = set()  # yours is a table: a notice may come twice, also after a restart
 
     def do_POST(self) -> None:
+        """A notice, or somebody's try."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
             told = self.webhook.verify(body, dict(self.headers))
@@ -36,6 +37,7 @@ class Receiver(BaseHTTPRequestHandler):
             print(json.dumps(told, ensure_ascii=False), flush=True)
 
     def answer(self, status: int, body: dict[str, str]) -> None:
+        """Said before anything else is done: the sender waits fifteen seconds and no longer."""
         told = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -44,7 +46,7 @@ class Receiver(BaseHTTPRequestHandler):
         self.wfile.write(told)
 
     def log_message(self, *_: object) -> None:
-        pass
+        """Requests are not written down."""
 
 
 if __name__ == "__main__":

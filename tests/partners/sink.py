@@ -95,7 +95,11 @@ class Sink:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                length = int(self.headers.get("content-length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:  # whoever spoke died in the middle of it
+                    self.close_connection = True
+                    return
                 told = {name.lower(): value for name, value in self.headers.items()}
                 heard = Heard(self.path, told, body, time.monotonic())
                 sink.heard.append(heard)
