@@ -29,7 +29,9 @@ from tests.town import COMMUNITY
 ROOT = Path(__file__).resolve().parents[2]
 LONG = bool(os.environ.get("LINLI_LONG"))
 SECONDS = 30 if LONG else 3
-ROUNDS = 20 if LONG else 3
+ROUNDS = 20 if LONG else 2
+ENOUGH = 400
+"""Facts at least, however slow the machine is."""
 WRITERS = 16
 
 
@@ -46,7 +48,7 @@ async def _facts(tx: Tx, subjects: list[uuid.UUID], pause: float, *, goes_wrong:
 
 async def _write(db: Database, until: float, committed: set[uuid.UUID], seed: int) -> None:
     rng = random.Random(seed)
-    while time.monotonic() < until:
+    while time.monotonic() < until or len(committed) < ENOUGH:
         subjects = [uuid.uuid4() for _ in range(rng.randrange(1, 4))]
         try:
             await db.run(_facts, subjects, rng.choice((0, 0, 0.005, 0.05)), goes_wrong=rng.random() < 0.1)
@@ -141,7 +143,7 @@ def test_polling_loses_nothing_while_sixteen_writers_commit_out_of_order_and_the
     front.gateway._accounts.rate = front.gateway._accounts.burst = 100_000  # readers in a hurry
     readers = Readers(front)
     committed = front.runner.run(readers.while_writers_write())
-    assert len(committed) > 300
+    assert len(committed) >= ENOUGH
     for read in (readers.polled, readers.leased):
         assert [position for position, _ in read] == list(range(1, len(committed) + 1)), "in order, each once, no gap"
         assert {subject for _, subject in read} == {str(one) for one in committed}
