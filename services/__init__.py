@@ -89,6 +89,16 @@ SERVICES: tuple[Service, ...] = (
         notices="services.elder_meals.notices:TYPES",
         facts=("age_band",),
     ),
+    Service(
+        name="events",
+        title="Events",
+        app="services.events.routes:app",
+        role="linli_events",
+        collection="registrations",
+        claims="services.events.schemas:RegistrationIn",
+        tasks="services.events.tasks:TASKS",
+        notices="services.events.notices:TYPES",
+    ),
 )
 
 

@@ -32,6 +32,7 @@ def _no_controls(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(_no_controls)]
 """Free text of a caller: bounded, and nothing in it that a terminal or a database would trip over."""
+Long = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_controls)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_no_controls)]
 
 

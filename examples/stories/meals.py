@@ -46,7 +46,7 @@ def story(town: Any) -> None:
     check = f"/v1/elder-meals/welfare-checks/{first['welfare_check_id']}"
 
     town.say("What is due is said to the family and the staff without anybody asking.")
-    town.until(lambda: "elder-meals.welfare.escalated" in _told(son, order["id"]))
+    son.hears("elder-meals.welfare.escalated", order_id=order["id"])
     son.get(check)
 
     town.say("The courier knocks again; the son reaches his father, who is at the hospital with a neighbour.")
@@ -58,18 +58,6 @@ def story(town: Any) -> None:
     assert closed["state"] == "closed"
     courier.post(f"{order['href']}/outcome", _report(outcome="delivered"))
     assert son.get(order["href"])["state"] == "attended"
-
-
-def _told(person: Any, order: str) -> list[str]:
-    """What somebody was told of the doors of an order."""
-    found: list[str] = []
-    after = 0
-    while True:
-        page = person.get("/v1/notices", after=after, limit=500, wait=0 if found else 5)
-        found += [one["type"] for one in page["items"] if one["data"].get("order_id") == order]
-        if not page["items"]:
-            return found
-        after = page["next"]
 
 
 def _order(window: dict[str, Any], father: str, dish: dict[str, Any]) -> dict[str, Any]:

@@ -6,15 +6,9 @@ from services.elder_meals.actions import SERVICE, dishes, doors, orders, standin
 from services.elder_meals.sql import dishes as dishes_sql
 from services.elder_meals.sql import elders as elders_sql
 from shared import clock
-from shared.places import actions as places
+from shared.places import tasks as places
 from shared.tasks import Task
 from shared.web import Context
-
-
-async def roll_out(context: Context) -> int:
-    """Windows for every day of the horizon, and stock for menus that were written ahead of them."""
-    came = await places.roll_out_all(context.db, SERVICE)
-    return came + await stock_up(context)
 
 
 async def stock_up(context: Context) -> int:
@@ -25,9 +19,9 @@ async def stock_up(context: Context) -> int:
     return came
 
 
-async def finish_closures(context: Context) -> int:
-    """Release what a closure that was interrupted has left, and the dishes of windows that it took back."""
-    return await places.finish_closures(context.db, SERVICE) + await context.db.run(orders.finish_closed)
+async def finish_closed(context: Context) -> int:
+    """Give back the dishes of windows that a closure took back."""
+    return await context.db.run(orders.finish_closed)
 
 
 async def order_standing(context: Context) -> int:
@@ -54,9 +48,9 @@ async def escalate(context: Context) -> int:
 
 
 TASKS = (
-    Task("elder-meals.roll_out", 600, roll_out),
+    *places.tasks(SERVICE),
     Task("elder-meals.stock_up", 30, stock_up),
-    Task("elder-meals.finish_closures", 15, finish_closures),
+    Task("elder-meals.finish_closed", 15, finish_closed),
     Task("elder-meals.order_standing", 30, order_standing),
     Task("elder-meals.escalate", 5, escalate),
 )

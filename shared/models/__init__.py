@@ -22,6 +22,7 @@ from shared.models.elder_meals import (
     WelfareCheck,
     WelfareStep,
 )
+from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
 from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
@@ -44,6 +45,7 @@ __all__ = [
     "Ask",
     "Attempt",
     "Base",
+    "Calendar",
     "Claim",
     "Closure",
     "Consent",
@@ -54,6 +56,9 @@ __all__ = [
     "Dish",
     "ElderProfile",
     "Endpoint",
+    "Event",
+    "EventSession",
+    "Feedback",
     "Holder",
     "Household",
     "Login",
@@ -73,6 +78,7 @@ __all__ = [
     "Policy",
     "Refused",
     "Region",
+    "Registration",
     "Relation",
     "Reservation",
     "Resource",

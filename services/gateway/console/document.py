@@ -50,6 +50,8 @@ OPEN: Final = frozenset(
         "partners.types.list",
         *(f"open.{one}" for one in ("slots.list", "dataset.read")),
         *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
+        *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
+        "events.calendar.read",
     }
 )
 """Operations that answer without a token."""
@@ -272,13 +274,7 @@ def _problem() -> Json:
                 name: {"type": "string", "format": "date-time", "description": text}
                 for name, text in words.UNTIL.items()
             },
-            **words.NUMBERS,
-            "purposes": {
-                "type": "array",
-                "maxItems": 50,
-                "items": {"type": "string"},
-                "description": say("What is still to be consented to.", "尚需同意的授权用途。"),
-            },
+            **words.MEMBERS,
             "service": {"type": "string", "description": say("The service that does not answer.", "未响应的服务。")},
             "errors": {
                 "type": "array",

@@ -51,6 +51,8 @@ TAGS: Final[dict[str, str]] = {
     "elder-meals kitchens": say("Kitchens, their hours, rules and terms.", "厨房、开放时间、预约规则与细则。"),
     "menus": say("What kitchens cook: dishes, menus, the day's sheet.", "菜品、菜单与生产单。"),
     "rounds": say("From door to door, and what is done when nobody opens.", "送餐路线、送达结果与探视任务。"),
+    "events": say("Events and courses.", "活动与课程。"),
+    "registrations": say("Seats in events, the door, and calendars.", "活动报名、签到与日历。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
@@ -71,6 +73,7 @@ PATHS: Final[dict[str, str]] = {
     "purpose": say("The purpose.", "授权用途。"),
     "person_id": say("The person.", "人员编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
+    "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
     "slot_id": say("The slot.", "场次编号。"),
 }
@@ -97,7 +100,13 @@ UNTIL: Final[dict[str, str]] = {
     "until": say("When the pause or the lease ends.", "暂停或租约结束的时间。"),
 }
 
-NUMBERS: Final[dict[str, Any]] = {
+MEMBERS: Final[dict[str, Any]] = {
+    "purposes": {
+        "type": "array",
+        "maxItems": 50,
+        "items": {"type": "string"},
+        "description": say("What is still to be consented to.", "尚需同意的授权用途。"),
+    },
     "oldest": {
         "type": "integer",
         "format": "int64",
@@ -237,6 +246,12 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "work": say("a working day", "工作日"),
         "rest": say("a day of rest", "休息日"),
         "closed": say("everything is closed", "全部停用"),
+        "event": say("a single event", "单次活动"),
+        "series": say("a series of sessions, such as a course", "系列课程"),
+        "text": say("words", "文字"),
+        "number": say("a number", "数字"),
+        "bool": say("yes or no", "是或否"),
+        "choice": say("one of its options", "选项之一"),
         "person": say("somebody's own account", "个人账号"),
         "device": say("a machine at a place", "场所设备"),
         "partner": say("another system", "合作系统"),
@@ -272,6 +287,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "lost": say("waited, and no place came", "候补落空"),
         "attended": say("came", "已到场"),
         "no_show": say("did not come", "未到场"),
+        "draft": say("seen by staff only", "草稿，仅工作人员可见"),
+        "published": say("announced", "已发布"),
+        "changed": say("announced, and changed since", "发布后有更改"),
+        "planned": say("takes place", "如期举行"),
         "given": say("consented, to today's words", "已同意当前内容"),
         "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
         "withdrawn": say("taken back", "已撤回"),

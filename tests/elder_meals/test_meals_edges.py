@@ -1,0 +1,519 @@
+"""What is refused in kitchens, and what nobody can do to them: other people's things, deadlines, hostile words, impossible days."""
+
+from __future__ import annotations
+
+import csv
+import io
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import clock, embedded
+from shared.crypto import Keyring
+from tests.conftest import copy_of
+from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen
+from tests.gateway import doors
+from tests.gateway.test_front import Front, examined, is_problem, opened
+
+HOSTILE = "=cmd|'/c calc'!A1 <script>alert(1)</script> '; DROP TABLE dishes;-- ﷽ \u202e"
+
+
+@pytest.fixture(scope="module")
+def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
+    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("edges")
+    settings = doors.demo(folder, account_burst=100_000, address_burst=100_000)
+    with copy_of(server, template) as url, opened(url, keys, settings) as front:
+        yield Kitchen(front)
+        assert examined(front) == [], "after all of it"
+
+
+@pytest.fixture
+def front(kitchen: Kitchen) -> Front:
+    return kitchen.front
+
+
+def codes(answer: Any) -> list[tuple[str, str]]:
+    return [(one["pointer"], one["code"]) for one in answer.json()["errors"]]
+
+
+# ---------------------------------------------------------------- dishes and menus
+
+
+def test_a_dish_is_changed_by_who_read_it_and_retired_when_no_menu_names_it(kitchen: Kitchen, front: Front) -> None:
+    body = {"name": f"狮子头 {uuid.uuid4().hex[:4]}", "price_fen": 1800}
+    dish = kitchen.says("POST", f"{kitchen.path}/dishes", kitchen.cook, 201, json=body)
+    assert is_problem(front.ask("POST", f"{kitchen.path}/dishes", kitchen.cook, json=body), 409, "exists")
+    path = f"{kitchen.path}/dishes/{dish['id']}"
+    assert is_problem(front.ask("PUT", path, kitchen.cook, json=body), 428, "condition_missing")
+    stale = {"If-Match": '"7"'}
+    assert is_problem(front.ask("PUT", path, kitchen.cook, json=body, headers=stale), 412, "changed")
+    fresh = {"If-Match": '"1"'}
+    kitchen.says("PUT", path, kitchen.cook, json=body | {"price_fen": 1900}, headers=fresh)
+    assert kitchen.says("DELETE", path, kitchen.cook)["state"] == "retired"
+    assert kitchen.says("DELETE", path, kitchen.cook)["state"] == "retired"
+    assert kitchen.says("POST", f"{kitchen.path}/dishes", kitchen.cook, 201, json=body)["id"] != dish["id"]
+    named = f"{kitchen.path}/dishes/{kitchen.dishes['清蒸鱼']}"
+    assert is_problem(front.ask("DELETE", named, kitchen.cook), 409, "conflict")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"price_fen": -1},
+        {"price_fen": 10**9},
+        {"name": ""},
+        {"name": "\u0000"},
+        {"allergens": ["poison"]},
+        {"texture": "solid"},
+        {"diets": ["everything"]},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_a_bad_dish_is_refused(kitchen: Kitchen, front: Front, bad: dict[str, Any]) -> None:
+    body = {"name": "菜", "price_fen": 100} | bad
+    assert is_problem(front.ask("POST", f"{kitchen.path}/dishes", kitchen.cook, json=body), 422)
+
+
+def test_only_who_runs_a_kitchen_says_what_it_cooks(kitchen: Kitchen, front: Front) -> None:
+    (stranger,) = kitchen.town.residents()
+    body = {"name": "偷加的菜", "price_fen": 1}
+    for who in (stranger, kitchen.courier):
+        assert is_problem(front.ask("POST", f"{kitchen.path}/dishes", who, json=body), 403, "not_allowed")
+        told = {"json": {"dishes": [], "published": True}, "headers": {"If-Match": "*"}}
+        assert is_problem(front.ask("PUT", f"{kitchen.path}/menus/{kitchen.day(3)}", who, **told), 403, "not_allowed")
+    assert is_problem(front.ask("POST", f"{kitchen.path}/dishes", json=body), 401, "not_known")
+    nowhere = f"/v1/elder-meals/kitchens/{uuid.uuid4()}"
+    assert is_problem(front.ask("POST", f"{nowhere}/dishes", kitchen.cook, json=body), 404, "not_there")
+    assert is_problem(front.get(f"{nowhere}/menus/{kitchen.day(3)}"), 404, "not_there")
+
+
+def test_a_menu_cannot_take_away_what_somebody_has_ordered(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    made = kitchen.order(elder, ("清蒸鱼", 3), n=5)
+    assert made.status_code == 201, made.text
+    assert kitchen.menu(5, 清蒸鱼=2, status=409)["code"] == "capacity_taken"
+    assert kitchen.menu(5, 清蒸鱼=0, status=409)["code"] == "capacity_taken"
+    assert kitchen.menu(5, published=False, status=409)["code"] == "capacity_taken"
+    found = {one["name"]: one for one in kitchen.menu(5, 清蒸鱼=3)["dishes"]}
+    assert (found["清蒸鱼"]["portions"], found["清蒸鱼"]["free"]) == (3, 0)
+    (other,) = kitchen.elder()
+    assert is_problem(kitchen.order(other, ("清蒸鱼", 1), n=5), 409, "full")
+    front.ask("DELETE", made.json()["href"], elder)
+    assert len(kitchen.menu(5, 清蒸鱼=0)["dishes"]) == 2
+    assert is_problem(kitchen.order(other, ("清蒸鱼", 1), n=5), 409, "not_offered")
+    assert kitchen.menu(5, published=False)["published"] is False
+    assert is_problem(kitchen.order(other, ("小米粥", 1), n=5), 409, "not_offered")
+    assert is_problem(front.get(f"{kitchen.path}/menus/{kitchen.day(5)}", other), 404, "not_there")
+    assert {one["name"]: one["free"] for one in kitchen.menu(5)["dishes"]}["清蒸鱼"] == 20
+    assert kitchen.order(other, ("清蒸鱼", 1), n=5).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("day", "dishes", "status"),
+    [
+        ("2026-02-30", [], 422),
+        ("yesterday", [], 422),
+        ("1999-12-31", [], 422),
+        ("2020-01-01", [], 409),
+        ("2199-01-01", [], 409),
+        (None, [{"dish_id": str(uuid.uuid4()), "portions": 1}], 422),
+        (None, [{"dish_id": "x", "portions": 1}], 422),
+        (None, "zero", 422),
+        (None, "huge", 422),
+        (None, "twice", 422),
+    ],
+)
+def test_an_impossible_menu_is_refused(
+    kitchen: Kitchen, front: Front, day: str | None, dishes: Any, status: int
+) -> None:
+    one = kitchen.dishes["小米粥"]
+    some = {"zero": [(one, 0)], "huge": [(one, 10**6)], "twice": [(one, 1), (one, 2)]}
+    if isinstance(dishes, str):
+        dishes = [{"dish_id": dish, "portions": n} for dish, n in some[dishes]]
+    path = f"{kitchen.path}/menus/{day or kitchen.day(6)}"
+    told = {"json": {"dishes": dishes, "published": True}, "headers": {"If-Match": "*"}}
+    assert is_problem(front.ask("PUT", path, kitchen.cook, **told), status)
+
+
+def test_a_week_is_said_again_for_days_that_have_no_menu(kitchen: Kitchen) -> None:
+    source, target = kitchen.day(2), kitchen.day(20)
+    body = {"source": source, "target": target, "days": 3, "published": True}
+    made = kitchen.says("POST", f"{kitchen.path}/menus/copy", kitchen.cook, json=body)["items"]
+    assert [one["date"] for one in made] == [kitchen.day(20), kitchen.day(21), kitchen.day(22)]
+    assert [one["slot_id"] for one in made[0]["dishes"]] == [None] * 3, "no windows yet, so no stock"
+    assert kitchen.says("POST", f"{kitchen.path}/menus/copy", kitchen.cook, json=body)["items"] == []
+    listed = kitchen.says("GET", f"{kitchen.path}/menus?from={target}&to={kitchen.day(22)}", None)["items"]
+    assert len(listed) == 3
+
+
+def test_stock_comes_with_the_windows(kitchen: Kitchen) -> None:
+    kitchen.menu(9)
+    policy = kitchen.says("GET", f"{kitchen.path}/policy", kitchen.manager)
+    told = {key: value for key, value in policy.items() if key not in ("version", "made_at")}
+    assert [one["slot_id"] for one in kitchen.menu(10)["dishes"]] == [None] * 3
+    kitchen.put("policy", told | {"horizon_days": 12})
+    kitchen.work("roll_out", "stock_up")
+    read = kitchen.says("GET", f"{kitchen.path}/menus/{kitchen.day(10)}", None)
+    assert all(one["slot_id"] for one in read["dishes"])
+    (elder,) = kitchen.elder()
+    assert kitchen.order(elder, n=10).status_code == 201
+
+
+# ---------------------------------------------------------------- orders
+
+
+def test_what_an_elder_must_not_eat_is_named_and_nothing_is_taken(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder, diet=["low_salt"], allergens=["fish"], texture="soft")
+    refused = kitchen.order(elder, ("红烧肉", 1), ("清蒸鱼", 1), ("小米粥", 1))
+    assert is_problem(refused, 409, "diet_conflict")
+    assert codes(refused) == [
+        ("/lines/0", "diet_low_salt"),
+        ("/lines/0", "texture_soft"),
+        ("/lines/1", "allergen_fish"),
+    ]
+    assert kitchen.town.one("SELECT count(*) FROM claims WHERE holder_no = %s AND is_active", elder.holder_no) == 0
+    allergic = kitchen.order(elder, ("清蒸鱼", 1), diet=[])
+    assert codes(allergic) == [("/lines/0", "allergen_fish")], "another diet for today; allergies stay"
+    assert kitchen.order(elder, ("小米粥", 1)).status_code == 201
+
+
+def test_a_door_outside_the_area_is_refused_and_a_meal_can_be_fetched(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    far = kitchen.order(elder, deliver_to=DOOR | {"region": "330411105003"})
+    assert is_problem(far, 409, "outside_delivery_area")
+    both = kitchen.order(elder, deliver_to=DOOR, collect=True)
+    assert is_problem(both, 422)
+    kitchen.knows(elder)
+    fetched = kitchen.order(elder, collect=True).json()
+    assert (fetched["deliver_to"], fetched["fee_fen"]) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("age", "home", "subsidy", "code"),
+    [
+        (60, "330424101003", 180, "tier"),
+        (69, "330424101003", 180, "tier"),
+        (70, "330424101003", 240, "tier"),
+        (95, "330424101003", 600, "tier"),
+        (82, "330411105003", 0, "not_resident"),
+    ],
+)
+def test_what_is_paid_for_elders_goes_by_age_and_home(
+    kitchen: Kitchen, age: int, home: str, subsidy: int, code: str
+) -> None:
+    (elder,) = kitchen.elder(age, community=home)
+    (line,) = kitchen.order(elder, ("清蒸鱼", 1), n=3).json()["lines"]
+    assert (line["subsidy_fen"], line["why"]["code"]) == (subsidy, code)
+
+
+def test_who_is_too_young_eats_elsewhere(kitchen: Kitchen) -> None:
+    (young,) = kitchen.town.residents()
+    assert is_problem(kitchen.order(young), 409, "too_young")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"lines": []},
+        {"lines": [{"dish_id": str(uuid.uuid4()), "portions": 0}]},
+        {"lines": [{"dish_id": str(uuid.uuid4()), "portions": 11}]},
+        {"lines": [{"dish_id": str(uuid.uuid4()), "portions": 10**12}]},
+        {"lines": [{"dish_id": "00000000-0000-0000-0000-000000000001"}] * 2},
+        {"guests": 1},
+        {"diet": ["raw"]},
+        {"deliver_to": {"region": "330424101003", "address": ""}},
+        {"deliver_to": {"region": "nowhere", "address": "x"}},
+        {"deliver_to": DOOR | {"lat": 91, "lon": 0}},
+        {"deliver_to": DOOR | {"lat": 30}},
+        {"deliver_to": DOOR | {"phone": "not a phone"}},
+        {"note": "x" * 501},
+        {"persons": [str(uuid.uuid4()), str(uuid.uuid4())]},
+        {"holder": "330424101003"},
+    ],
+    ids=str,
+)
+def test_an_order_that_makes_no_sense_is_refused(kitchen: Kitchen, bad: dict[str, Any]) -> None:
+    (elder,) = kitchen.elder()
+    assert is_problem(kitchen.order(elder, **bad), 422)
+
+
+def test_a_dish_of_another_kitchen_or_of_another_day_is_not_offered(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    other = Kitchen(front, days=1)
+    theirs = [{"dish_id": other.dishes["清蒸鱼"], "portions": 1}]
+    assert is_problem(kitchen.order(elder, lines=theirs), 409, "not_offered")
+    assert is_problem(kitchen.order(elder, lines=[{"dish_id": str(uuid.uuid4())}]), 409, "not_offered")
+    assert is_problem(kitchen.order(elder, n=7), 409, "not_offered")
+    stock = kitchen.town.one(
+        "SELECT slot_id FROM menu_dishes WHERE dish_id = %s AND day = %s",
+        kitchen.dishes["清蒸鱼"],
+        clock.today() + timedelta(days=2),
+    )
+    named = kitchen.order(elder, ("小米粥", 1), slot_id=str(stock))
+    assert 400 <= named.status_code < 500, "a stock is not a window"
+    assert kitchen.town.one("SELECT count(*) FROM claims WHERE holder_no = %s AND is_active", elder.holder_no) == 0
+
+
+def test_one_meal_a_window_and_after_the_deadline_none(kitchen: Kitchen) -> None:
+    (elder, late) = kitchen.elder(count=2)
+    assert kitchen.order(elder, n=4).status_code == 201
+    assert is_problem(kitchen.order(elder, n=4), 409, "already_yours")
+    tomorrow = kitchen.window(1)
+    kitchen.menu(1)
+    kitchen.town.do("UPDATE slots SET closes_at = now() - interval '1 second' WHERE id = %s", tomorrow)
+    assert is_problem(kitchen.order(late, n=1), 409, "closed")
+
+
+def test_a_meal_is_given_back_until_its_deadline_and_then_only_by_the_kitchen(kitchen: Kitchen, front: Front) -> None:
+    (elder, other) = kitchen.elder(count=2)
+    first, second = kitchen.order(elder, n=3).json(), kitchen.order(other, n=3).json()
+    assert front.ask("DELETE", first["href"], elder).json()["state"] == "released"
+    assert front.ask("DELETE", first["href"], elder).json()["state"] == "released"
+    kitchen.town.do("UPDATE slots SET cancel_by = now() - interval '1 second' WHERE id = %s", kitchen.window(3))
+    late = front.ask("DELETE", second["href"], other)
+    assert is_problem(late, 409, "too_late")
+    assert "cancel_by" in late.json()
+    assert front.get(second["href"], other).json()["state"] == "confirmed"
+    assert front.ask("DELETE", second["href"], kitchen.cook).json()["state"] == "released"
+    assert kitchen.notices(first["id"]) == ["elder-meals.order.made", "elder-meals.order.cancelled"]
+    kitchen.town.do("UPDATE slots SET cancel_by = NULL WHERE id = %s", kitchen.window(3))
+
+
+def test_hostile_words_are_kept_as_they_are_and_harm_no_sheet(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder, note=HOSTILE, contacts=[{"name": HOSTILE[:80]}])
+    body = kitchen.order(elder, n=4, note=HOSTILE, deliver_to=DOOR | {"address": HOSTILE}).json()
+    assert (body["note"], body["deliver_to"]["address"]) == (HOSTILE, HOSTILE)
+    read = kitchen.says("GET", f"/v1/elder-meals/elders/{elder.person_id}", elder)
+    assert (read["note"], read["contacts"][0]["name"]) == (HOSTILE, HOSTILE[:80])
+    path = f"{kitchen.path}/production?date={kitchen.day(4)}"
+    page = front.get(f"{path}&format=html", kitchen.cook)
+    assert "<script>" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    sheet = front.get(f"{path}&format=csv", kitchen.cook).content.decode("utf-8-sig")
+    cells = [cell for row in csv.reader(io.StringIO(sheet)) for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))] == []
+    assert any(HOSTILE in cell for cell in cells)
+    stored = kitchen.town.one("SELECT sealed FROM meal_orders WHERE id = %s", body["id"])
+    assert b"script" not in bytes(stored)
+    told = kitchen.town.all("SELECT data::text FROM notices WHERE subject = %s", body["id"])
+    assert all("script" not in row[0] and "健康" not in row[0] for row in told)
+
+
+def test_a_closed_kitchen_gives_back_windows_and_dishes(kitchen: Kitchen, front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,) = other.elder()
+    body = other.order(elder).json()
+    day = clock.today() + timedelta(days=2)
+    starts = clock.at(day, clock.datetime.min.time())
+    shut = {"starts_at": starts.isoformat(), "ends_at": (starts + timedelta(hours=24)).isoformat(), "reason": "消毒"}
+    assert other.says("POST", f"{other.path}/closures", other.manager, 201, json=shut)["slots"] >= 1
+    other.work("finish_closures", "finish_closed")
+    read = front.get(body["href"], elder).json()
+    assert (read["state"], read["reason"]) == ("released", "closed")
+    assert other.town.one("SELECT count(*) FROM claims WHERE group_id = %s AND is_active", body["group_id"]) == 0
+
+
+# ---------------------------------------------------------------- elders
+
+
+def test_what_is_about_health_needs_the_elders_consent(kitchen: Kitchen, front: Front) -> None:
+    (elder, other) = kitchen.elder(count=2)
+    path = f"/v1/elder-meals/elders/{elder.person_id}"
+    assert kitchen.says("GET", path, elder)["version"] == 0
+    refused = front.ask("PUT", path, elder, json={"allergens": ["nut"]})
+    assert is_problem(refused, 409, "consent_required")
+    assert refused.json()["purposes"] == ["health"]
+    assert kitchen.says("PUT", path, elder, json={"deliver_to": DOOR})["version"] == 1
+    kitchen.consents(elder)
+    assert kitchen.says("PUT", path, elder, json={"allergens": ["nut"]})["deliver_to"] is None, "left out is forgotten"
+    stale = {"If-Match": '"1"'}
+    assert is_problem(front.ask("PUT", path, elder, json={}, headers=stale), 412, "changed")
+    assert is_problem(front.ask("PUT", path, other, json={}), 404, "not_there")
+    assert is_problem(front.get(path), 401, "not_known")
+    assert kitchen.says("GET", path, kitchen.manager)["allergens"] == ["nut"], "staff of the region see it"
+    (far,) = kitchen.town.residents()
+    kitchen.town.appoint(far, "manager", prefix="330411105")
+    assert is_problem(front.get(path, far), 404, "not_there")
+    unknown = {"contacts": [{"name": "谁", "person_id": str(uuid.uuid4())}]}
+    assert is_problem(front.ask("PUT", path, elder, json=unknown), 422)
+    sealed = kitchen.town.one("SELECT sealed FROM elder_profiles WHERE person_id = %s", elder.person_id)
+    assert b"nut" not in bytes(sealed)
+
+
+def test_a_proxy_for_other_services_learns_nothing(kitchen: Kitchen, front: Front) -> None:
+    (elder,), (friend,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.relate(friend, elder, "proxy", services=["booking"])
+    assert is_problem(front.get(f"/v1/elder-meals/elders/{elder.person_id}", friend), 404, "not_there")
+    assert is_problem(kitchen.order(friend, elder=elder), 403, "not_yours")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"from": "2026-13-01", "to": "2026-12-02"},
+        {"from": "2030-12-02", "to": "2030-12-01"},
+        {"from": "1900-01-01", "to": "2030-12-01"},
+        {"from": "2020-01-01", "to": "2020-01-02"},
+        {"from": "2030-01-01", "to": "2032-01-02"},
+        {"from": "2030-01-01"},
+    ],
+    ids=str,
+)
+def test_an_impossible_absence_is_refused(kitchen: Kitchen, front: Front, bad: dict[str, str]) -> None:
+    (elder,) = kitchen.elder()
+    assert is_problem(front.ask("POST", "/v1/elder-meals/absences", elder, json=bad), 422)
+
+
+def test_an_absence_names_what_is_ordered_and_can_be_taken_back(kitchen: Kitchen, front: Front) -> None:
+    (elder, other) = kitchen.elder(count=2)
+    order = kitchen.order(elder, n=4).json()
+    body = {"from": kitchen.day(3), "to": kitchen.day(5)}
+    made = kitchen.says("POST", "/v1/elder-meals/absences", elder, 201, json=body)
+    assert (made["from"], made["to"], made["orders"]) == (kitchen.day(3), kitchen.day(5), [order["id"]])
+    path = f"/v1/elder-meals/absences/{made['id']}"
+    assert is_problem(front.get(path, other), 404, "not_there")
+    assert [one["id"] for one in kitchen.says("GET", "/v1/elder-meals/absences", elder)["items"]] == [made["id"]]
+    for _ in range(2):
+        assert kitchen.says("DELETE", path, elder)["state"] == "withdrawn"
+    assert front.get(order["href"], elder).json()["state"] == "confirmed"
+
+
+# ---------------------------------------------------------------- doors
+
+
+def test_an_outcome_is_recorded_once_however_often_it_is_sent(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    report = {"id": str(uuid.uuid4()), "at": clock.now().isoformat()}
+    first = kitchen.outcome(order["id"], kitchen.courier, "delivered", **report)
+    assert kitchen.outcome(order["id"], kitchen.courier, "delivered", **report).json() == first.json()
+    assert is_problem(kitchen.outcome(order["id"], kitchen.courier, "refused", **report), 422, "key_reused")
+    assert is_problem(kitchen.outcome(order["id"], kitchen.courier, "delivered"), 409, "already_recorded")
+    assert is_problem(kitchen.outcome(order["id"], kitchen.courier, "unanswered"), 409, "already_recorded")
+    assert is_problem(front.ask("DELETE", order["href"], elder), 409, "already_recorded")
+    assert kitchen.town.one("SELECT count(*) FROM meal_outcomes WHERE order_id = %s", order["id"]) == 1
+    late = kitchen.order(elder, n=2, deliver_to=DOOR).json()
+    old = {"id": str(uuid.uuid4()), "at": (clock.now() - timedelta(hours=5)).isoformat()}
+    assert kitchen.outcome(late["id"], kitchen.courier, "refused", **old).json()["reasons"] == ["recorded_late"]
+
+
+def test_a_meal_goes_to_a_neighbour_only_as_the_elder_has_agreed(kitchen: Kitchen) -> None:
+    (elder, other) = kitchen.elder(count=2)
+    one, two = kitchen.order(elder, n=4).json(), kitchen.order(other, n=4).json()
+    kitchen.knows(elder, neighbour={"name": "张阿姨", "consent": False})
+    kitchen.knows(other, neighbour={"name": "张阿姨", "consent": True})
+    assert is_problem(kitchen.outcome(one["id"], kitchen.courier, "to_neighbour"), 409, "neighbour_not_agreed")
+    assert kitchen.outcome(two["id"], kitchen.courier, "to_neighbour").status_code == 200
+    assert kitchen.town.one("SELECT outcome FROM meal_orders WHERE id = %s", one["id"]) is None
+
+
+def test_who_said_they_are_away_alarms_nobody(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    kitchen.says("POST", "/v1/elder-meals/absences", elder, 201, json={"from": kitchen.day(3), "to": kitchen.day(3)})
+    told = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()
+    assert (told["welfare_check_id"], told["reasons"]) == (None, ["elder_is_absent"])
+
+
+def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitchen: Kitchen, front: Front) -> None:
+    (elder, other) = kitchen.elder(count=2)
+    one, two = (kitchen.order(elder, n=n, deliver_to=DOOR).json() for n in (3, 4))
+    hour = (clock.now() - timedelta(minutes=50)).isoformat()
+    first = kitchen.outcome(one["id"], kitchen.courier, "unanswered", at=hour).json()
+    second = kitchen.outcome(two["id"], kitchen.courier, "unanswered").json()
+    assert second["welfare_check_id"] == first["welfare_check_id"]
+    assert second["reasons"] == ["check_was_open"]
+    path = f"/v1/elder-meals/welfare-checks/{first['welfare_check_id']}"
+    for _ in range(4):
+        kitchen.work("escalate")
+    check = kitchen.says("GET", path, kitchen.manager)
+    assert [step["step"] for step in check["steps"]] == ["called", "neighbour"]
+    assert (check["state"], check["next"]) == ("open", None), "it stays open until somebody closes it"
+    assert is_problem(front.get(path, other), 404, "not_there")
+    listed = kitchen.says("GET", "/v1/elder-meals/welfare-checks?state=open", kitchen.manager)["items"]
+    assert path.rpartition("/")[2] in {found["id"] for found in listed}
+    assert kitchen.says("GET", "/v1/elder-meals/welfare-checks", other)["items"] == []
+    for wrong in ({"kind": "closed"}, {"kind": "knocked", "outcome": "safe_out"}, {"kind": "prayed"}):
+        told = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), **wrong}
+        assert is_problem(front.ask("POST", f"{path}/steps", kitchen.courier, json=told), 422)
+    ends = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "closed", "outcome": "hospital"}
+    assert kitchen.says("POST", f"{path}/steps", kitchen.manager, json=ends)["outcome"] == "hospital"
+    more = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "knocked"}
+    assert is_problem(front.ask("POST", f"{path}/steps", kitchen.manager, json=more), 409, "already_recorded")
+
+
+def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(kitchen: Kitchen, front: Front) -> None:
+    other = Kitchen(front, days=1)
+    orders = [
+        other.order(elder, deliver_to=DOOR | {"address": f"健康路{n}号"}).json()
+        for n, elder in enumerate(other.elder(count=5))
+    ]
+    fetched = other.order(other.elder()[0], collect=True).json()
+    couriers = [str(one.person_id) for one in (other.courier, other.other_courier)]
+    body = {"slot_id": other.window(), "couriers": couriers}
+    planned = other.says("POST", "/v1/elder-meals/rounds/plan", other.cook, json=body)["items"]
+    assert [one["stops_total"] for one in planned] == [3, 2]
+    ways = [other.says("GET", f"/v1/elder-meals/rounds/{one['id']}", other.cook)["stops"] for one in planned]
+    assert [stop["address"] for way in ways for stop in way] == [f"健康路{n}号" for n in range(5)]
+    assert fetched["id"] not in {stop["order_id"] for way in ways for stop in way}
+    assert is_problem(front.get(f"/v1/elder-meals/rounds/{planned[1]['id']}", other.courier), 404, "not_there")
+    assert is_problem(other.outcome(ways[1][0]["order_id"], other.courier, "delivered"), 403, "not_allowed")
+    assert other.outcome(ways[0][0]["order_id"], other.courier, "delivered").status_code == 200
+    alone = other.says("POST", "/v1/elder-meals/rounds/plan", other.cook, json=body | {"couriers": couriers[1:]})[
+        "items"
+    ]
+    assert [(one["stops_total"], one["stops_open"]) for one in alone] == [(1, 0), (4, 4)]
+    (stranger,) = other.town.residents()
+    wrong = front.ask(
+        "POST", "/v1/elder-meals/rounds/plan", other.cook, json=body | {"couriers": [str(stranger.person_id)]}
+    )
+    assert is_problem(wrong, 422)
+    assert is_problem(front.ask("POST", "/v1/elder-meals/rounds/plan", stranger, json=body), 403, "not_allowed")
+    assert is_problem(front.get(f"/v1/elder-meals/rounds/{planned[0]['id']}", stranger), 404, "not_there")
+    assert is_problem(front.get("/v1/elder-meals/rounds"), 401, "not_known")
+    front.town.do("UPDATE rounds SET day = day - 10 WHERE slot_id = %s", other.window())
+    over = other.says("GET", f"/v1/elder-meals/rounds/{alone[0]['id']}", other.cook)["stops"]
+    assert [(stop["address"], stop["phone"], stop["name"][1:].strip("*")) for stop in over] == [(None, None, "")]
+    assert len(orders) == 5
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"ladder": []},
+        {"ladder": [{"after_minutes": 5, "step": "called"}, {"after_minutes": 5, "step": "knocked"}]},
+        {"ladder": [{"after_minutes": 0, "step": "call_120"}]},
+        {"subsidy": {"tiers": [{"from_age": 61, "percent": 10}]}},
+        {"subsidy": {"tiers": [{"from_age": 55, "percent": 10}]}},
+        {"subsidy": {"tiers": [{"from_age": 60}]}},
+        {"subsidy": {"tiers": [{"from_age": 60, "percent": 101}]}},
+        {"subsidy": {"tiers": [{"from_age": 60, "percent": 1}, {"from_age": 60, "percent": 2}]}},
+        {"subsidy": {"funding": {"government": 50}}},
+        {"delivery_fee_fen": -1},
+        {"area": ["nowhere"]},
+    ],
+    ids=str,
+)
+def test_terms_that_make_no_sense_are_refused(kitchen: Kitchen, front: Front, bad: dict[str, Any]) -> None:
+    told = {"json": bad, "headers": {"If-Match": "*"}}
+    assert is_problem(front.ask("PUT", f"{kitchen.path}/terms", kitchen.manager, **told), 422)
+
+
+def test_orders_are_listed_for_who_may_see_them(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=5, deliver_to=DOOR)
+    if order.status_code != 201:  # another test has withdrawn that day
+        order = kitchen.order(elder, n=4, deliver_to=DOOR)
+    made = order.json()
+    asked = f"{ORDERS}?facility={kitchen.id}&date={made['slot']['starts_at'][:10]}&limit=500"
+    assert made["id"] in {one["id"] for one in front.get(asked, kitchen.cook).json()["items"]}
+    assert {one["id"] for one in front.get(asked, elder).json()["items"]} == {made["id"]}
+    assert front.get(asked, kitchen.courier).json()["items"] == []
+    shown = front.get(f"{made['href']}/pass", elder)
+    assert (shown.status_code, len(shown.json()["code"])) == (200, 8)

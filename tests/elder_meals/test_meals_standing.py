@@ -1,0 +1,207 @@
+"""Standing orders: the worker asks for each day once, and what is refused is told and left alone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import clock, embedded
+from shared.crypto import Keyring
+from tests.conftest import copy_of
+from tests.elder_meals.kitchens import Kitchen
+from tests.gateway import doors
+from tests.gateway.test_front import Front, examined, is_problem, opened
+from tests.town import Resident
+
+STANDING = "/v1/elder-meals/standing-orders"
+ALL_WEEK = list(range(7))
+
+
+@pytest.fixture(scope="module")
+def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
+    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("standing")
+    settings = doors.demo(folder, account_burst=100_000, address_burst=100_000)
+    with copy_of(server, template) as url, opened(url, keys, settings) as front:
+        yield Kitchen(front, days=4)
+        assert examined(front) == []
+
+
+@pytest.fixture
+def front(kitchen: Kitchen) -> Front:
+    return kitchen.front
+
+
+def standing(kitchen: Kitchen, who: Resident, elder: Resident | None = None, status: int = 201, **body: Any) -> Any:
+    told = {
+        "kitchen_id": str(kitchen.id),
+        "weekdays": ALL_WEEK,
+        "window": "午餐",
+        "lines": [{"dish_id": kitchen.dishes["小米粥"], "portions": 1}],
+        "starts_on": kitchen.day(2),
+        "until": kitchen.day(5),
+    } | body
+    if elder is not None:
+        told["person_id"] = str(elder.person_id)
+    return kitchen.says("POST", STANDING, who, status, json=told)
+
+
+def days(kitchen: Kitchen, elder: Resident) -> list[str]:
+    rows = kitchen.town.all("SELECT day FROM meal_orders WHERE person_id = %s ORDER BY day", elder.person_id)
+    return [row[0].isoformat() for row in rows]
+
+
+def runs(kitchen: Kitchen, who: Resident, made: Any) -> list[tuple[str, str, str | None]]:
+    read = kitchen.says("GET", f"{STANDING}/{made['id']}", who)
+    return [(one["date"], one["state"], one["code"]) for one in read["runs"]]
+
+
+def test_every_day_is_ordered_once_however_often_the_worker_looks(kitchen: Kitchen, front: Front) -> None:
+    (elder,), (son,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.relate(son, elder, "proxy")
+    made = standing(kitchen, son, elder)
+    for _ in range(3):
+        kitchen.work("order_standing")
+    assert days(kitchen, elder) == [kitchen.day(n) for n in (2, 3, 4, 5)]
+    assert {state for _, state, _ in runs(kitchen, son, made)} == {"ordered"}
+    order = kitchen.town.one("SELECT id FROM meal_orders WHERE person_id = %s ORDER BY day LIMIT 1", elder.person_id)
+    read = front.get(f"/v1/elder-meals/orders/{order}", son).json()
+    assert (read["made_by"], read["pay_fen"]) == (str(son.person_id), 210)
+    front.ask("DELETE", read["href"], son)
+    kitchen.work("order_standing")
+    assert len(days(kitchen, elder)) == 4, "what somebody cancelled is not ordered again"
+
+
+def test_days_away_are_left_out_and_come_back_when_the_absence_does(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    away = {"from": kitchen.day(3), "to": kitchen.day(4)}
+    absence = kitchen.says("POST", "/v1/elder-meals/absences", elder, 201, json=away)
+    standing(kitchen, elder)
+    kitchen.work("order_standing")
+    assert days(kitchen, elder) == [kitchen.day(2), kitchen.day(5)]
+    kitchen.says("DELETE", f"/v1/elder-meals/absences/{absence['id']}", elder)
+    kitchen.work("order_standing")
+    assert days(kitchen, elder) == [kitchen.day(n) for n in (2, 3, 4, 5)]
+
+
+def test_a_refusal_is_told_once_and_not_tried_again(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder, allergens=["fish"])
+    made = standing(kitchen, elder, lines=[{"dish_id": kitchen.dishes["清蒸鱼"]}], until=kitchen.day(2))
+    for _ in range(2):
+        kitchen.work("order_standing")
+    assert runs(kitchen, elder, made) == [(kitchen.day(2), "refused", "diet_conflict")]
+    assert kitchen.notices(made["id"]) == ["elder-meals.standing.refused"]
+    told = kitchen.town.one("SELECT data::text FROM notices WHERE subject = %s", made["id"])
+    assert "fish" not in told
+
+
+def test_the_dish_of_the_day_is_one_that_suits(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder, allergens=["soy", "fish"])
+    standing(kitchen, elder, lines=None, portions=2, until=kitchen.day(2))
+    kitchen.work("order_standing")
+    found = kitchen.town.all(
+        "SELECT l.dish_id, l.portions FROM meal_lines l JOIN meal_orders o ON o.id = l.order_id WHERE o.person_id = %s",
+        elder.person_id,
+    )
+    assert found == [(uuid.UUID(kitchen.dishes["小米粥"]), 2)]
+
+
+def test_a_standing_order_is_one_a_window_and_ends(kitchen: Kitchen, front: Front) -> None:
+    (elder, other) = kitchen.elder(count=2)
+    made = standing(kitchen, elder)
+    assert standing(kitchen, elder, status=409)["code"] == "exists"
+    path = f"{STANDING}/{made['id']}"
+    assert is_problem(front.get(path, other), 404, "not_there")
+    assert is_problem(front.ask("DELETE", path, other), 404, "not_there")
+    for _ in range(2):
+        assert kitchen.says("DELETE", path, elder)["state"] == "ended"
+    kitchen.work("order_standing")
+    assert days(kitchen, elder) == []
+    assert standing(kitchen, elder)["state"] == "active"
+
+
+def test_what_somebody_may_not_do_any_more_is_refused_to_their_standing_order(kitchen: Kitchen) -> None:
+    (elder,), (friend,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.relate(friend, elder, "proxy")
+    made = standing(kitchen, friend, elder, until=kitchen.day(2))
+    kitchen.town.do("DELETE FROM relations WHERE actor_id = %s", friend.person_id)
+    kitchen.work("order_standing")
+    assert days(kitchen, elder) == []
+    assert kitchen.town.all("SELECT state, code FROM standing_runs WHERE standing_id = %s", made["id"]) == [
+        ("refused", "not_yours")
+    ]
+
+
+def test_staff_speak_for_an_elder_as_from_the_desk(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    standing(kitchen, kitchen.manager, elder, until=kitchen.day(2))
+    kitchen.work("order_standing")
+    assert days(kitchen, elder) == [kitchen.day(2)]
+    assert kitchen.town.one("SELECT channel FROM claims WHERE holder_no = %s LIMIT 1", elder.holder_no) == "desk"
+
+
+def test_a_worker_that_died_in_between_is_followed_by_one_that_asks_with_the_same_key(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    made = standing(kitchen, elder, until=kitchen.day(2))
+    kitchen.work("order_standing")
+    kitchen.town.do("UPDATE standing_runs SET state = 'asking', order_id = NULL WHERE standing_id = %s", made["id"])
+    kitchen.work("order_standing")
+    assert len(days(kitchen, elder)) == 1
+    assert runs(kitchen, elder, made) == [(kitchen.day(2), "ordered", None)]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"weekdays": []},
+        {"weekdays": [7]},
+        {"weekdays": [1, 1]},
+        {"kitchen_id": str(uuid.uuid4())},
+        {"lines": [{"dish_id": str(uuid.uuid4())}]},
+        {"lines": []},
+        {"portions": 0, "lines": None},
+        {"until": "2020-01-01"},
+        {"until": "2300-01-01"},
+        {"window": "\u0000"},
+        {"unknown": 1},
+    ],
+    ids=str,
+)
+def test_a_standing_order_that_makes_no_sense_is_refused(kitchen: Kitchen, bad: dict[str, Any]) -> None:
+    (elder,) = kitchen.elder()
+    standing(kitchen, elder, status=422, **bad)
+
+
+def test_nobody_makes_one_for_a_stranger(kitchen: Kitchen) -> None:
+    (elder, other) = kitchen.elder(count=2)
+    assert standing(kitchen, other, elder, status=404)["code"] == "not_there"
+
+
+def test_a_change_counts_from_the_next_day_that_is_ordered(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    made = standing(kitchen, elder, until=kitchen.day(2))
+    kitchen.work("order_standing")
+    body = {
+        "kitchen_id": str(kitchen.id),
+        "weekdays": ALL_WEEK,
+        "window": "午餐",
+        "lines": [{"dish_id": kitchen.dishes["清蒸鱼"]}],
+        "until": kitchen.day(3),
+    }
+    path = f"{STANDING}/{made['id']}"
+    assert is_problem(front.ask("PUT", path, elder, json=body, headers={"If-Match": '"9"'}), 412, "changed")
+    assert kitchen.says("PUT", path, elder, json=body)["version"] == 2
+    kitchen.work("order_standing")
+    rows = kitchen.town.all(
+        "SELECT o.day, l.dish_id FROM meal_orders o JOIN meal_lines l ON l.order_id = o.id WHERE person_id = %s ORDER BY 1",
+        elder.person_id,
+    )
+    assert [(row[0], str(row[1])) for row in rows] == [
+        (clock.today() + timedelta(days=2), kitchen.dishes["小米粥"]),
+        (clock.today() + timedelta(days=3), kitchen.dishes["清蒸鱼"]),
+    ]
