@@ -305,7 +305,7 @@ def test_hostile_words_are_kept_as_they_are_and_harm_no_sheet(kitchen: Kitchen, 
     assert all("script" not in row[0] and "健康" not in row[0] for row in told)
 
 
-def test_a_closed_kitchen_gives_back_windows_and_dishes(kitchen: Kitchen, front: Front) -> None:
+def test_a_closed_kitchen_gives_back_windows_and_dishes(front: Front) -> None:
     other = Kitchen(front, days=1)
     (elder,) = other.elder()
     body = other.order(elder).json()
@@ -448,7 +448,7 @@ def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitche
     assert is_problem(front.ask("POST", f"{path}/steps", kitchen.manager, json=more), 409, "already_recorded")
 
 
-def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(kitchen: Kitchen, front: Front) -> None:
+def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(front: Front) -> None:
     other = Kitchen(front, days=1)
     orders = [
         other.order(elder, deliver_to=DOOR | {"address": f"健康路{n}号"}).json()

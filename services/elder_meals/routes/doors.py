@@ -139,7 +139,6 @@ async def read_check(check_id: CheckId, ctx: Ctx, who: Who) -> Response:
     responses=refuses(errors.AlreadyRecorded, errors.InFlight, errors.KeyReused),
 )
 async def step(check_id: CheckId, told: StepIn, ctx: Ctx, who: Who) -> Response:
-    said = {"kind": told.kind, "outcome": told.outcome, "note": told.note}
-    await ctx.db.run(actions.step, ctx.keys, who, check_id, told, **said)
+    await ctx.db.run(actions.step, ctx.keys, who, check_id, told, kind=told.kind, outcome=told.outcome, note=told.note)
     found = await ctx.db.read(actions.read_check, ctx.keys, who, check_id)
     return web.json(CheckOut.model_validate(found), 200, PRIVATE)
