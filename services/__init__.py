@@ -71,6 +71,15 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.elder_meals.tasks:TASKS",
         facts=("age_band",),
     ),
+    Service(
+        name="events",
+        title="Events",
+        app="services.events.routes:app",
+        role="linli_events",
+        collection="registrations",
+        claims="services.events.schemas:RegistrationIn",
+        tasks="services.events.tasks:TASKS",
+    ),
 )
 
 

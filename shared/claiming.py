@@ -14,6 +14,8 @@ from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, 
 from shared import claims, clock, errors, web
 from shared.assertion import Caller
 from shared.claims import Grant, Group, Subject, Take
+from shared.db import Tx
+from shared.line import SKIPPED, Answer, Line
 from shared.texts import say
 from shared.web import In, Out
 
@@ -30,6 +32,7 @@ def _no_controls(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(_no_controls)]
 """Free text of a caller: bounded, and nothing in it that a terminal or a database would trip over."""
+Long = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_controls)]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_no_controls)]
 
 
@@ -172,6 +175,61 @@ def granted(who: Caller, told: Taking) -> tuple[Grant, int]:
     if not claims.matches(grant, told.takes(), told.persons, who.person_id, holder=told.holder):
         raise errors.GrantMissing
     return grant, who.account_no
+
+
+class Recording(Protocol):
+    """A granted group that is to become a service's row with this id."""
+
+    @property
+    def grant(self) -> Grant:
+        """What was granted."""
+
+    @property
+    def id(self) -> uuid.UUID:
+        """Of the row to be."""
+
+
+R = TypeVar("R", bound=Recording)
+
+
+async def confirm(
+    tx: Tx, several: Sequence[R], refused: Sequence[errors.Refusal | None] = (), *, skip_locked: bool
+) -> tuple[list[R], list[Answer[uuid.UUID]]]:
+    """Confirm those that the service does not refuse itself: those whose rows are to be written now, and everybody's answer.
+
+    `refused` says for each why not, or None. When nobody is left the transaction leaves nothing behind.
+    """
+    whys = refused or [None] * len(several)
+    able = [one for one, why in zip(several, whys, strict=True) if why is None]
+    states = iter(
+        await claims.confirm(tx, [(one.grant, one.id) for one in able], skip_locked=skip_locked) if able else ()
+    )
+    made: list[R] = []
+    answers: list[Answer[uuid.UUID]] = []
+    for one, why in zip(several, whys, strict=True):
+        if why is not None:
+            answers.append(why)
+            continue
+        is_confirmed = next(states)
+        answers.append(one.id if is_confirmed else SKIPPED if is_confirmed is None else errors.HoldLapsed())
+        if is_confirmed:
+            made.append(one)
+    if not made:
+        tx.discard()
+    return made, answers
+
+
+def line_of(name: str, context: web.Context, action: Any) -> Line[Any, Any]:
+    """The line in front of a service's recording action, within the deployment's limits."""
+    settings = context.settings
+    return Line(
+        name,
+        context.db,
+        action,
+        batch=settings.line_batch,
+        waiting=settings.line_waiting,
+        seconds=min(settings.line_seconds, settings.upstream_seconds),
+    )
 
 
 class NamedOut(Out):

@@ -321,6 +321,27 @@ class NotWaitable(Conflict):
     zh = "此项没有候补名单。"
 
 
+class VenueMissing(Conflict):
+    """The event has no confirmed venue for all its sessions."""
+
+    code = "venue_missing"
+    zh = "活动没有覆盖全部场次的已确认场地。"
+
+
+class VenueTaken(Conflict):
+    """This venue booking already serves another event."""
+
+    code = "venue_taken"
+    zh = "该场地预约已用于另一个活动。"
+
+
+class NotAttended(Conflict):
+    """Only those who came can say how it was."""
+
+    code = "not_attended"
+    zh = "参加过活动的人才能评价。"
+
+
 class SlotsOverlap(Conflict):
     """Another session already uses this resource at that time."""
 

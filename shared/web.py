@@ -152,8 +152,16 @@ async def _http(request: Request, error: Exception) -> Response:
     return problem(request, kinds.get(status, errors.Broken)())
 
 
+_SECRET = re.compile(r"(/calendar/)[^/]+")
+
+
+def loggable(path: str) -> str:
+    """A path as it may be written into a log: without what opens something to whoever reads it there."""
+    return _SECRET.sub(r"\1…", path)
+
+
 async def _broken(request: Request, error: Exception) -> Response:
-    log.error("broken", path=request.url.path, request_id=request.headers.get("x-request-id"), exc_info=error)
+    log.error("broken", path=loggable(request.url.path), request_id=request.headers.get("x-request-id"), exc_info=error)
     return problem(request, errors.Broken())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -47,7 +46,8 @@ def story(town: Any) -> None:
     check = f"/v1/elder-meals/welfare-checks/{first['welfare_check_id']}"
 
     town.say("What is due is said to the family and the staff without anybody asking.")
-    town.until(lambda: _is_escalated(son, check))
+    son.hears("elder-meals.welfare.escalated", order_id=order["id"])
+    son.get(check)
 
     town.say("The courier knocks again; the son reaches his father, who is at the hospital with a neighbour.")
     courier.post(f"{check}/steps", _report(kind="knocked"))
@@ -58,11 +58,6 @@ def story(town: Any) -> None:
     assert closed["state"] == "closed"
     courier.post(f"{order['href']}/outcome", _report(outcome="delivered"))
     assert son.get(order["href"])["state"] == "attended"
-
-
-def _is_escalated(person: Any, check: str) -> bool:
-    time.sleep(2)
-    return any(one["kind"] == "escalated" for one in person.get(check)["steps"])
 
 
 def _order(window: dict[str, Any], father: str, dish: dict[str, Any]) -> dict[str, Any]:

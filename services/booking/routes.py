@@ -66,7 +66,7 @@ RESERVATIONS = Collection(
 async def make(told: ReservationIn, ctx: Ctx, who: Who) -> Response:
     grant, account_no = claiming.granted(who, told)
     line: Line[actions.Making, uuid.UUID] = ctx.lines["reservations"]
-    reservation_id = await line.submit(actions.Making(grant, account_no, told.note, actions.new_id()))
+    reservation_id = await line.submit(actions.Making(grant, account_no, told.note))
     made = claiming.of_grant(
         grant, service="booking", where=WHERE, resource_id=reservation_id, made_by=who.person_id or who.account_id
     )
@@ -74,17 +74,7 @@ async def make(told: ReservationIn, ctx: Ctx, who: Who) -> Response:
 
 
 def _lines(context: Context) -> Mapping[str, Line[Any, Any]]:
-    settings = context.settings
-    return {
-        "reservations": Line(
-            "reservations",
-            context.db,
-            actions.make_reservations,
-            batch=settings.line_batch,
-            waiting=settings.line_waiting,
-            seconds=min(settings.line_seconds, settings.upstream_seconds),
-        )
-    }
+    return {"reservations": claiming.line_of("reservations", context, actions.make_reservations)}
 
 
 app = web.service_app(

@@ -210,8 +210,8 @@ def demo_tokens(count: Annotated[int, typer.Argument(min=1, max=100_000)], data_
         typer.echo(f"{person_id}\t{token}")
 
 
-@app.command()
-def story(
+@app.command("story")
+def tell_story(
     name: Annotated[str, typer.Argument(help="meals, childcare, events, partner or fitness.")],
     url: Annotated[str, typer.Option(help="Where the town is served.")] = "http://127.0.0.1:8000",
     data_dir: DataDir = None,
@@ -219,7 +219,7 @@ def story(
     """Tell a story from the day of the demo town, call by call, against the running server."""
     from rich.console import Console
 
-    from services.cli import story as stories
+    from services.cli import stories
     from services.cli.town import personas
 
     stories.tell(name, url, lambda persona: str(_demo(data_dir, personas.token, persona)), Console())

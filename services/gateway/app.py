@@ -42,7 +42,7 @@ from shared.crypto import Keyring
 from shared.db import Database
 from shared.line import Line, Readers
 from shared.settings import Settings
-from shared.web import Context
+from shared.web import Context, loggable
 
 log = structlog.get_logger(__name__)
 
@@ -225,10 +225,10 @@ class Gateway:
             answer = self._problem(none.refusal, headers, request_id)
         except errors.Refusal as refusal:
             if refusal.status in (401, 403):
-                log.info("refused", code=refusal.code, path=path, request_id=request_id)
+                log.info("refused", code=refusal.code, path=loggable(path), request_id=request_id)
             answer = self._problem(refusal, headers, request_id)
         except Exception as error:
-            log.exception("broken", path=path, request_id=request_id, exc_info=error)
+            log.exception("broken", path=loggable(path), request_id=request_id, exc_info=error)
             answer = self._problem(errors.Broken(), headers, request_id)
         if scope["method"] in ("GET", "HEAD"):
             answer = _conditional(answer, headers.get(b"if-none-match"))

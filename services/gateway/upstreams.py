@@ -18,6 +18,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import errors
+from shared.web import loggable
 
 log = structlog.get_logger(__name__)
 
@@ -173,7 +174,7 @@ async def answer_of(app: ASGIApp, scope: Scope, body: bytes) -> Answer:
         raise
     except Exception:  # a mounted app re-raises after it has answered 500; the answer is what counts
         if not status:
-            log.exception("upstream_broken", path=scope["path"])
+            log.exception("upstream_broken", path=loggable(scope["path"]))
     if not status:
         raise NoAnswer(errors.Broken(), may_have_arrived=True)
     return Answer(status, headers, b"".join(parts))

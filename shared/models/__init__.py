@@ -22,6 +22,7 @@ from shared.models.elder_meals import (
     WelfareCheck,
     WelfareStep,
 )
+from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
 from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
@@ -34,6 +35,7 @@ __all__ = [
     "Account",
     "Ask",
     "Base",
+    "Calendar",
     "Claim",
     "Closure",
     "Consent",
@@ -41,6 +43,9 @@ __all__ = [
     "Deployment",
     "Dish",
     "ElderProfile",
+    "Event",
+    "EventSession",
+    "Feedback",
     "Holder",
     "Household",
     "Login",
@@ -57,6 +62,7 @@ __all__ = [
     "Policy",
     "Refused",
     "Region",
+    "Registration",
     "Relation",
     "Reservation",
     "Resource",

@@ -73,8 +73,12 @@ def _plain(cell: str) -> str:
 
 def as_html(place: sql.Place, day: date, sessions: list[sql.Session], lang: str) -> str:
     """A day as a page that prints."""
-    headings = [choose(heading, lang) for heading in _HEADINGS]
-    return table_html(f"{place.name} {day.isoformat()}", headings, rows(sessions, lang), lang)
+    return as_page(f"{place.name} {day.isoformat()}", sessions, lang)
+
+
+def as_page(heading: str, sessions: list[sql.Session], lang: str) -> str:
+    """Sessions and who has a place in them, under a heading, as a page that prints."""
+    return table_html(heading, [choose(one, lang) for one in _HEADINGS], rows(sessions, lang), lang)
 
 
 def table_html(title: str, headings: Sequence[str], told: Iterable[Sequence[str]], lang: str) -> str:

@@ -45,7 +45,30 @@ def _meal(town: Everybody) -> Wish:
     return Wish("elder", {"slot_id": window["id"], "lines": [{"dish_id": dish["dish_id"], "portions": 2}]})
 
 
-WISHES: dict[str, Callable[[Everybody], Wish]] = {"booking": _reservation, "elder-meals": _meal}
+def _registration(town: Everybody) -> Wish:
+    """A seat in a festival that the town's manager announces, once, on a court she has booked for the committee."""
+    found = town.ask("resident", "GET", "/v1/slots", params={"service": "events", "limit": 500}).json()["items"]
+    if able := [one for one in found if one["bookable"] and one["subject"]["kind"] == "event"]:
+        return Wish("resident", {"slot_id": able[0]["id"]})
+    court = _slot(town, "manager", "booking", community="330411105")
+    hall = town.ask("manager", "POST", "/v1/booking/reservations", {"slot_id": court["id"], "holder": "330411105003"})
+    festival = {
+        "title": "邻里节",
+        "community": "330411105003",
+        "seats": 10,
+        "sessions": [{"starts_at": court["starts_at"], "ends_at": court["ends_at"]}],
+        "venue_group_id": hall.json()["group_id"],
+    }
+    event = town.ask("manager", "POST", "/v1/events/events", festival).json()
+    published = town.ask("manager", "POST", f"/v1/events/events/{event['id']}/publish")
+    return Wish("resident", {"slot_id": published.json()["sessions"][0]["slot_id"]})
+
+
+WISHES: dict[str, Callable[[Everybody], Wish]] = {
+    "booking": _reservation,
+    "elder-meals": _meal,
+    "events": _registration,
+}
 
 
 def test_every_service_that_is_claimed_is_asked() -> None:

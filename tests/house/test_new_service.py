@@ -82,7 +82,7 @@ def test_the_page_about_new_services_works(server: embedded.Embedded, tmp_path: 
     services = house / "services" / "__init__.py"
     text = services.read_text(encoding="utf-8")
     before, _, after = text.partition(")\n\n\ndef service(")
-    services.write_text(f"{before}{line})\n\n\ndef service({after}", encoding="utf-8")
+    services.write_text(f"{before}{line.rstrip()},\n)\n\n\ndef service({after}", encoding="utf-8")
     with copy_of(server, "template0") as url:
         told = subprocess.run(
             [sys.executable, "-c", DAY, url, str(ROOT)],

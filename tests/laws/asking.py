@@ -72,7 +72,7 @@ async def bookings(db: Database, **limits: Any) -> AsyncIterator[BookingLine]:
 def making(who: Resident, outcome: Outcome) -> booking.Making:
     """What the service records for a grant."""
     assert outcome.grant is not None
-    return booking.Making(outcome.grant, who.account_no, None, booking.new_id())
+    return booking.Making(outcome.grant, who.account_no, None)
 
 
 async def heard(waiting: Iterable[Awaitable[Any]]) -> list[Any]:

@@ -134,7 +134,7 @@ def test_a_confirmed_reservation_is_never_called_lapsed_because_an_answer_was_lo
             makings = [making(who, outcome) for who, outcome in zip(people, grants, strict=True)]
             told = await heard(service.submit(one) for one in makings)
             assert proxy.done == [Fault.LOST_ANSWER]
-            assert told == [one.reservation_id for one in makings]
+            assert told == [one.id for one in makings]
         assert await wrong(database_url) == {}
 
     run(rush())

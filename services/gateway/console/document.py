@@ -48,6 +48,8 @@ OPEN: Final = frozenset(
         "identity.sessions.refresh",
         "identity.purposes.list",
         *(f"{places}.{verb}" for places in ("booking.facilities",) for verb in _PLACES),
+        *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
+        "events.calendar.read",
     }
 )
 """Operations that answer without a token."""

@@ -34,6 +34,8 @@ _TELLING: Final = (
     *("children", "ratio", "pay_fen", "subsidy_fen", "total_fen", "free", "bookable", "demo_code", "url"),
 )
 """Fields of an answer that a reader wants to see at once."""
+_PATIENCE: Final = 60.0
+"""Seconds after which what the worker does has not happened."""
 
 
 class Unexpected(Exception):
@@ -83,6 +85,10 @@ class Person:
         """Take something back."""
         return self._teller.call(self.persona, self._token, "DELETE", path, expect=expect, params=params)
 
+    def hears(self, kind: str, **data: Any) -> Any:
+        """Wait until they are told something of this type (with these values in its data), and tell it."""
+        return self._teller.told(self.persona, self._token, kind, data)
+
     @property
     def id(self) -> str:
         """The person's own id."""
@@ -116,7 +122,7 @@ class Teller:
         """A sentence between two calls."""
         self._console.print(f"\n[bold]{escape(text)}[/bold]")
 
-    def until(self, is_so: Callable[[], Any], *, seconds: float = 30) -> Any:
+    def until(self, is_so: Callable[[], Any], *, seconds: float = _PATIENCE) -> Any:
         """Look again until it is so: what the worker does takes a moment."""
         end = time.monotonic() + seconds
         while True:
@@ -126,6 +132,19 @@ class Teller:
             if time.monotonic() > end:
                 raise Unexpected("what the story waits for did not happen")
             time.sleep(0.2)
+
+    def told(self, persona: str, token: str | None, kind: str, data: Mapping[str, Any]) -> Any:
+        """The first notice to somebody of this type and with these values."""
+        after, end = 0, time.monotonic() + _PATIENCE
+        while True:
+            page = self.read(token, "/v1/notices", after=after, wait=5, limit=200)
+            after = page["next"]
+            for one in page["items"]:
+                if one["type"] == kind and all(one["data"].get(name) == value for name, value in data.items()):
+                    self._console.print(f"  [cyan]{escape(persona)}[/cyan] hears [magenta]{escape(kind)}[/magenta]")
+                    return one
+            if time.monotonic() > end:
+                raise Unexpected(f"{persona} was never told {kind}")
 
     def read(self, token: str | None, path: str, **params: Any) -> Any:
         """Look at something without telling it."""

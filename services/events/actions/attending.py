@@ -1,0 +1,189 @@
+"""The door: who came and who did not. And what those who came said of it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import asyncpg
+
+from services.events import rules, sql
+from services.events.actions.organising import STAFF, visible
+from services.events.rules import Arrival
+from services.events.sql.attending import Coming, Seat, Sitting
+from shared import claims, clock, crypto, errors, passes, uploads, wire
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Tx, constraint_of
+from shared.uploads import UploadIn
+
+MARKERS: Final = STAFF | {"volunteer"}
+"""Who stands at the door."""
+
+
+async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arrival) -> dict[str, Any]:
+    """Tick somebody off as having come, or as not having come; what keeps it from being so is answered as reasons."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    if not any(role.role in MARKERS for role in who.roles):
+        raise errors.NotAllowed
+    earlier = await uploads.begin(tx, who, "events.attendance", report)
+    if earlier is not None:
+        return earlier
+    seat = await _seat(tx, keys, who, told)
+    reasons = rules.marking(
+        came=told.came, state=seat.state, starts_at=seat.starts_at, ends_at=seat.ends_at, at=told.at
+    )
+    state = seat.state
+    if not reasons and state == "confirmed":
+        if told.came:
+            done = bool(await claims.attend(tx, [seat.claim_id]))
+        else:
+            await claims.lock_slots(tx, [seat.slot_id])
+            done = bool(await claims.free(tx, [seat.claim_id], state="no_show", reason="no_show"))
+        state = ("attended" if told.came else "no_show") if done else state
+        reasons = [] if done else ["not_registered"]  # it was given back at this very moment
+    answer = {
+        "id": report.id,
+        "accepted": not reasons,
+        "reasons": reasons,
+        "registration_id": seat.registration_id,
+        "event_id": seat.event_id,
+        "slot_id": seat.slot_id,
+        "person": seat.person_id,
+        "state": state,
+    }
+    kept = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in answer.items()}
+    await uploads.finish(tx, report.id, kept)
+    return kept
+
+
+async def _seat(tx: Tx, keys: Keyring, who: Caller, told: Arrival) -> Seat:
+    """The one claim that is meant, where the caller's role reaches."""
+    if told.token is not None:
+        seats = await _of_pass(tx, keys, told.token, told.at)
+    elif told.code is not None:
+        prefixes = [role.prefix for role in who.roles if role.role in MARKERS]
+        near = await sql.attending.at_the_door(tx, told.at, prefixes, told.event_id)
+        seats = [one for one in near if passes.matches(keys, one.claim_id, told.code)]
+    else:
+        seats = await sql.attending.seats(tx, told.registration_id) if told.registration_id is not None else []
+    seats = [
+        one
+        for one in seats
+        if who.may(MARKERS, one.community, one.place_id)
+        and told.event_id in (None, one.event_id)
+        and told.slot_id in (None, one.slot_id)
+        and told.person_id in (None, one.person_id)
+    ]
+    if not seats:
+        raise errors.NotThere
+    if len({one.person_id for one in seats}) > 1:
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "missing"}])
+    return min(seats, key=lambda one: _distance(one, told.at))
+
+
+def _distance(seat: Seat, at: datetime) -> tuple[timedelta, bool]:
+    """How far a session is from a moment: the one that is on, or the next or last one; of one with two claims the alive."""
+    away = max(seat.starts_at - at, at - seat.ends_at, timedelta(0))
+    return away, seat.state not in ("confirmed", "attended")
+
+
+async def _of_pass(tx: Tx, keys: Keyring, token: str, at: datetime) -> list[Seat]:
+    """The claim of a pass. It says itself which one it is; whether that is true is looked at where that one's place is."""
+    try:
+        payload = wire.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        claim_id = uuid.UUID(payload["sub"])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, binascii.Error) as error:
+        raise errors.PassInvalid from error
+    seat = await sql.attending.seat(tx, claim_id)
+    if seat is None or passes.verify(keys, token, facility_id=seat.place_id, now=at) != claim_id:
+        raise errors.PassInvalid
+    return [seat]
+
+
+async def listed(
+    tx: Tx, who: Caller, kind: str, event_id: uuid.UUID
+) -> tuple[Any, Sequence[Sitting], Sequence[Coming]]:
+    """An event with everybody on its list, for those who stand at its door."""
+    event = await sql.events.event(tx, kind, event_id)
+    if event is None:
+        raise errors.NotThere
+    if not who.may(MARKERS, event["community"], event["place_id"]):
+        if event["state"] == "draft" and who.account_no is not None:
+            raise errors.NotThere
+        who.require(MARKERS, event["community"], event["place_id"])
+    sittings, people = await sql.attending.listed(tx, event_id)
+    return event, sittings, people
+
+
+async def say(  # noqa: PLR0913 - who, of what, and what
+    tx: Tx,
+    keys: Keyring,
+    who: Caller,
+    kind: str,
+    event_id: uuid.UUID,
+    *,
+    person_id: uuid.UUID | None,
+    stars: int,
+    text: str,
+) -> tuple[uuid.UUID, datetime]:
+    """What somebody who came says of an event, once."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    await visible(tx, who, kind, event_id)
+    no = who.holder_no if person_id in (None, who.person_id) else _acted_for(who, person_id)
+    if no is None:
+        raise errors.NotAllowed
+    if not await sql.attending.attended(tx, event_id, no):
+        raise errors.NotAttended
+    feedback_id = clock.uuid7()
+    sealed = crypto.seal(keys, text, table="feedback", column="text", row=str(feedback_id)) if text else None
+    try:
+        made_at = await sql.attending.insert_feedback(tx, feedback_id, event_id, no, stars, sealed)
+    except asyncpg.UniqueViolationError as error:
+        if constraint_of(error) == "one_feedback_per_person":
+            raise errors.Exists from error
+        raise
+    return feedback_id, made_at
+
+
+def _acted_for(who: Caller, person_id: uuid.UUID | None) -> int | None:
+    for one in who.acts_for:
+        if one.person_id == person_id and (one.services is None or "events" in one.services):
+            return one.holder_no
+    raise errors.NotYours
+
+
+async def said(
+    tx: Tx,
+    keys: Keyring,
+    who: Caller,
+    kind: str,
+    event_id: uuid.UUID,
+    after: tuple[datetime, uuid.UUID] | None,
+    limit: int,
+) -> tuple[int, float | None, list[dict[str, Any]]]:
+    """How many said something of an event, their stars on average, and (staff only) what; never who."""
+    _, _, is_staff = await visible(tx, who, kind, event_id)
+    count, average = await sql.attending.average(tx, event_id)
+    rows = await sql.attending.feedback(tx, event_id, after, limit) if is_staff else []
+    return (
+        count,
+        average,
+        [
+            {
+                "id": row["id"],
+                "stars": row["stars"],
+                "text": crypto.unseal(keys, row["text"], table="feedback", column="text", row=str(row["id"]))
+                if row["text"] is not None
+                else "",
+                "made_at": row["made_at"],
+            }
+            for row in rows
+        ],
+    )

@@ -1,0 +1,357 @@
+"""Drafting, publishing, changing and cancelling events.
+
+Whoever edits an event locks its row first; its slots, the claims of its venue and own rows follow in the house's order.
+Publishing finds the venue's claims confirmed and keeps them from being given back at that very moment; which of two events
+has a venue is decided by the schema.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from services.events import notices, rules, sql
+from services.events.rules import Description, Fault, Session
+from services.events.sql.slots import Rule
+from shared import claims, clock, errors
+from shared import notices as told
+from shared.assertion import Caller
+from shared.claims import Freed
+from shared.db import Database, Tx
+from shared.places import sql as places
+from shared.texts import say
+
+log = structlog.get_logger(__name__)
+
+STAFF: Final = frozenset({"staff", "manager", "operator"})
+"""Who organises events of a community."""
+
+Matches = Callable[[object], None]
+"""Refuses unless the caller read this version."""
+
+
+def _wrong(faults: Iterable[Fault]) -> None:
+    """Refuse what is wrong in the body: what is fixed since the publication is a conflict, all else is unprocessable."""
+    found = list(faults)[:50]
+    if not found:
+        return
+    named = [{"in": "body", "pointer": one.pointer, "code": one.code} for one in found]
+    if any(one.code == "fixed" for one in found):
+        raise errors.Conflict(
+            say(
+                "What was published stays: cancel it and announce another.", "已发布的内容不能更改，请取消后另行发布。"
+            ),
+            errors=named,
+        )
+    raise errors.Unprocessable(errors=named)
+
+
+async def _checked(tx: Tx, who: Caller, told_: Description, place_id: uuid.UUID | None = None) -> int:
+    """Refuse what no event could be; the number of the account that organises."""
+    who.require(STAFF, told_.community, place_id)
+    _wrong([*rules.overlapping(told_.sessions), *rules.question_faults(told_.questions)])
+    if told_.regions and (unknown := await places.unknown_regions(tx, told_.regions)):
+        _wrong([Fault(f"/audience/regions/{told_.regions.index(unknown[0])}", "unknown")])
+    if who.account_no is None:  # pragma: no cover - `require` has refused already
+        raise errors.NotKnown
+    return who.account_no
+
+
+def _new(sessions: Sequence[Session]) -> list[Session]:
+    return [one if one.id is not None else one._replace(id=clock.uuid7()) for one in sessions]
+
+
+async def draft(tx: Tx, who: Caller, kind: str, told_: Description) -> uuid.UUID:
+    """A new event, seen by staff only."""
+    account_no = await _checked(tx, who, told_)
+    _wrong(Fault(f"/sessions/{n}/id", "unknown") for n, one in enumerate(told_.sessions) if one.id is not None)
+    _wrong(rules.past(told_.sessions, clock.now()))
+    event_id = await sql.events.insert(tx, kind, account_no, told_, rules.span(told_.sessions))
+    await sql.events.insert_sessions(tx, event_id, _new(told_.sessions))
+    return event_id
+
+
+async def visible(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> tuple[Any, list[Session], bool]:
+    """An event, its sessions, and whether the caller organises it; a draft is there for nobody else."""
+    event = await sql.events.event(tx, kind, event_id)
+    is_staff = event is not None and who.may(STAFF, event["community"], event["place_id"])
+    if event is None or (event["state"] == "draft" and not is_staff):
+        raise errors.NotThere
+    return event, (await sql.events.sessions(tx, [event_id]))[event_id], is_staff
+
+
+async def _locked(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> Any:
+    """The event, locked, for somebody who organises it."""
+    event = await sql.events.locked(tx, kind, event_id)
+    if event is None:
+        raise errors.NotThere
+    if not who.may(STAFF, event["community"], event["place_id"]):
+        if event["state"] == "draft" and who.account_no is not None:
+            raise errors.NotThere
+        who.require(STAFF, event["community"], event["place_id"])
+    return event
+
+
+async def replace(
+    db: Database, who: Caller, kind: str, event_id: uuid.UUID, told_: Description, matches: Matches
+) -> None:
+    """Say anew what an event is.
+
+    A draft may become anything. Of what is published, the text, the seats, the deadlines and the questions (while nobody
+    is registered) may change; sessions may be cancelled or added, and its venue exchanged for another claim at the same
+    place. Those who had a place in a cancelled session are released and told.
+    """
+    if await db.run(_replace, who, kind, event_id, told_, matches):
+        await empty(db, event_id)
+
+
+async def _replace(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, told_: Description, matches: Matches) -> bool:
+    event = await _locked(tx, who, kind, event_id)
+    matches(event["version"])
+    if event["state"] in ("cancelled", "held"):
+        raise errors.Conflict(say("This event is over.", "该活动已结束。"))
+    account_no = await _checked(tx, who, told_, event["place_id"])
+    before = (await sql.events.sessions(tx, [event_id]))[event_id]
+    if event["state"] == "draft":
+        known = {one.id for one in before}
+        strange = [n for n, one in enumerate(told_.sessions) if one.id is not None and one.id not in known]
+        _wrong(Fault(f"/sessions/{n}/id", "unknown") for n in strange)
+        _wrong(rules.past(told_.sessions, clock.now()))
+        await sql.events.update(tx, event_id, told_, rules.span(told_.sessions), state="draft")
+        await sql.events.delete_sessions(tx, event_id)
+        await sql.events.insert_sessions(tx, event_id, _new(told_.sessions))
+        return False
+    return await _change(tx, event, before, told_, account_no)
+
+
+async def _change(tx: Tx, event: Any, before: list[Session], told_: Description, account_no: int) -> bool:
+    """Change what is published; whether somebody is to be released."""
+    now = clock.now()
+    faults, gone, added = rules.replaced(before, told_.sessions, now)
+    _wrong([*faults, *_fixed(event, told_, now)])
+    added = _new(added)
+    named = {one.id: one.title for one in told_.sessions}
+    kept = [
+        one._replace(is_cancelled=one.is_cancelled or one.id in gone, title=named.get(one.id, one.title))
+        for one in before
+    ]
+    whole = [*kept, *added]
+    slots = await sql.slots.slots(tx, event["id"])
+    await claims.lock_slots(tx, (one.id for one in slots))
+    slots = await sql.slots.slots(tx, event["id"])  # looked at again: they are locked now
+    _wrong(_bound(event, told_, slots))
+    open_taken = [one.taken for one in slots if one.state == "open" and one.ends_at > now]
+    if open_taken and told_.seats < max(open_taken):
+        raise errors.CapacityTaken(taken=max(open_taken))
+    if added or told_.venue_group_id != event["venue_group_id"]:
+        await _venue(tx, event, told_.venue_group_id, whole, account_no, now)
+    if _is_same(event, before, told_, gone=gone, added=added):
+        tx.discard()
+        return False
+    await sql.events.update(tx, event["id"], told_, rules.span(whole), state="changed")
+    changed = {**dict(event), **{name: getattr(told_, name) for name in _PLAIN}}
+    await sql.events.cancel_sessions(tx, gone)
+    await sql.slots.cancel(tx, gone)
+    await sql.events.name_sessions(tx, kept)
+    to_come = [one for one in kept if not one.is_cancelled and one.starts_at > now]
+    if to_come:
+        await sql.slots.rule(tx, changed, _rules(changed, to_come))
+    if added:
+        await sql.events.insert_sessions(tx, event["id"], added)
+        await sql.slots.insert(tx, changed, event["place_id"], _rules(changed, added))
+    await told.announce(tx, [notices.event_changed(changed, await sql.slots.registered(tx, event["id"]))])
+    return bool(gone)
+
+
+_PLAIN: Final = (
+    "title",
+    "title_en",
+    "text",
+    "seats",
+    "opens_at",
+    "closes_at",
+    "cancel_by",
+    "is_waitable",
+    "venue_group_id",
+)
+"""What may change of an event that is published, besides its sessions and questions."""
+
+
+def _is_same(
+    event: Any, before: Sequence[Session], told_: Description, *, gone: Sequence[Any], added: Sequence[Session]
+) -> bool:
+    titles = {one.id: one.title for one in before}
+    return (
+        not gone
+        and not added
+        and all(event[name] == getattr(told_, name) for name in _PLAIN)
+        and list(event["questions"]) == list(told_.questions)
+        and all(titles.get(one.id) == one.title for one in told_.sessions)
+    )
+
+
+def _fixed(event: Any, told_: Description, now: datetime) -> list[Fault]:
+    """What the body says otherwise of what was promised."""
+    found = [Fault("/community", "fixed")] if told_.community != event["community"] else []
+    plain = ("min_age", "max_age", "level", "needs_guardian")
+    found += [Fault(f"/audience/{name}", "fixed") for name in plain if event[name] != getattr(told_, name)]
+    if (tuple(event["regions"]) if event["regions"] is not None else None) != told_.regions:
+        found.append(Fault("/audience/regions", "fixed"))
+    was_open = event["opens_at"] is None or event["opens_at"] <= now
+    if was_open and told_.opens_at != event["opens_at"] and told_.opens_at is not None and told_.opens_at > now:
+        found.append(Fault("/opens_at", "fixed"))
+    return found
+
+
+def _bound(event: Any, told_: Description, slots: Sequence[sql.slots.Slot]) -> list[Fault]:
+    """Questions stay as they are while somebody has answered them, or waits with answers."""
+    is_asked = any(one.taken or one.waiting for one in slots if one.state == "open")
+    return [Fault("/questions", "fixed")] if is_asked and list(event["questions"]) != list(told_.questions) else []
+
+
+async def _venue(
+    tx: Tx, event: Any, group_id: uuid.UUID | None, sessions: Sequence[Session], account_no: int, now: datetime
+) -> uuid.UUID:
+    """The place of a venue that covers every session to come; refuses when there is none."""
+    to_come = [one for one in sessions if not one.is_cancelled and one.ends_at > now]
+    had = await sql.events.venue(tx, group_id, account_no, event["community"]) if group_id is not None else []
+    if not rules.covers(had, to_come):
+        raise errors.VenueMissing(errors=[{"in": "body", "pointer": "/venue_group_id", "code": "venue_missing"}])
+    place_id: uuid.UUID = had[0].place_id
+    if event["place_id"] is not None and event["place_id"] != place_id:
+        _wrong([Fault("/venue_group_id", "fixed")])
+    return place_id
+
+
+def _rules(event: Mapping[str, Any], sessions: Iterable[Session]) -> list[Rule]:
+    return [
+        Rule(
+            one.id,
+            one.starts_at,
+            one.ends_at,
+            rules.slot_title(event["title"], one.title),
+            event["opens_at"],
+            rules.closing(event["closes_at"], one.starts_at),
+            event["cancel_by"],
+        )
+        for one in sessions
+    ]
+
+
+async def publish(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> None:
+    """Make a draft known: its venue is had, its sessions become slots."""
+    event = await _locked(tx, who, kind, event_id)
+    if event["state"] != "draft":
+        raise errors.Conflict(say("Only a draft can be published.", "只有草稿可以发布。"))
+    if who.account_no is None:  # pragma: no cover - `_locked` has refused already
+        raise errors.NotKnown
+    sessions = (await sql.events.sessions(tx, [event_id]))[event_id]
+    now = clock.now()
+    if rules.past(sessions, now) or (event["closes_at"] is not None and event["closes_at"] <= now):
+        raise errors.Conflict(say("A session or the registration is over already.", "有场次或报名已经过期。"))
+    place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.account_no, now)
+    await sql.events.publish(tx, event_id, place_id)
+    await sql.slots.insert(tx, event, place_id, _rules(event, sessions))
+    await told.announce(tx, [notices.event_published(event)])
+
+
+async def cancel(db: Database, who: Caller, kind: str, event_id: uuid.UUID, reason: str) -> None:
+    """Call an event off.
+
+    First, in one transaction, its sessions are claimed no more; then those who have a place are released and told, in
+    small transactions that keep nobody waiting. What a crash leaves is done by `finish`. Whoever waits hears it from the
+    waiting list. Its venue stays booked: the organiser is told that it may be given back.
+    """
+    if await db.run(_begin_cancelling, who, kind, event_id, reason):
+        await empty(db, event_id)
+
+
+async def _begin_cancelling(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, reason: str) -> bool:
+    event = await _locked(tx, who, kind, event_id)
+    if event["state"] == "cancelled":
+        tx.discard()
+        return True
+    if event["state"] == "held":
+        raise errors.Conflict(say("This event is over.", "该活动已结束。"))
+    ids = [one.id for one in await sql.slots.slots(tx, event_id)]
+    await claims.lock_slots(tx, ids)
+    await sql.slots.cancel(tx, ids)
+    await sql.events.cancel(tx, event_id, reason)
+    organiser = await sql.events.organiser(tx, event["account_no"])
+    await told.announce(tx, [notices.event_cancelled(event, organiser)])
+    return bool(ids)
+
+
+async def empty(db: Database, event_id: uuid.UUID) -> int:
+    """Release everybody from the cancelled sessions of an event, some groups a transaction; how many claims.
+
+    The cancellation stands already: what cannot be done at this moment is left to the next `finish`.
+    """
+    released = 0
+    try:
+        while some := await db.run(_release_some, event_id):
+            released += some
+    except errors.Unavailable as error:
+        log.warning("event is not empty yet", event_id=str(event_id), reason=type(error).__name__)
+    return released
+
+
+async def _release_some(tx: Tx, event_id: uuid.UUID) -> int:
+    slot_ids = await sql.slots.taken_though_cancelled(tx, event_id)
+    await claims.lock_slots(tx, slot_ids)
+    claimed = await sql.slots.releasable(tx, slot_ids) if slot_ids else []
+    event = await sql.slots.subject(tx, event_id)
+    if not claimed or event is None:
+        tx.discard()
+        return 0
+    reason = "event_cancelled" if event["state"] == "cancelled" else "session_cancelled"
+    freed = await claims.free(tx, [one.id for one in claimed], state="released", reason=reason)
+    by_id = {one.id: one for one in claimed}
+    groups: dict[uuid.UUID, list[Freed]] = {}
+    for one in sorted(freed, key=lambda one: by_id[one.id].starts_at):
+        if one.resource_id is not None:  # who was only being granted a seat hears it as the answer
+            groups.setdefault(one.group_id, []).append(one)
+    await told.announce(
+        tx,
+        [
+            notices.seats_freed(by_id[several[0].id].community, by_id[several[0].id].starts_at, several, reason)
+            for several in groups.values()
+        ],
+    )
+    return len(freed)
+
+
+async def finish(db: Database) -> int:
+    """Release whoever still has a place in a session that was cancelled; how many claims.
+
+    Does what a crash left undone. Idempotent, and safe twice at once: each step locks the slots and looks again.
+    """
+    released = 0
+    for event_id in await db.read(sql.slots.unfinished):
+        released += await empty(db, event_id)
+    return released
+
+
+async def watch_venues(db: Database) -> int:
+    """Tell organisers, once, of venues that were lost; how many."""
+    lost = 0
+    for event_id in await db.read(sql.events.with_weak_venues):
+        lost += await db.run(_watch, event_id)
+    return lost
+
+
+async def _watch(tx: Tx, event_id: uuid.UUID) -> int:
+    event = await sql.events.watched(tx, event_id)
+    sessions = (await sql.events.sessions(tx, [event_id]))[event_id]
+    to_come = [one for one in sessions if not one.is_cancelled and one.ends_at > clock.now()]
+    if event is None or rules.covers(await sql.events.still_had(tx, event["venue_group_id"]), to_come):
+        tx.discard()  # what was given back was more than it needs
+        return 0
+    await sql.events.lose_venue(tx, event_id)
+    organiser = await sql.events.organiser(tx, event["account_no"])
+    await told.announce(tx, [notices.venue_lost(event, organiser)])
+    return 1

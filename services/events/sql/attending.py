@@ -1,0 +1,157 @@
+"""Who came, and what they said of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from shared.db import Tx
+
+ZONE = "Asia/Shanghai"
+
+
+class Seat(NamedTuple):
+    """Somebody's claim in a session, as the door sees it."""
+
+    claim_id: uuid.UUID
+    group_id: uuid.UUID
+    registration_id: uuid.UUID | None
+    slot_id: uuid.UUID
+    event_id: uuid.UUID
+    community: str
+    place_id: uuid.UUID
+    person_id: uuid.UUID
+    state: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+_SEAT = """
+    SELECT c.id, c.group_id, c.resource_id, c.slot_id, s.subject_id, c.community, c.place_id, h.id, c.state, c.starts_at,
+           c.ends_at
+    FROM claims c JOIN slots s ON s.id = c.slot_id JOIN holders h ON h.no = c.holder_no
+"""
+
+
+async def seats(tx: Tx, registration_id: uuid.UUID) -> list[Seat]:
+    """Every claim of a registration."""
+    rows = await tx.fetch(
+        _SEAT + " JOIN registrations r ON r.group_id = c.group_id WHERE r.id = $1 AND c.resource_id = r.id "
+        "ORDER BY c.starts_at, c.id",
+        registration_id,
+    )
+    return [Seat(*row) for row in rows]
+
+
+async def seat(tx: Tx, claim_id: uuid.UUID) -> Seat | None:
+    """One claim in an event."""
+    row = await tx.row(_SEAT + " WHERE c.id = $1 AND c.service = 'events' AND c.resource_id IS NOT NULL", claim_id)
+    return None if row is None else Seat(*row)
+
+
+async def at_the_door(tx: Tx, at: datetime, prefixes: Sequence[str], event_id: uuid.UUID | None) -> list[Seat]:
+    """Claims in sessions of the same day, in communities that these prefixes reach: whose code may be shown."""
+    rows = await tx.fetch(
+        _SEAT
+        + f"""
+        WHERE c.service = 'events' AND c.resource_id IS NOT NULL AND c.state IN ('confirmed', 'attended', 'no_show')
+          AND s.service = 'events' AND s.starts_at > $1::timestamptz - interval '26 hours'
+          AND s.starts_at < $1::timestamptz + interval '26 hours'
+          AND ((s.starts_at AT TIME ZONE '{ZONE}')::date = ($1 AT TIME ZONE '{ZONE}')::date
+               OR (s.starts_at <= $1 AND s.ends_at >= $1))
+          AND ($3::uuid IS NULL OR s.subject_id = $3)
+          AND EXISTS (SELECT 1 FROM unnest($2::text[]) AS p WHERE starts_with(s.community, p))
+        """,
+        at,
+        prefixes,
+        event_id,
+    )
+    return [Seat(*row) for row in rows]
+
+
+async def attended(tx: Tx, event_id: uuid.UUID, holder_no: int) -> bool:
+    """Whether somebody came to a session of it."""
+    return bool(
+        await tx.value(
+            "SELECT EXISTS (SELECT 1 FROM claims c JOIN slots s ON s.id = c.slot_id "
+            "WHERE s.subject_id = $1 AND c.holder_no = $2 AND c.state = 'attended')",
+            event_id,
+            holder_no,
+        )
+    )
+
+
+class Coming(NamedTuple):
+    """Somebody on the list of a session."""
+
+    slot_id: uuid.UUID
+    claim_id: uuid.UUID
+    registration_id: uuid.UUID | None
+    person_id: uuid.UUID
+    name: str
+    state: str
+    channel: str
+
+
+class Sitting(NamedTuple):
+    """A session of the list."""
+
+    id: uuid.UUID
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    state: str
+    capacity: int
+    taken: int
+    waiting: int
+
+
+async def listed(tx: Tx, event_id: uuid.UUID) -> tuple[list[Sitting], list[Coming]]:
+    """The sessions of an event, and everybody who is to come, came, or did not."""
+    sittings = await tx.fetch(
+        "SELECT id, title, starts_at, ends_at, state, capacity, taken, waiting FROM slots "
+        "WHERE subject_id = $1 AND service = 'events' ORDER BY starts_at, id",
+        event_id,
+    )
+    people = await tx.fetch(
+        "SELECT c.slot_id, c.id, c.resource_id, h.id, h.name, c.state, c.channel FROM claims c "
+        "JOIN holders h ON h.no = c.holder_no WHERE c.slot_id = ANY($1::uuid[]) "
+        "AND c.state IN ('confirmed', 'attended', 'no_show') ORDER BY c.made_at, c.id",
+        [row["id"] for row in sittings],
+    )
+    return [Sitting(*row) for row in sittings], [Coming(*row) for row in people]
+
+
+async def insert_feedback(
+    tx: Tx, feedback_id: uuid.UUID, event_id: uuid.UUID, holder_no: int, stars: int, text: bytes | None
+) -> datetime:
+    """What somebody said; the moment it was."""
+    made: datetime = await tx.value(
+        "INSERT INTO feedback (id, event_id, holder_no, stars, text) VALUES ($1, $2, $3, $4, $5) RETURNING made_at",
+        feedback_id,
+        event_id,
+        holder_no,
+        stars,
+        text,
+    )
+    return made
+
+
+async def average(tx: Tx, event_id: uuid.UUID) -> tuple[int, float | None]:
+    """How many said something, and their stars on average."""
+    row = await tx.row("SELECT count(*), round(avg(stars), 2)::float8 FROM feedback WHERE event_id = $1", event_id)
+    return (row[0], row[1]) if row is not None else (0, None)
+
+
+async def feedback(tx: Tx, event_id: uuid.UUID, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[Any]:
+    """What was said, the latest first: id, stars, text (sealed), made_at. Not by whom."""
+    return await tx.fetch(
+        "SELECT id, stars, text, made_at FROM feedback WHERE event_id = $1 "
+        "AND ($2::timestamptz IS NULL OR (made_at, id) < ($2, $3::uuid)) ORDER BY made_at DESC, id DESC LIMIT $4",
+        event_id,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
