@@ -517,3 +517,50 @@ def test_orders_are_listed_for_who_may_see_them(kitchen: Kitchen, front: Front) 
     assert front.get(asked, kitchen.courier).json()["items"] == []
     shown = front.get(f"{made['href']}/pass", elder)
     assert (shown.status_code, len(shown.json()["code"])) == (200, 8)
+
+
+def test_staff_order_for_an_elder_at_the_desk(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    made = kitchen.order(kitchen.manager, ("小米粥", 1), n=4, elder=elder, channel="phone", deliver_to=DOOR)
+    assert made.status_code == 201, made.text
+    assert front.get(made.json()["href"], elder).json()["state"] == "confirmed"
+    assert (
+        kitchen.town.one("SELECT channel FROM claims WHERE group_id = %s LIMIT 1", made.json()["group_id"]) == "phone"
+    )
+
+
+def test_who_waits_for_a_full_window_gets_the_meal_that_is_given_back(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    first, second = other.elder(count=2)
+    other.town.do("UPDATE slots SET capacity = 1 WHERE id = %s", other.window())
+    made = other.order(first).json()
+    waits = other.order(second, if_full="wait", key="the-last-lunch", note="软一点")
+    assert (waits.status_code, waits.json()["state"]) == (202, "waiting"), waits.text
+    front.ask("DELETE", made["href"], first)
+    front.serve_waiting()
+    found = front.get("/v1/claims/by-key/the-last-lunch", second).json()
+    assert found["state"] == "confirmed"
+    assert front.get(found["href"], second).json()["note"] == "软一点"
+
+
+def test_a_closure_that_is_taken_back_opens_the_dishes_again(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,) = other.elder()
+    starts = clock.at(clock.today() + timedelta(days=2), clock.datetime.min.time())
+    shut = {"starts_at": starts.isoformat(), "ends_at": (starts + timedelta(hours=24)).isoformat(), "reason": "停水"}
+    made = other.says("POST", f"{other.path}/closures", other.manager, 201, json=shut)
+    assert is_problem(other.order(elder), 409)
+    assert front.ask("DELETE", f"{other.path}/closures/{made['id']}", other.manager).status_code in (200, 204)
+    assert other.order(elder).status_code == 201
+
+
+def test_terms_are_kept_with_the_order_that_was_made_under_them(kitchen: Kitchen, front: Front) -> None:
+    other = Kitchen(front, days=2)
+    (elder,) = other.elder(82)
+    before = other.order(elder, n=2).json()
+    other.put("terms", {"subsidy": {"tiers": [{"from_age": 60, "amount_fen": 800}], "cap_fen": 500}})
+    after = other.order(elder, n=3).json()
+    assert (before["subsidy_fen"], after["subsidy_fen"]) == (360, 500)
+    assert (before["terms_version"], after["terms_version"]) == (1, 2)
+    assert front.get(before["href"], elder).json()["pay_fen"] == before["pay_fen"]
+    assert kitchen.id != other.id

@@ -14,13 +14,13 @@ from services.elder_meals.actions.sealing import needs_of, seal, unseal
 from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
-from shared import claims, clock, errors
+from shared import claiming, claims, clock, errors
 from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Grant, Group
 from shared.crypto import Keyring
 from shared.db import Tx
-from shared.line import SKIPPED, Answer
+from shared.line import Answer
 from shared.places import sql as places
 
 
@@ -30,7 +30,7 @@ class Making:
 
     grant: Grant
     account_no: int
-    order_id: uuid.UUID
+    id: uuid.UUID
     lines: tuple[tuple[uuid.UUID, int], ...]
     deliver_to: Mapping[str, Any] | None = None
     is_collected: bool = False
@@ -76,23 +76,17 @@ async def make_orders(
     """
     known = await _look(tx, several)
     decided = [_decide(keys, one, known) for one in several]
-    answers: list[Answer[dict[str, Any]]] = [one if isinstance(one, errors.Refusal) else SKIPPED for one in decided]
-    todo = [(n, one) for n, one in enumerate(decided) if isinstance(one, _Decided)]
-    confirmed = (
-        await claims.confirm(tx, [(several[n].grant, several[n].order_id) for n, _ in todo], skip_locked=skip_locked)
-        if todo
-        else []
-    )
-    made = [(several[n], one) for (n, one), is_confirmed in zip(todo, confirmed, strict=True) if is_confirmed]
-    if not made:
-        tx.discard()
-    nos = await _write(tx, keys, made) if made else {}
-    for (n, one), is_confirmed in zip(todo, confirmed, strict=True):
-        if is_confirmed:
-            answers[n] = _told(several[n], one, nos[several[n].order_id], known)
-        elif is_confirmed is False:
-            answers[n] = errors.HoldLapsed()
-    return answers
+    refused = [one if isinstance(one, errors.Refusal) else None for one in decided]
+    made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
+    by_id = {one.id: what for one, what in zip(several, decided, strict=True) if isinstance(what, _Decided)}
+    nos = await _write(tx, keys, [(one, by_id[one.id]) for one in made]) if made else {}
+    heard: list[Answer[dict[str, Any]]] = []
+    for one, answer in zip(several, answers, strict=True):
+        if isinstance(answer, uuid.UUID):
+            heard.append(_told(one, by_id[one.id], nos[one.id], known))
+        else:
+            heard.append(answer)
+    return heard
 
 
 async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
@@ -147,7 +141,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
         tx,
         [
             (
-                one.order_id,
+                one.id,
                 one.grant.group_id,
                 one.grant.slots[0].place_id,
                 one.grant.slots[0].community,
@@ -162,7 +156,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
                 one.grant.claims[0].band,
                 *decided.sums,
                 decided.said["deliver_to"]["region"] if decided.said["deliver_to"] else None,
-                seal(keys, "order", one.order_id, decided.said),
+                seal(keys, "order", one.id, decided.said),
             )
             for one, decided in made
         ],
@@ -171,7 +165,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
         tx,
         [
             (
-                one.order_id,
+                one.id,
                 n,
                 one.grant.slots[0].community,
                 dish_id,
@@ -185,9 +179,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
             for n, ((dish_id, portions), line) in enumerate(zip(one.lines, decided.lines, strict=True))
         ],
     )
-    await told.announce(
-        tx, [notices.order_made(one.grant, one.order_id, sum(n for _, n in one.lines)) for one, _ in made]
-    )
+    await told.announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
     return nos
 
 

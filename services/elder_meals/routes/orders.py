@@ -94,6 +94,6 @@ async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
     )
     order = await line.submit(making)
     made = claiming.of_grant(
-        grant, service=SERVICE, where=WHERE, resource_id=making.order_id, made_by=who.person_id or who.account_id
+        grant, service=SERVICE, where=WHERE, resource_id=making.id, made_by=who.person_id or who.account_id
     )
     return web.plain_json(made | order, 201, {"Location": made["href"]})
