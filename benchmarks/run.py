@@ -8,6 +8,7 @@ e  the same on one hot slot ÷ b(hot)
 f  availability of one facility's week ÷ a
 g  d again with 1,000,000 old claims in the tables ÷ d
 h  memory of the whole town, in MB
+i  meals ordered, j visits to children's rooms booked, k registrations for events made: each ÷ d, measured just before
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import services
 from benchmarks.load import CONNECTIONS, Load, Request, generator, load
 from shared import clock, crypto, embedded, tokens
 from shared.crypto import Keyring
@@ -50,7 +52,7 @@ RESIDENTS = 8_000
 TIMES, COURTS = 50, 20
 PGBENCH_CLIENTS = 16
 
-AIMS = {"c": 0.8, "d": 0.25, "e": 1.0, "f": 0.2, "g": 0.9, "h": 400.0}
+AIMS = {"c": 0.8, "d": 0.25, "e": 1.0, "f": 0.2, "g": 0.9, "h": 400.0, "i": 0.8, "j": 0.8, "k": 0.8}
 
 CLAIMS = "/v1/booking/reservations"
 
@@ -64,6 +66,9 @@ WHATS = {
     "f": "availability of a facility's week /s ÷ a",
     "g": "d with old claims ÷ d without",
     "h": "memory of the whole town, MB (PSS)",
+    "i": "meals ordered /s ÷ d just before",
+    "j": "visits booked /s ÷ d just before",
+    "k": "registrations made /s ÷ d just before",
 }
 
 PGBENCH = """
@@ -356,7 +361,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="length of each load")
     parser.add_argument("--rounds", type=int, default=3, help="how often each pair is measured; medians count")
     parser.add_argument("--workers", type=int, default=1, help="serving processes")
-    parser.add_argument("--only", default="acdefgh", help="letters of the lines to measure")
+    parser.add_argument("--only", default="acdefghijk", help="letters of the lines to measure")
     parser.add_argument("--old-claims", type=int, default=1_000_000, help="claims of the past for (g)")
     told = parser.parse_args()
     figures = measure(told)
@@ -385,6 +390,7 @@ class Run:
         self.ratios: dict[str, list[float]] = {}
         self.latencies: list[tuple[float, float]] = []
         self.booked = 0
+        self.claimed: dict[str, int] = {}
         self.hot_slots = 0
 
     def add(self, name: str, value: float, base: float | None = None) -> None:
@@ -434,6 +440,20 @@ class Run:
         self.add("e", _hot(self.town, self.hot_slots, self.told.seconds).good_per_second, b)
         self.hot_slots += 1
 
+    def other_claims(self, letter: str, claimed: services.Claimed) -> None:
+        """(i), (j) and (k): as (d), somewhere else."""
+        base = self.book(self.told.seconds).good_per_second
+        first = self.claimed.get(letter, 0)
+        count = max(1, 4_000 * self.told.seconds // RESIDENTS) * RESIDENTS
+        requests = []
+        for n in range(first, first + count):
+            k, r = divmod(n, RESIDENTS)
+            body = claimed.body(r, (k + r) % TIMES, r % COURTS)
+            requests.append(Request(self.town.token(r), f"{letter}-{n}", body))
+        self.claimed[letter] = first + count
+        got = load(self.town.base, "POST", claimed.path, requests, self.told.seconds)
+        self.add(letter, got.good_per_second, base)
+
     def with_old_claims(self) -> None:
         """(g): bookings before and after the million came, against each other."""
         before = median(self.book(self.told.seconds).good_per_second for _ in range(self.told.rounds))
@@ -468,7 +488,7 @@ def measure(told: argparse.Namespace) -> dict[str, Any]:
     """Every line asked for."""
     hot_people = 3_000 * told.seconds * told.rounds
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        steps = bar.add_task("Starting the town", total=told.rounds * 5 + 3)
+        steps = bar.add_task("Starting the town", total=told.rounds * 5 + 3 + len(services.ALL))
 
         def step(what: str) -> None:
             bar.update(steps, advance=1, description=what)
@@ -492,6 +512,12 @@ def measure(told: argparse.Namespace) -> dict[str, Any]:
                 if "e" in told.only:
                     step("e: pgbench, then bookings on one hot slot")
                     run.hot_bookings()
+            for letter, made in services.ALL.items():
+                if letter in told.only:
+                    step(f"{letter}: {WHATS[letter]}")
+                    claimed = made(town.url, town.people[:RESIDENTS])
+                    for _ in range(told.rounds):
+                        run.other_claims(letter, claimed)
             if "h" in told.only:
                 run.add("h", memory_mb(town.pids, town.url))
             if "g" in told.only:

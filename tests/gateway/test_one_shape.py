@@ -38,13 +38,6 @@ def _reservation(town: Everybody) -> Wish:
     return Wish("resident", {"slot_id": _slot(town, "resident", "booking")["id"], "note": "球拍自带"})
 
 
-def _meal(town: Everybody) -> Wish:
-    window = _slot(town, "elder", "elder-meals")
-    menu = f"/v1/elder-meals/kitchens/{window['facility']['id']}/menus/{window['starts_at'][:10]}"
-    dish = next(one for one in town.ask("elder", "GET", menu).json()["dishes"] if "vegetarian" in one["diets"])
-    return Wish("elder", {"slot_id": window["id"], "lines": [{"dish_id": dish["dish_id"], "portions": 2}]})
-
-
 def _registration(town: Everybody) -> Wish:
     """A seat in a festival that the town's manager announces, once, on a court she has booked for the committee."""
     found = town.ask("resident", "GET", "/v1/slots", params={"service": "events", "limit": 500}).json()["items"]
@@ -62,6 +55,13 @@ def _registration(town: Everybody) -> Wish:
     event = town.ask("manager", "POST", "/v1/events/events", festival).json()
     published = town.ask("manager", "POST", f"/v1/events/events/{event['id']}/publish")
     return Wish("resident", {"slot_id": published.json()["sessions"][0]["slot_id"]})
+
+
+def _meal(town: Everybody) -> Wish:
+    window = _slot(town, "elder", "elder-meals")
+    menu = f"/v1/elder-meals/kitchens/{window['facility']['id']}/menus/{window['starts_at'][:10]}"
+    dish = next(one for one in town.ask("elder", "GET", menu).json()["dishes"] if "vegetarian" in one["diets"])
+    return Wish("elder", {"slot_id": window["id"], "lines": [{"dish_id": dish["dish_id"], "portions": 2}]})
 
 
 WISHES: dict[str, Callable[[Everybody], Wish]] = {
