@@ -564,3 +564,30 @@ def test_terms_are_kept_with_the_order_that_was_made_under_them(kitchen: Kitchen
     assert (before["terms_version"], after["terms_version"]) == (1, 2)
     assert front.get(before["href"], elder).json()["pay_fen"] == before["pay_fen"]
     assert kitchen.id != other.id
+
+
+def test_supper_that_was_added_later_is_cooked_from_the_same_stock(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,) = other.elder()
+    lunch = other.order(elder, ("清蒸鱼", 4)).json()
+    begins = clock.at(clock.today() + timedelta(days=2), clock.datetime.min.time()) + timedelta(hours=17)
+    supper = {
+        "resource": "午餐",
+        "starts_at": begins.isoformat(),
+        "ends_at": (begins + timedelta(hours=1)).isoformat(),
+        "title": "晚餐",
+    }
+    window = other.says("POST", f"{other.path}/slots", other.manager, 201, json=supper)["id"]
+    again = other.order(elder, ("清蒸鱼", 1), slot_id=window)
+    assert is_problem(again, 409, "already_yours"), "the same dish once a day"
+    made = other.order(elder, ("小米粥", 5), slot_id=window).json()
+    assert made["slot"]["id"] == window
+    for path in (made["href"], f"/v1/claims/{made['group_id']}"):
+        assert front.get(path, elder).json()["slot"]["id"] == window, (
+            "the window, and not the dish, is what was ordered"
+        )
+    menu = other.says("GET", f"{other.path}/menus/{other.day(2)}", None)
+    assert {one["name"]: one["free"] for one in menu["dishes"]}["小米粥"] == 15
+    sheet = other.says("GET", f"{other.path}/production?date={other.day(2)}&slot={window}", other.cook)
+    assert [(one["title"], one["portions"]) for one in sheet["windows"]] == [("晚餐", 5)]
+    assert lunch["slot"]["title"] == "午餐"
