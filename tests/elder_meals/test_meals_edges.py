@@ -591,3 +591,25 @@ def test_supper_that_was_added_later_is_cooked_from_the_same_stock(front: Front)
     sheet = other.says("GET", f"{other.path}/production?date={other.day(2)}&slot={window}", other.cook)
     assert [(one["title"], one["portions"]) for one in sheet["windows"]] == [("晚餐", 5)]
     assert lunch["slot"]["title"] == "午餐"
+
+
+def test_the_sheet_of_a_kitchen_counts_meals_and_not_dishes(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,) = other.elder()
+    other.order(elder, ("清蒸鱼", 1), ("小米粥", 1))
+    sheet = other.says("GET", f"{other.path}/sheet?date={other.day(2)}", other.manager)
+    assert [(one["title"], [who["units"] for who in one["people"]]) for one in sheet["slots"]] == [("午餐", [2])]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1999-12-31", "tomorrow", "2026-02-29"])
+def test_days_that_nobody_means_are_refused_everywhere(kitchen: Kitchen, front: Front, day: str) -> None:
+    copy = {"source": day, "target": kitchen.day(3), "days": 14}
+    for body in (copy, copy | {"source": kitchen.day(2), "target": day}):
+        assert is_problem(front.ask("POST", f"{kitchen.path}/menus/copy", kitchen.cook, json=body), 422)
+    for path in (
+        f"{kitchen.path}/menus?from={day}",
+        f"{kitchen.path}/menus?to={day}",
+        f"{kitchen.path}/production?date={day}",
+        f"/v1/elder-meals/rounds?date={day}",
+    ):
+        assert is_problem(front.get(path, kitchen.cook), 422)
