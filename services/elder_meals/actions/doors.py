@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import DOORS, KITCHEN, WATCHERS, acts_for
-from services.elder_meals.actions.sealing import seal, unseal
+from services.elder_meals.actions.sealing import readable, seal, unseal
 from services.elder_meals.rules import Terms
 from services.elder_meals.sql import doors as sql
 from services.elder_meals.sql import elders, orders
@@ -120,8 +120,8 @@ async def _nobody_opened(
 async def _close_to(tx: Tx, keys: Keyring, check: Any) -> list[int]:
     """Whom to tell of a check: the elder, which reaches those who act for them, and contacts who are residents."""
     row = await elders.profile(tx, check["person_id"])
-    profile = unseal(keys, "profile", check["person_id"], row["sealed"] if row is not None else None)
-    named = [uuid.UUID(one["person_id"]) for one in profile.get("contacts") or () if one.get("person_id")]
+    profile = readable(keys, "profile", check["person_id"], row["sealed"] if row is not None else None)
+    named = [uuid.UUID(one["person_id"]) for one in (profile or {}).get("contacts") or () if one.get("person_id")]
     known = await elders.people(tx, named) if named else {}
     return [check["holder_no"], *(row["no"] for row in known.values())]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN
-from services.elder_meals.actions.sealing import needs_of, seal, unseal
+from services.elder_meals.actions.sealing import needs_of, readable, seal, unseal
 from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
@@ -107,7 +107,9 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
         return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "not_a_window"}])
     if any(row is None or row["place_id"] != window.place_id for row in ordered):
         return errors.NotOffered()
-    profile = unseal(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
+    profile = readable(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
+    if profile is None:
+        return errors.Broken()  # what an elder must not eat is not guessed
     needs = needs_of(profile, one.diet)
     found = [
         {"pointer": f"/lines/{n}", "code": code}

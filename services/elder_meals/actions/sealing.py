@@ -5,9 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import structlog
+
 from services.elder_meals.rules import Needs
 from shared import crypto, wire
 from shared.crypto import Keyring
+
+log = structlog.get_logger(__name__)
 
 _TABLES = {
     "order": "meal_orders",
@@ -28,6 +32,15 @@ def unseal(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> di
         return {}
     found: dict[str, Any] = wire.loads(crypto.unseal(keys, sealed, table=_TABLES[kind], column="sealed", row=str(row)))
     return found
+
+
+def readable(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> dict[str, Any] | None:
+    """As `unseal`; None when it cannot be read, which must not keep anybody else waiting."""
+    try:
+        return unseal(keys, kind, row, sealed)
+    except crypto.Tampered:
+        log.exception("unreadable", kind=kind, row=str(row))
+        return None
 
 
 def needs_of(profile: dict[str, Any], diet: tuple[str, ...] | None = None) -> Needs:
