@@ -80,6 +80,16 @@ SERVICES: tuple[Service, ...] = (
         claims="services.events.schemas:RegistrationIn",
         tasks="services.events.tasks:TASKS",
     ),
+    Service(
+        name="childcare",
+        title="Childcare",
+        app="services.childcare.routes:app",
+        role="linli_childcare",
+        collection="visits",
+        claims="services.childcare.schemas:VisitIn",
+        tasks="services.childcare.tasks:TASKS",
+        purposes=("childcare",),
+    ),
 )
 
 

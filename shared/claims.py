@@ -251,6 +251,14 @@ async def free(
     return [Freed(*row) for row in rows]
 
 
+async def lock(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Lock claims in order; their states. Whoever needs their slots, too, has locked those before."""
+    rows = await tx.fetch(
+        "SELECT id, state FROM claims WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", list(ids)
+    )
+    return {row["id"]: row["state"] for row in rows}
+
+
 async def attend(tx: Tx, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     """Say of confirmed claims that their holders came; those that were not marked before. Their places stay taken."""
     rows = await tx.fetch(

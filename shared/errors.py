@@ -115,6 +115,27 @@ class NotYours(NotAllowed):
     zh = "您不能代此人操作。"
 
 
+class CollectorUnknown(NotAllowed):
+    """This child may not go with this adult: no guardian has allowed it for now."""
+
+    code = "collector_unknown"
+    zh = "监护人未授权此人现在接走该儿童。"
+
+
+class CollectorUsed(NotAllowed):
+    """This one-time code has been used."""
+
+    code = "collector_used"
+    zh = "此一次性接送码已使用。"
+
+
+class CollectorBarred(NotAllowed):
+    """This child may never go with this adult: a guardian has forbidden it."""
+
+    code = "collector_barred"
+    zh = "监护人已禁止此人接走该儿童。"
+
+
 class PassInvalid(NotAllowed):
     """This pass is not good here and now."""
 
@@ -263,6 +284,76 @@ class ConsentRequired(Conflict):
 
     code = "consent_required"
     zh = "需要先取得同意。"
+
+
+class GuardianStays(Conflict):
+    """In this room a guardian stays with the child."""
+
+    code = "guardian_stays"
+    zh = "此儿童之家须由监护人全程陪同。"
+
+
+class DropOffOnly(Conflict):
+    """In this room children stay without their guardians."""
+
+    code = "drop_off_only"
+    zh = "此儿童之家不设陪同，儿童须单独在园。"
+
+
+class OutsideSession(Conflict):
+    """This can be done only from shortly before the session to its end."""
+
+    code = "outside_session"
+    zh = "仅可在场次开始前不久至结束前办理。"
+
+
+class RoomFull(Conflict):
+    """There is no room for another child at this moment."""
+
+    code = "room_full"
+    zh = "当前室内儿童已满。"
+
+
+class TooFewCarers(Conflict):
+    """There are too few carers in the room for another child."""
+
+    code = "too_few_carers"
+    zh = "当前照护人员不足，不能再接收儿童。"
+
+
+class LastCarer(Conflict):
+    """The last carer stays as long as children are inside."""
+
+    code = "last_carer"
+    zh = "室内仍有儿童，最后一名照护人员不能离开。"
+
+
+class NotCarer(Conflict):
+    """This person is not a carer of this room, or no longer."""
+
+    code = "not_a_carer"
+    zh = "此人不是本儿童之家的在岗照护人员。"
+
+
+class AlreadyInside(Conflict):
+    """This person is inside already."""
+
+    code = "already_inside"
+    zh = "此人已在室内。"
+
+
+class NotInside(Conflict):
+    """This person is not inside."""
+
+    code = "not_inside"
+    zh = "此人不在室内。"
+
+
+class SignedIn(Conflict):
+    """This person has been signed in; it can no longer be cancelled."""
+
+    code = "signed_in"
+    zh = "此人已签到，不能再取消。"
 
 
 class NotOffered(Conflict):

@@ -35,8 +35,8 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 )
 
 BEARER: Final = say(
-    "An access token (JWT as RFC 8725 asks): paste it without the word Bearer.",
-    "访问令牌（JWT，遵循 RFC 8725）：直接粘贴，无需 Bearer 前缀。",
+    "An access token (JWT as RFC8725 asks): paste it without the word Bearer.",
+    "访问令牌（JWT，遵循 RFC8725）：直接粘贴，无需 Bearer 前缀。",
 )
 
 TAGS: Final[dict[str, str]] = {
@@ -53,6 +53,10 @@ TAGS: Final[dict[str, str]] = {
     "rounds": say("From door to door, and what is done when nobody opens.", "送餐路线、送达结果与探视任务。"),
     "events": say("Events and courses.", "活动与课程。"),
     "registrations": say("Seats in events, the door, and calendars.", "活动报名、签到与日历。"),
+    "visits": say("Children come to a room, are brought and collected.", "儿童之家预约、签到与接送。"),
+    "children": say("What carers need to know, and who may collect a child.", "儿童照护须知与接领名单。"),
+    "childcare rooms": say("Children's rooms, who is inside, carers on duty.", "儿童之家、在室人数与在岗照护人员。"),
+    "incidents": say("What happened in a room; never changed.", "儿童之家事件登记，不可修改。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
 }
@@ -70,6 +74,7 @@ PATHS: Final[dict[str, str]] = {
     "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
     "slot_id": say("The slot.", "场次编号。"),
+    "visit_id": say("The visit.", "到访编号。"),
 }
 """What is named in a path, where its route does not say so itself."""
 
@@ -104,6 +109,17 @@ HEADERS: Final[dict[str, Any]] = {
         "description": say("The version read; an edit sends it as If-Match.", "所读版本；修改时作为 If-Match 提交。"),
         "schema": {"type": "string"},
     },
+    "RateLimit": {
+        "description": say(
+            "What is left of the account's burst, once less than half of it is.",
+            "账号剩余的突发额度（低于一半时提供）。",
+        ),
+        "schema": {"type": "string"},
+    },
+    "Access-Control-Allow-Origin": {
+        "description": say("Only for origins that the deployment lists.", "仅对部署所列来源返回。"),
+        "schema": {"type": "string"},
+    },
     "Retry-After": {
         "description": say("Seconds until it is worth trying again.", "多少秒后可重试。"),
         "schema": {"type": "integer", "format": "int32", "minimum": 0},
@@ -129,6 +145,15 @@ PARAMETERS: Final[dict[str, Any]] = {
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     },
 }
+
+EVERYWHERE: Final = ("X-Request-Id", "RateLimit", "Access-Control-Allow-Origin")
+"""Headers that any answer may carry."""
+
+CLAIMS: Final[dict[str, dict[str, Any]]] = {
+    "elder-meals.orders.create": {"lines": [{"dish_id": "01990000-0000-7000-8000-000000000001", "portions": 1}]},
+    "childcare.visits.create": {"persons": ["01990000-0000-7000-8000-000000000002"], "stays": False},
+}
+"""What some claims say besides."""
 
 CLAIM: Final[dict[str, Any]] = {"slot_id": "01990000-0000-7000-8000-000000000000", "if_full": "refuse"}
 """The least that a claim says."""
@@ -191,6 +216,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "diet": _DIETS,
     "diets": _DIETS,
+    "direction": {
+        "in": say("brought", "送入"),
+        "out": say("collected", "接走"),
+    },
     "DocumentKind": {
         "resident_id": say("resident identity card", "居民身份证"),
         "hk_mo_tw_residence": say("residence permit for Hong Kong, Macau and Taiwan residents", "港澳台居民居住证"),
@@ -228,6 +257,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "device": say("a machine at a place", "场所设备"),
         "partner": say("another system", "合作系统"),
         **_DOINGS,
+        "allowed": say("may collect the child", "可接领儿童"),
+        "once": say("may collect the child once, with a code", "凭接送码可接领一次"),
+        "never": say("may never collect the child", "任何情况下不得接领"),
     },
     "outcome": {
         **_OUTCOMES,
@@ -239,6 +271,13 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "deceased": say("found dead", "已去世"),
         "false_alarm": say("nothing had happened", "误报"),
     },
+    "person": {
+        "self": say("the caller", "本人"),
+    },
+    "progress": {
+        "inside": say("a child is inside", "儿童在室"),
+        "left": say("every child who came has left", "儿童均已离开"),
+    },
     "provider": {
         "phone": say("a code sent to a phone", "短信验证码"),
     },
@@ -247,7 +286,15 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "guardian": say("as their guardian", "监护人"),
         "proxy": say("as somebody they asked to", "受委托人"),
     },
+    "severity": {
+        "minor": say("dealt with on the spot", "轻微，已当场处理"),
+        "moderate": say("guardians should know", "一般，应告知监护人"),
+        "serious": say("somebody must look into it", "严重，须调查处理"),
+    },
     "state": {
+        "active": say("holds in its time", "在有效期内有效"),
+        "used": say("a code that was used", "接送码已使用"),
+        "removed": say("taken back", "已撤销"),
         "open": say("can be claimed", "可预约"),
         "closed": say("no longer claimed", "已截止"),
         "cancelled": say("will not take place", "已取消"),
@@ -268,6 +315,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "withdrawn": say("taken back", "已撤回"),
         "never": say("not asked yet", "尚未表示"),
     },
+    "stays": {
+        "either": say("guardians stay or go", "监护人可陪同可离开"),
+        "stay": say("a guardian stays", "监护人须全程陪同"),
+        "drop_off": say("children stay by themselves", "儿童单独在园"),
+    },
     "step": _DOINGS,
     "texture": {
         "normal": say("as everybody eats it", "普通"),
@@ -277,6 +329,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "token_type": {
         "Bearer": say("sent as `Authorization: Bearer …`", "以 `Authorization: Bearer …` 提交"),
+    },
+    "what": {
+        "record": say("what carers need to know", "照护须知"),
+        "collectors": say("who may collect the child", "接领名单"),
     },
     "when": {
         "upcoming": say("not over yet", "未结束"),

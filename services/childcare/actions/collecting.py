@@ -1,0 +1,140 @@
+"""Who may collect a child: always, once, or never. Each guardian sees and removes only what they wrote themselves."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from services.childcare import sql
+from services.childcare.actions import Facts
+from services.childcare.actions.children import child_of, is_guardian, seen_by_carer
+from services.childcare.actions.written import open_collector, seal_collector
+from services.childcare.rules import Entry
+from services.childcare.sql.children import Line
+from shared import clock, crypto, errors
+from shared.assertion import Caller
+from shared.crypto import Keyring
+from shared.db import Tx
+
+if TYPE_CHECKING:
+    from services.childcare.schemas import CollectorIn
+
+MOST: Final = 50
+"""Lines that one guardian may have about one child."""
+TRIES: Final = 5
+
+
+class About(NamedTuple):
+    """What is sealed of a line."""
+
+    name: str | None = None
+    phone_last4: str | None = None
+    id_last4: str | None = None
+    note: str | None = None
+
+
+def about_of(keys: Keyring, collector_id: uuid.UUID, sealed: bytes) -> About:
+    """What a line says of somebody."""
+    return About(**open_collector(keys, collector_id, sealed))
+
+
+def index_of(keys: Keyring, code: str) -> bytes:
+    """By what a one-time code is found; the code itself is kept nowhere."""
+    return crypto.blind_index(keys, code, column="collectors.code")
+
+
+def entry_of(keys: Keyring, row: Any) -> Entry:
+    """A line as the rules read it."""
+    about = about_of(keys, row["id"], row["about"])
+    return Entry(
+        row["id"],
+        row["kind"],
+        row["person_id"],
+        about.name,
+        about.phone_last4,
+        about.id_last4,
+        row["starts_at"],
+        row["ends_at"],
+        row["used_at"] is not None,
+    )
+
+
+async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: CollectorIn) -> Facts:
+    """Write a line; a one-time code is told now and never again."""
+    child = await _mine(tx, who, child_id)
+    if told.person_id is not None and not await sql.named(tx, [told.person_id]):
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person_id", "code": "unknown"}])
+    if len(await sql.collectors(tx, child["no"], who.account_no)) >= MOST:
+        raise errors.LimitReached
+    collector_id = clock.uuid7()
+    about = About(told.name, told.phone_last4, told.id_last4, told.note)
+    sealed = seal_collector(keys, collector_id, about._asdict())
+    line = Line(
+        collector_id,
+        child["no"],
+        who.account_no or 0,
+        child["community"],
+        told.kind,
+        told.person_id,
+        sealed,
+        None,
+        told.starts_at,
+        told.ends_at,
+    )
+    code = None
+    for _ in range(TRIES):
+        code = f"{secrets.randbelow(10**8):08}" if told.kind == "once" else None
+        if await sql.insert_collector(tx, line._replace(code_index=index_of(keys, code) if code else None)):
+            break
+    else:  # pragma: no cover - five times the same of a hundred million
+        raise errors.Unavailable(retry_after=1)
+    return (await one(tx, keys, who, child_id, collector_id)) | {"code": code}
+
+
+async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
+    """One of the caller's own lines, also a removed one."""
+    child = await _mine(tx, who, child_id)
+    row = await sql.collector(tx, child["no"], who.account_no or 0, collector_id)
+    if row is None:
+        raise errors.NotThere
+    return _out(keys, row)
+
+
+async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> list[Facts]:
+    """The caller's own lines; for carers around a visit all lines, with names, and it is written down that they looked."""
+    if is_guardian(who, child_id):
+        child = await child_of(tx, child_id)
+        tx.discard()
+        return [_out(keys, row) for row in await sql.collectors(tx, child["no"], who.account_no)]
+    child = await seen_by_carer(tx, who, child_id, "collectors")
+    return [_out(keys, row, name=row["person_name"]) for row in await sql.collectors(tx, child["no"])]
+
+
+async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
+    """Take one of one's own lines back; doing it again changes nothing."""
+    await one(tx, keys, who, child_id, collector_id)
+    await sql.remove_collector(tx, collector_id)
+    return await one(tx, keys, who, child_id, collector_id)
+
+
+async def _mine(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
+    if who.account_no is None:
+        raise errors.NotKnown
+    if not is_guardian(who, child_id):
+        raise errors.NotThere
+    return await child_of(tx, child_id)
+
+
+def _out(keys: Keyring, row: Any, name: str | None = None) -> Facts:
+    about = about_of(keys, row["id"], row["about"])
+    return Facts(
+        id=row["id"],
+        kind=row["kind"],
+        person={"id": row["person_id"], "name": name} if row["person_id"] is not None else None,
+        **about._asdict(),
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+        state="removed" if row["removed_at"] else "used" if row["used_at"] else "active",
+        made_at=row["made_at"],
+    )

@@ -1,0 +1,250 @@
+"""Rooms: who is inside, carers on duty, the head-count at the close, incidents."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from services.childcare import notices, rules, sql
+from services.childcare.actions import CARERS, ON_DUTY, Facts, room, terms_of
+from services.childcare.actions.written import open_incident, seal_incident
+from services.childcare.rules import Room
+from services.childcare.sql.rooms import Happened
+from shared import clock, errors, uploads
+from shared import notices as told_
+from shared.assertion import Caller
+from shared.claiming import NamedOut
+from shared.crypto import Keyring
+from shared.db import Tx
+from shared.places import sql as places
+
+if TYPE_CHECKING:
+    from services.childcare.schemas import CarerIn, CountIn, IncidentIn
+
+
+async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> Facts:
+    """How many are in a room and how many more could come; who they are only for its carers."""
+    place = await places.place(tx, "childcare", place_id)
+    if place is None:
+        raise errors.NotThere
+    terms = await terms_of(tx, place_id)
+    row = await sql.state(tx, place_id)
+    inside = Room(row["children"], row["accompanied"], row["carers"]) if row is not None else Room()
+    told = Facts(
+        facility=NamedOut(id=place.id, name=place.name),
+        at=clock.now(),
+        children=inside.children,
+        adults=inside.carers + (row["guardians"] if row is not None else 0),
+        carers=inside.carers,
+        ratio=terms.children_per_carer,
+        places=terms.most_children,
+        free=rules.children_left(inside, terms),
+    )
+    if who.may(CARERS, place.community, place_id):
+        told["inside"] = [dict(one) for one in await sql.everybody_inside(tx, place_id)]
+        told["on_duty"] = [NamedOut(id=one["id"], name=one["name"]) for one in await sql.on_duty(tx, place_id)]
+    return told
+
+
+async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Facts:
+    """A carer comes or goes. Nobody goes who would leave children alone."""
+    person_id = who.person_id if told.person == "self" else told.person
+    earlier = await uploads.begin(tx, who, "childcare.carer", told, place_id)
+    place = await room(tx, who, place_id)
+    person = (await sql.named(tx, [person_id])).get(person_id) if person_id is not None else None
+    if person is None or person_id is None:
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "unknown"}])
+    shown = NamedOut(id=person["id"], name=person["name"])
+    if earlier is not None:
+        return earlier | {"person": shown}
+    if told.inside and not await sql.has_role(tx, person_id, ON_DUTY, place.community, place_id):
+        raise errors.NotCarer
+    terms = await terms_of(tx, place_id)
+    inside = await sql.locked_room(tx, place_id, place.community, terms.most_children)
+    if told.inside:
+        await sql.begin_duty(tx, place_id, place.community, person_id, who.account_no or 0, told.at)
+        inside = rules.with_carers(inside, 1)
+    else:
+        duty = await sql.duty(tx, place_id, person_id)
+        if duty is None:
+            raise errors.NotInside
+        if (code := rules.no_leave_for_carer(inside)) is not None:
+            raise errors.by_code(code)
+        await sql.end_duty(tx, duty["id"], told.at)
+        inside = rules.with_carers(inside, -1)
+    await sql.write_room(tx, place_id, inside)
+    reasons = ["late"] if rules.is_told_late(told.at, clock.now()) else []
+    if rules.carers_needed(inside, terms) > inside.carers:
+        reasons.append("too_few_carers")
+    answer = {
+        "inside": told.inside,
+        "at": clock.local(told.at),
+        "children": inside.children,
+        "carers": inside.carers,
+        "reasons": reasons,
+    }
+    await uploads.finish(tx, told.id, answer)
+    return answer | {"person": shown}
+
+
+async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: CountIn) -> Facts:
+    """Carers looked: an empty room is closed; anything else says who is inside as far as is known, and is an incident."""
+    earlier = await uploads.begin(tx, who, "childcare.count", told, place_id)
+    place = await room(tx, who, place_id)
+    if earlier is not None:
+        return await _counted(tx, uuid.UUID(earlier["id"]), earlier["reasons"])
+    terms = await terms_of(tx, place_id)
+    known = await sql.locked_room(tx, place_id, place.community, terms.most_children)
+    count_id, incident_id = clock.uuid7(), None
+    if told.count or known.children:
+        inside = await sql.everybody_inside(tx, place_id)
+        incident_id = clock.uuid7()
+        body = {"text": f"{told.count} / {known.children}", "witnessed_by": [who.name], "names": told.names}
+        await _write_down(
+            tx,
+            Happened(
+                incident_id,
+                place_id,
+                place.community,
+                "count",
+                "serious",
+                seal_incident(keys, incident_id, body),
+                [one["child_no"] for one in inside],
+                None,
+                False,  # noqa: FBT003 - a column
+                None,
+                who.account_no or 0,
+                told.at,
+            ),
+        )
+    row = (
+        count_id,
+        place_id,
+        place.community,
+        told.count,
+        known.children,
+        incident_id,
+        who.account_no,
+        told.at,
+    )
+    await sql.insert_count(tx, row)
+    if incident_id is None:
+        at = clock.local(told.at)
+        await told_.announce(tx, [notices.room_closed(place.community, count_id, place_id, at)])
+    reasons = ["late"] if rules.is_told_late(told.at, clock.now()) else []
+    await uploads.finish(tx, told.id, {"id": count_id, "reasons": reasons})
+    return await _counted(tx, count_id, reasons)
+
+
+async def _counted(tx: Tx, count_id: uuid.UUID, reasons: list[str]) -> Facts:
+    row = await sql.count_of(tx, count_id)
+    incident = await sql.incident(tx, row["incident_id"]) if row is not None and row["incident_id"] else None
+    if row is None:
+        raise errors.NotThere
+    return Facts(
+        id=row["id"],
+        closed=row["incident_id"] is None,
+        count=row["counted"],
+        inside=incident["persons"] if incident is not None else [],
+        incident=row["incident_id"],
+        at=row["at"],
+        reasons=reasons,
+    )
+
+
+async def _write_down(tx: Tx, happened: Happened) -> None:
+    await sql.insert_incident(tx, happened)
+    await told_.announce(
+        tx,
+        [
+            notices.incident_opened(
+                happened.community,
+                happened.id,
+                happened.place_id,
+                happened.kind,
+                happened.severity,
+                is_for_authority=happened.is_for_authority,
+            )
+        ],
+    )
+
+
+async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
+    """Write down what happened; nobody can change it afterwards."""
+    earlier = await uploads.begin(tx, who, "childcare.incident", told)
+    place = await room(tx, who, told.room)
+    if earlier is not None:
+        return await incident(tx, keys, who, uuid.UUID(earlier["id"]))
+    people = await sql.named(tx, told.persons)
+    wrong = [n for n, one in enumerate(told.persons) if one not in people]
+    if wrong:
+        raise errors.Unprocessable(
+            errors=[{"in": "body", "pointer": f"/persons/{n}", "code": "unknown"} for n in wrong]
+        )
+    before = await sql.incident(tx, told.follows) if told.follows is not None else None
+    if told.follows is not None and (before is None or before["place_id"] != told.room):
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/follows", "code": "unknown"}])
+    incident_id = clock.uuid7()
+    body = {"text": told.text, "witnessed_by": told.witnessed_by}
+    await _write_down(
+        tx,
+        Happened(
+            incident_id,
+            told.room,
+            place.community,
+            "reported",
+            told.severity,
+            seal_incident(keys, incident_id, body),
+            [one["no"] for one in people.values()],
+            told.guardian_notified_at,
+            told.report_to_authority,
+            told.follows,
+            who.account_no or 0,
+            told.at,
+        ),
+    )
+    await uploads.finish(tx, told.id, {"id": incident_id})
+    return await incident(tx, keys, who, incident_id)
+
+
+async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -> Facts:
+    """One incident, for the carers and managers of its room."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    row = await sql.incident(tx, incident_id)
+    if row is None or not who.may(CARERS, row["community"], row["place_id"]):
+        raise errors.NotThere
+    return _shown(keys, row)
+
+
+async def incidents(
+    tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID | None, after: tuple[Any, uuid.UUID] | None, limit: int
+) -> list[Facts]:
+    """The incidents of a room, or of all rooms where the caller works, latest first."""
+    if who.account_no is None:
+        raise errors.NotKnown
+    if place_id is not None:
+        await room(tx, who, place_id)
+    reach = [(one.prefix, one.place_id) for one in who.roles if one.role in CARERS]
+    if not reach:
+        raise errors.NotAllowed
+    return [_shown(keys, row) for row in await sql.incidents(tx, reach, place_id, after, limit)]
+
+
+def _shown(keys: Keyring, row: Any) -> Facts:
+    body = open_incident(keys, row["id"], row["body"])
+    return Facts(
+        id=row["id"],
+        room=NamedOut(id=row["place_id"], name=row["place_name"]),
+        kind=row["kind"],
+        severity=row["severity"],
+        text=body["text"],
+        persons=row["persons"],
+        witnessed_by=body["witnessed_by"],
+        guardian_notified_at=row["guardian_notified_at"],
+        report_to_authority=row["is_for_authority"],
+        follows=row["follows"],
+        by=row["by_name"],
+        at=row["at"],
+        made_at=row["made_at"],
+    )

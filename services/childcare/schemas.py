@@ -1,0 +1,406 @@
+"""What callers say and hear about children's rooms. Imports nothing heavy: the gateway reads bodies with it, too."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+
+from services.childcare.rules import Terms
+from shared.claiming import ClaimIn, ClaimOut, Moment, NamedOut, Short, Text
+from shared.claims import Take
+from shared.texts import say
+from shared.uploads import UploadIn
+from shared.web import In, Out
+
+Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{3}[0-9Xx]$")]
+Phone4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$")]
+Minute = Annotated[int, Field(ge=1, le=24 * 60)]
+Long = Annotated[Text, Field(max_length=2000)]
+
+
+_USUAL = Terms()
+
+
+class RoomTerms(In):
+    """How many a room watches over, in which way, and when somebody is called for a child who was not collected."""
+
+    children_per_carer: int = Field(
+        default=_USUAL.children_per_carer,
+        ge=1,
+        le=50,
+        description=say("Without their guardian.", "每名照护人员照看的无陪同儿童数。"),
+    )
+    accompanied_per_carer: int | None = Field(
+        default=_USUAL.accompanied_per_carer,
+        ge=1,
+        le=100,
+        description=say(
+            "With a guardian who stays; null: they need no carer's attention.",
+            "每名照护人员照看的有陪同儿童数；为空则不计入。",
+        ),
+    )
+    most_children: int = Field(
+        default=_USUAL.most_children, ge=1, le=1000, description=say("In the room at once.", "同时在室内的儿童上限。")
+    )
+    stays: Literal["either", "stay", "drop_off"] = Field(
+        default="either", description=say("Whether guardians stay.", "监护人是否陪同。")
+    )
+    sign_in_minutes: int = Field(
+        default=_USUAL.sign_in_minutes,
+        ge=0,
+        le=120,
+        description=say("Signing in begins so long before.", "开始前多少分钟可签到。"),
+    )
+    late_after_minutes: list[Minute] = Field(
+        default_factory=lambda: list(_USUAL.late_after_minutes),
+        min_length=1,
+        max_length=10,
+        description=say(
+            "After the end of the session, for a child still inside: one step each.",
+            "场次结束后儿童未被接走的提醒时点。",
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _has_steps_in_order(self) -> Self:
+        if sorted(set(self.late_after_minutes)) != self.late_after_minutes:
+            raise ValueError("late_after_minutes grow")
+        return self
+
+
+class VisitIn(ClaimIn):
+    """Children come to a session of a room."""
+
+    stays: bool = Field(default=False, description=say("A guardian stays with them.", "监护人是否全程陪同。"))
+    note: Text | None = Field(default=None, description=say("For the carers of the room.", "给照护人员的备注。"))
+
+    @model_validator(mode="after")
+    def _brings_only_children(self) -> Self:
+        if self.guests:
+            raise ValueError("a child brings no guests")
+        return self
+
+    def takes(self) -> tuple[Take, ...]:
+        """Each child takes a place."""
+        return tuple([Take(slot, 1) for slot in self.slots])
+
+
+class StepOut(Out):
+    """A child was brought or collected."""
+
+    person: NamedOut
+    direction: Literal["in", "out"]
+    at: Moment
+
+
+class VisitOut(ClaimOut):
+    """A visit of one or more children."""
+
+    stays: bool
+    note: str | None = None
+    steps: list[StepOut] = Field(
+        default_factory=list, description=say("Who came and went, in order.", "签到与接走记录（按时间）。")
+    )
+
+
+class DoorIn(UploadIn):
+    """What a device tells of a door: something happened, or is to happen."""
+
+    @model_validator(mode="after")
+    def _has_happened(self) -> Self:
+        if self.decided is False:
+            raise ValueError("what did not happen is not told")
+        return self
+
+
+class SignInIn(DoorIn):
+    """A child is brought: the guardian shows the pass of the visit."""
+
+    person: uuid.UUID | None = Field(
+        default=None, description=say("The child; needed if there are several.", "儿童编号；多名儿童时必填。")
+    )
+    code: Code | None = Field(default=None, description=say("The pass's eight digits, or", "通行码 8 位数字，或"))
+    token: str | None = Field(
+        default=None, max_length=2000, alias="pass", description=say("the pass itself.", "通行凭证。")
+    )
+    brought_by: uuid.UUID | None = Field(
+        default=None, description=say("The adult, where known.", "送来儿童的成年人（如已知）。")
+    )
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> Self:
+        if (self.code is None) == (self.token is None):
+            raise ValueError("show either code or pass")
+        return self
+
+
+class SignOutIn(DoorIn):
+    """A child goes home with an adult."""
+
+    person: uuid.UUID | None = Field(
+        default=None, description=say("The child; needed if there are several.", "儿童编号；多名儿童时必填。")
+    )
+    collector: uuid.UUID | None = Field(
+        default=None,
+        description=say(
+            "The adult's person id, or the id of a line of the child's collectors.",
+            "接领人编号，或接领名单中的条目编号。",
+        ),
+    )
+    code: Code | None = Field(default=None, description=say("Or a one-time code.", "或一次性接送码。"))
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if (self.collector is None) == (self.code is None):
+            raise ValueError("name either collector or code")
+        return self
+
+
+class HandoverOut(Out):
+    """What became of a child who was brought or was to be collected."""
+
+    id: uuid.UUID
+    visit_id: uuid.UUID
+    person: NamedOut
+    progress: Literal["inside", "left"]
+    at: Moment
+    adult: NamedOut | None = Field(description=say("Who brought or collected the child.", "送来或接走儿童的成年人。"))
+    reasons: list[str] = Field(
+        description=say("What stood against it, where it had happened already.", "已发生的记录中存在的问题。")
+    )
+
+
+class CarerIn(DoorIn):
+    """A carer comes to the room, or goes."""
+
+    person: uuid.UUID | Literal["self"] = Field(default="self", description=say("The carer.", "照护人员。"))
+    inside: bool = Field(description=say("true: comes; false: goes.", "true 为到岗，false 为离岗。"))
+
+
+class InsideOut(Out):
+    """A child who is inside."""
+
+    id: uuid.UUID
+    name: str
+    visit_id: uuid.UUID
+    stays: bool
+    since: Moment
+    ends_at: Moment
+
+
+class NowOut(Out):
+    """Who is in a room at this moment. Names only for its carers."""
+
+    facility: NamedOut
+    at: Moment
+    children: int
+    adults: int = Field(description=say("Carers, and guardians who stay.", "照护人员及陪同的监护人。"))
+    carers: int
+    ratio: int = Field(
+        description=say("Children without a guardian for one carer, at most.", "每名照护人员最多照看的无陪同儿童数。")
+    )
+    places: int = Field(description=say("Children at once, at most.", "同时在室内的儿童上限。"))
+    free: int = Field(
+        description=say("How many more could come in now, with these carers.", "按当前照护人员还可接收的儿童数。")
+    )
+    inside: list[InsideOut] | None = None
+    on_duty: list[NamedOut] | None = None
+
+
+class CarerOut(Out):
+    """A carer came or went."""
+
+    person: NamedOut
+    inside: bool
+    at: Moment
+    children: int
+    carers: int
+    reasons: list[str]
+
+
+class CountIn(UploadIn):
+    """Carers look whether the room is empty."""
+
+    count: int = Field(ge=0, le=1000, description=say("Children seen in the room.", "清点到的儿童人数。"))
+    names: list[Short] = Field(
+        default_factory=list, max_length=100, description=say("Who they are.", "被清点儿童的姓名。")
+    )
+
+
+class CountOut(Out):
+    """Whether the room is closed; if not, who is inside as far as is known."""
+
+    id: uuid.UUID
+    closed: bool
+    count: int
+    inside: list[NamedOut]
+    incident: uuid.UUID | None
+    at: Moment
+    reasons: list[str]
+
+
+class IncidentIn(UploadIn):
+    """Something that happened in a room."""
+
+    room: uuid.UUID
+    severity: Literal["minor", "moderate", "serious"]
+    text: Annotated[Long, Field(min_length=1)]
+    persons: list[uuid.UUID] = Field(
+        default_factory=list, max_length=50, description=say("The children concerned.", "涉及的儿童。")
+    )
+    witnessed_by: list[Short] = Field(
+        default_factory=list, max_length=20, description=say("Names of who saw it.", "目击者姓名。")
+    )
+    guardian_notified_at: AwareDatetime | None = None
+    report_to_authority: bool = Field(
+        default=False, description=say("The law asks to report it at once.", "依法须立即报告。")
+    )
+    follows: uuid.UUID | None = Field(
+        default=None, description=say("An earlier incident that this adds to.", "所补充的先前记录。")
+    )
+
+
+class IncidentOut(Out):
+    """What was written down; nobody can change it."""
+
+    id: uuid.UUID
+    room: NamedOut
+    kind: str = Field(
+        description=say(
+            "`reported` by somebody; `count`: a room was not empty at its close; `collection`: a child had already "
+            "gone with somebody who may not collect it.",
+            "`reported` 人工上报；`count` 闭馆清点不为零；`collection` 儿童已被无权接领的人接走。",
+        )
+    )
+    severity: Literal["minor", "moderate", "serious"]
+    text: str
+    persons: list[NamedOut]
+    witnessed_by: list[str]
+    guardian_notified_at: Moment | None
+    report_to_authority: bool
+    follows: uuid.UUID | None
+    by: str
+    at: Moment
+    made_at: Moment
+
+
+class ContactIn(In):
+    """Whom to call."""
+
+    name: Short
+    phone: Annotated[str, StringConstraints(pattern=r"^[0-9+ -]{3,20}$")]
+    relation: Short | None = None
+
+
+class ChildIn(In):
+    """What carers need to know about a child. Replaces what was said before."""
+
+    allergies: list[Short] = Field(default_factory=list, max_length=50)
+    notes: Long | None = Field(default=None, description=say("Health, habits, fears.", "健康、习惯与注意事项。"))
+    contacts: list[ContactIn] = Field(default_factory=list, max_length=10)
+
+
+class ContactOut(Out):
+    """Whom to call."""
+
+    name: str
+    phone: str
+    relation: str | None
+
+
+class ChildOut(Out):
+    """What guardians have said about a child; version 0 when nothing yet."""
+
+    person: NamedOut
+    version: int
+    allergies: list[str]
+    notes: str | None
+    contacts: list[ContactOut]
+    guardians: list[NamedOut]
+    changed_at: Moment | None
+
+
+class CollectorIn(In):
+    """Somebody who may collect a child always, once, or never."""
+
+    kind: Literal["allowed", "once", "never"]
+    person_id: uuid.UUID | None = Field(default=None, description=say("Somebody of the town, or", "镇上居民编号，或"))
+    name: Short | None = Field(default=None, description=say("a name", "姓名"))
+    phone_last4: Phone4 | None = Field(
+        default=None, description=say("and digits to know them by.", "及核对用的号码尾数。")
+    )
+    id_last4: Last4 | None = None
+    starts_at: AwareDatetime | None = Field(default=None, alias="from")
+    ends_at: AwareDatetime | None = Field(default=None, alias="until")
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_somebody(self) -> Self:
+        if self.person_id is None and self.name is None:
+            raise ValueError("name either person_id or name")
+        if self.kind == "once" and self.ends_at is None:
+            raise ValueError("a code needs its until")
+        if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:
+            raise ValueError("from comes before until")
+        for moment in (self.starts_at, self.ends_at):
+            if moment is not None and not 2000 <= moment.year <= 2200:
+                raise ValueError("not such a year")
+        return self
+
+
+class AdultOut(Out):
+    """Somebody of the town; named only for carers."""
+
+    id: uuid.UUID
+    name: str | None
+
+
+class CollectorOut(Out):
+    """One line of a child's collectors."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    id: uuid.UUID
+    kind: Literal["allowed", "once", "never"]
+    person: AdultOut | None
+    name: str | None
+    phone_last4: str | None
+    id_last4: str | None
+    starts_at: Moment | None = Field(serialization_alias="from")
+    ends_at: Moment | None = Field(serialization_alias="until")
+    note: str | None
+    state: Literal["active", "used", "removed"]
+    code: str | None = Field(
+        default=None, description=say("Only when it is made, and only then.", "一次性接送码，仅在创建时显示一次。")
+    )
+    made_at: Moment
+
+
+class ReadOut(Out):
+    """Somebody of a room read what guardians wrote about a child."""
+
+    id: uuid.UUID
+    by: str
+    what: Literal["record", "collectors"]
+    facility: NamedOut
+    visit_id: uuid.UUID
+    at: Moment
+
+
+class TripOut(Out):
+    """A child was brought, collected, or kept from somebody who wanted to collect it."""
+
+    id: uuid.UUID
+    visit_id: uuid.UUID
+    facility: NamedOut
+    what: str = Field(
+        description=say(
+            "`in` brought, `out` collected, `refused` somebody wanted to and may not.",
+            "`in` 送入，`out` 接走，`refused` 有人来接而被拒绝。",
+        )
+    )
+    adult: str | None
+    at: Moment

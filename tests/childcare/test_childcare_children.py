@@ -1,0 +1,408 @@
+"""What guardians say about their children stays theirs: who reads it, who may collect, and what other guardians see."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.childcare import tasks
+from services.childcare.actions import overdue
+from shared import clock
+from tests.childcare.nursery import Nursery
+from tests.gateway.test_front import CANARY, Front, examined, is_problem
+from tests.town import Resident
+
+ABOUT = {
+    "allergies": ["花生", "鸡蛋"],
+    "notes": "怕打雷",
+    "contacts": [{"name": "外婆", "phone": "139 0000 0000", "relation": "外婆"}],
+}
+
+
+def about(child: Resident) -> str:
+    return f"/v1/childcare/children/{child.person_id}"
+
+
+def add(front: Front, who: Resident, child: Resident, **told: Any) -> dict[str, Any]:
+    answer = front.ask("POST", f"{about(child)}/collectors", who, json=told)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def tomorrow() -> str:
+    return (clock.now() + timedelta(days=1)).isoformat()
+
+
+# ---------------------------------------------------------------- the child's record
+
+
+def test_carers_read_about_a_child_only_around_its_visit_and_guardians_see_that_they_did(
+    room: Nursery, front: Front
+) -> None:
+    parent, (child,) = room.family()
+    empty = front.get(about(child), parent)
+    assert (empty.status_code, empty.json()["version"], empty.headers["etag"]) == (200, 0, '"0"')
+    written = front.ask("PUT", about(child), parent, json=ABOUT)
+    assert (written.status_code, written.json()["version"]) == (200, 1)
+    assert {name: written.json()[name] for name in ABOUT} == ABOUT
+    assert [one["id"] for one in written.json()["guardians"]] == [str(parent.person_id)]
+    assert is_problem(front.get(about(child), room.carer), 404, "not_there")
+    slot = room.slot(120)
+    room.booked(parent, slot, child)
+    assert is_problem(front.get(about(child), room.carer), 404, "not_there")
+    room.moved(slot, 61)
+    assert front.get(about(child), room.carer).json()["allergies"] == ["花生", "鸡蛋"]
+    room.moved(slot, 59 + 120 + 59)
+    assert front.get(about(child), room.carer).status_code == 200
+    room.moved(slot, 2)
+    assert is_problem(front.get(about(child), room.carer), 404, "not_there")
+    reads = front.get(f"{about(child)}/reads", parent).json()["items"]
+    assert [(one["by"], one["what"]) for one in reads] == [(room.carer.name, "record")] * 2
+    assert is_problem(front.get(f"{about(child)}/reads", room.carer), 404, "not_there")
+
+
+def test_a_child_who_was_not_collected_is_known_to_the_carers_as_long_as_it_is_inside(
+    room: Nursery, front: Front
+) -> None:
+    room.on_duty()
+    slot = room.slot()
+    _, child, _ = room.arrived(slot)
+    room.moved(slot, 5 * 60)
+    assert front.get(about(child), room.carer).status_code == 200
+
+
+def test_a_record_is_nobody_elses(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    room.booked(parent, room.slot(), child)
+    elsewhere = Nursery(front)
+    (stranger, proxy) = front.town.residents(2)
+    front.town.relate(proxy, child, "proxy")
+    (manager,) = room.carers(role="manager")
+    for who in (stranger, proxy, elsewhere.carer, manager):
+        assert is_problem(front.get(about(child), who), 404, "not_there")
+        assert is_problem(front.ask("PUT", about(child), who, json=ABOUT), 404, "not_there")
+        assert is_problem(front.get(f"{about(child)}/collectors", who), 404, "not_there")
+    assert is_problem(front.ask("PUT", about(child), room.carer, json=ABOUT), 404, "not_there")
+    assert is_problem(front.get(about(child)), 401, "not_known")
+    assert is_problem(front.ask("PUT", about(child), json=ABOUT), 401, "not_known")
+
+
+def test_what_was_written_is_sealed_in_every_table(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    room.on_duty()
+    front.ask("PUT", about(child), parent, json=ABOUT | {"notes": CANARY})
+    add(front, parent, child, kind="never", name=CANARY, note=CANARY)
+    room.booked(parent, room.slot(), child, note=CANARY)
+    told = {"room": str(room.place_id), "severity": "minor", "text": CANARY, "witnessed_by": [CANARY]}
+    assert room.post("/v1/childcare/incidents", room.carer, **told).status_code == 201
+    room.post(f"{room.path}/count", room.carer, count=1, names=[CANARY])
+    tables = ("child_records", "collectors", "visits", "incidents", "head_counts", "notices", "uploads", "record_reads")
+    for table in tables:
+        rows = front.town.one(f"SELECT string_agg(t::text, '') FROM {table} t")
+        assert CANARY not in (rows or ""), table
+        assert CANARY.encode().hex() not in (rows or ""), table
+
+
+def test_two_guardians_write_over_what_they_read(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    (father,) = front.town.residents()
+    front.town.relate(father, child)
+    assert front.ask("PUT", about(child), parent, json=ABOUT, headers={"If-Match": '"0"'}).status_code == 200
+    stale = front.ask("PUT", about(child), father, json={"notes": "x"}, headers={"If-Match": '"0"'})
+    assert is_problem(stale, 412, "changed")
+    assert is_problem(front.ask("PUT", about(child), father, json=ABOUT, headers={"If-Match": "W/x"}), 412, "changed")
+    assert front.ask("PUT", about(child), father, json={}, headers={"If-Match": '"1"'}).json()["allergies"] == []
+    assert front.ask("PUT", about(child), father, json=ABOUT).json()["version"] == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"allergies": ["x" * 81]},
+        {"allergies": "花生"},
+        {"notes": "x" * 2001},
+        {"notes": "\x00"},
+        {"contacts": [{"name": "a", "phone": CANARY}]},
+        {"more": CANARY},
+        [],
+    ],
+)
+def test_a_record_takes_only_what_it_knows(room: Nursery, front: Front, body: Any) -> None:
+    parent, (child,) = room.family()
+    assert is_problem(front.ask("PUT", about(child), parent, json=body), 422, "unprocessable")
+    assert front.get(about(child), parent).json()["version"] == 0
+
+
+# ---------------------------------------------------------------- collectors
+
+
+def test_whom_a_guardian_allows_may_collect_and_nobody_else(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    grandmother, uncle = front.town.residents(2)
+    add(front, parent, child, kind="allowed", person_id=str(grandmother.person_id))
+    assert is_problem(room.collect(visit, child, collector=str(uncle.person_id)), 403, "collector_unknown")
+    assert is_problem(room.collect(visit, child, collector=str(uuid.uuid4())), 403, "collector_unknown")
+    assert is_problem(room.collect(visit, child, code="12345678"), 403, "collector_unknown")
+    assert room.now()["children"] == 1
+    gone = room.collect(visit, child, collector=str(grandmother.person_id))
+    assert gone.json()["adult"] == {"id": str(grandmother.person_id), "name": grandmother.name}
+    trips = front.get(f"{about(child)}/handovers", parent).json()["items"]
+    assert [one["what"] for one in trips] == ["out", "refused", "refused", "refused", "in"]
+    assert [one["adult"] for one in trips[:1]] == [grandmother.name]
+    types = {row[0] for row in front.town.all("SELECT type FROM notices WHERE %s = ANY(holders)", child.holder_no)}
+    assert types >= {"childcare.child.arrived", "childcare.child.collected", "childcare.collector.refused"}
+    assert examined(front) == []
+
+
+def test_never_beats_everything_also_a_guardian(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    (father,) = front.town.residents()
+    front.town.relate(father, child)
+    add(front, parent, child, kind="allowed", person_id=str(father.person_id))
+    barred = add(front, parent, child, kind="never", person_id=str(father.person_id))
+    assert is_problem(room.collect(visit, child, collector=str(father.person_id)), 403, "collector_barred")
+    once = add(front, father, child, kind="once", person_id=str(father.person_id), until=tomorrow())
+    assert is_problem(room.collect(visit, child, code=once["code"]), 403, "collector_barred")
+    assert is_problem(room.collect(visit, child, collector=barred["id"]), 403, "collector_barred")
+    front.ask("DELETE", f"{about(child)}/collectors/{barred['id']}", parent)
+    assert room.collect(visit, child, collector=str(father.person_id)).status_code == 200
+    assert examined(front) == []
+
+
+def test_one_guardian_neither_sees_nor_removes_what_the_other_wrote(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    (father,) = front.town.residents()
+    front.town.relate(father, child)
+    room.booked(parent, room.slot(), child)
+    barred = add(front, parent, child, kind="never", person_id=str(father.person_id), note=CANARY)
+    where = f"{about(child)}/collectors/{barred['id']}"
+    assert barred["state"] == "active"
+    assert front.get(where, parent).json() == barred
+    assert front.get(f"{about(child)}/collectors", father).json() == {"items": [], "next": None}
+    assert is_problem(front.get(where, father), 404, "not_there")
+    assert is_problem(front.ask("DELETE", where, father), 404, "not_there")
+    assert [one["id"] for one in front.get(f"{about(child)}/collectors", parent).json()["items"]] == [barred["id"]]
+    seen = front.get(f"{about(child)}/collectors", room.carer).json()["items"]
+    assert [(one["kind"], one["person"]["name"], one["note"]) for one in seen] == [("never", father.name, CANARY)]
+    assert [one["what"] for one in front.get(f"{about(child)}/reads", father).json()["items"]] == ["collectors"]
+    assert is_problem(front.get(where, room.carer), 404, "not_there")
+    for _ in range(2):
+        assert front.ask("DELETE", where, parent).json()["state"] == "removed"
+    assert front.get(f"{about(child)}/collectors", parent).json()["items"] == []
+    trips = [str(one) for one in front.get(f"{about(child)}/handovers", father).json()["items"]]
+    assert CANARY not in "".join(trips)
+
+
+def test_a_code_is_shown_once_and_works_once_in_its_time(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    slot = room.slot()
+    parent, child, visit = room.arrived(slot)
+    later = (clock.now() + timedelta(hours=20)).isoformat()
+    aunt = {"kind": "once", "name": "刘大姐", "phone_last4": "1234", "id_last4": "567X"}
+    early = add(front, parent, child, **aunt, **{"from": later, "until": tomorrow()})
+    once = add(front, parent, child, **aunt, until=tomorrow())
+    assert len(once["code"]) == 8
+    assert once["until"].endswith("+08:00")
+    assert (once["from"], once["id_last4"]) == (None, "567X")
+    for path, who in ((f"/{once['id']}", parent), ("", parent), ("", room.carer)):
+        assert once["code"] not in front.get(f"{about(child)}/collectors{path}", who).text
+    assert once["code"] not in str(front.town.all("SELECT * FROM collectors"))
+    other, cousin, theirs = room.arrived(slot)
+    assert is_problem(room.collect(theirs, cousin, code=once["code"]), 403, "collector_unknown"), "of another child"
+    assert is_problem(room.collect(visit, child, code=early["code"]), 403, "collector_unknown")
+    assert is_problem(room.collect(visit, child, collector=once["id"]), 403, "collector_unknown"), "the code is asked"
+    gone = room.collect(visit, child, code=once["code"])
+    assert (gone.status_code, gone.json()["adult"]["name"]) == (200, "刘大姐")
+    assert front.get(f"{about(child)}/collectors/{once['id']}", parent).json()["state"] == "used"
+    assert room.bring(parent, visit, child).status_code == 200
+    assert is_problem(room.collect(visit, child, code=once["code"]), 403, "collector_used")
+    assert room.collect(theirs, cousin, collector=str(other.person_id)).status_code == 200
+    assert examined(front) == []
+
+
+def test_somebody_allowed_by_name_is_chosen_from_the_list(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    neighbour = add(front, parent, child, kind="allowed", name="张阿姨", phone_last4="4321")
+    assert room.collect(visit, child, collector=neighbour["id"]).json()["adult"]["name"] == "张阿姨"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"kind": "allowed"},
+        {"kind": "sometimes", "name": "a"},
+        {"kind": "once", "name": "a"},
+        {"kind": "allowed", "name": "a", "from": "2026-12-02T00:00:00+08:00", "until": "2026-12-01T00:00:00+08:00"},
+        {"kind": "allowed", "name": "a", "until": "9999-12-01T00:00:00+08:00"},
+        {"kind": "allowed", "name": "a", "until": "2026-12-01T00:00:00"},
+        {"kind": "allowed", "name": "a", "phone_last4": "12"},
+        {"kind": "allowed", "name": "a", "id_last4": "12345"},
+        {"kind": "allowed", "person_id": "00000000-0000-0000-0000-000000000000"},
+        {"kind": "allowed", "name": CANARY, "code": "12345678"},
+    ],
+)
+def test_a_line_says_who_and_until_when(room: Nursery, front: Front, told: dict[str, Any]) -> None:
+    parent, (child,) = room.family()
+    assert is_problem(front.ask("POST", f"{about(child)}/collectors", parent, json=told), 422, "unprocessable")
+    assert front.get(f"{about(child)}/collectors", parent).json()["items"] == []
+
+
+# ---------------------------------------------------------------- carers, the close, incidents
+
+
+def test_only_a_carer_of_the_room_goes_on_duty_and_in_one_room_at_a_time(room: Nursery, front: Front) -> None:
+    parent, _ = room.family()
+    other, second = Nursery(front), room.carers()[0]
+    (manager,) = room.carers(role="manager")
+    carers = f"{room.path}/carers"
+    assert is_problem(room.post(carers, parent, inside=True), 403, "not_allowed")
+    assert is_problem(room.post(carers, other.carer, inside=True), 403, "not_allowed")
+    assert is_problem(room.post(carers, manager, inside=True), 409, "not_a_carer")
+    assert is_problem(room.post(carers, room.carer, inside=True, person=str(parent.person_id)), 409, "not_a_carer")
+    assert is_problem(room.post(carers, room.carer, inside=True, person=str(uuid.uuid4())), 422)
+    assert is_problem(room.post(carers, room.carer, inside=False), 409, "not_inside")
+    assert room.post(carers, manager, inside=True, person=str(second.person_id)).json()["carers"] == 1
+    assert room.post(carers, room.carer, inside=True).json()["carers"] == 2
+    assert is_problem(room.post(carers, room.carer, inside=True), 409, "already_inside")
+    front.town.appoint(second, "carer", "330424101", other.place_id)
+    told = {"person": str(second.person_id), "inside": True}
+    assert is_problem(other.post(f"{other.path}/carers", other.carer, **told), 409, "already_inside")
+    front.town.do("UPDATE roles SET ends_at = now() WHERE account_no = %s", second.account_no)
+    room.on_duty(inside=False)
+    assert room.post(carers, manager, inside=False, person=str(second.person_id)).status_code == 200
+    assert is_problem(room.post(carers, manager, inside=True, person=str(second.person_id)), 409, "not_a_carer")
+    assert is_problem(room.post(f"/v1/childcare/rooms/{uuid.uuid4()}/carers", room.carer, inside=True), 404)
+    assert examined(front) == []
+
+
+def test_a_carer_may_fall_ill_and_then_nobody_else_comes_in(front: Front) -> None:
+    room = Nursery(front, children_per_carer=1)
+    second = room.carers()[0]
+    room.on_duty(room.carer, second)
+    slot = room.slot()
+    room.arrived(slot)
+    room.arrived(slot)
+    gone = room.post(f"{room.path}/carers", second, inside=False)
+    assert (gone.status_code, gone.json()["reasons"]) == (200, ["too_few_carers"])
+    assert is_problem(room.post(f"{room.path}/carers", room.carer, inside=False), 409, "last_carer")
+    assert room.now()["free"] == 0
+
+
+def test_a_room_that_is_not_empty_is_not_closed(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    _, child, _ = room.arrived()
+    count = f"{room.path}/count"
+    found = room.post(count, room.carer, count=0).json()
+    assert (found["closed"], found["inside"]) == (False, [{"id": str(child.person_id), "name": child.name}])
+    incident = front.get(f"/v1/childcare/incidents/{found['incident']}", room.carer).json()
+    assert (incident["kind"], incident["severity"], incident["text"]) == ("count", "serious", "0 / 1")
+    assert room.post(count, room.carer, count=1, names=[child.name]).json()["closed"] is False
+    assert is_problem(room.post(count, room.carer, count=-1), 422)
+    assert is_problem(room.post(count, room.family()[0], count=0), 403)
+    assert examined(front) == []
+
+
+def test_incidents_are_written_down_and_never_changed(room: Nursery, front: Front) -> None:
+    _, (child,) = room.family()
+    where = "/v1/childcare/incidents"
+    told = {
+        "id": str(uuid.uuid4()),
+        "at": clock.now().isoformat(),
+        "room": str(room.place_id),
+        "severity": "moderate",
+        "text": "摔倒，膝盖擦伤",
+        "persons": [str(child.person_id)],
+        "witnessed_by": ["何暖"],
+        "guardian_notified_at": clock.now().isoformat(),
+        "report_to_authority": True,
+    }
+    made = front.ask("POST", where, room.carer, json=told)
+    assert (made.status_code, made.json()["persons"][0]["name"]) == (201, child.name)
+    assert front.ask("POST", where, room.carer, json=told).json() == made.json()
+    assert front.get(made.headers["location"], room.carer).json() == made.json()
+    more = told | {"id": str(uuid.uuid4()), "follows": made.json()["id"], "text": "已包扎"}
+    assert front.ask("POST", where, room.carer, json=more).json()["follows"] == made.json()["id"]
+    page = front.get(where, room.carer, params={"room": str(room.place_id), "limit": 1}).json()
+    rest = front.get(where, room.carer, params={"room": str(room.place_id), "cursor": page["next"]}).json()
+    assert [one["text"] for one in (*page["items"], *rest["items"])] == ["已包扎", "摔倒，膝盖擦伤"]
+    other = Nursery(front)
+    assert is_problem(front.get(made.headers["location"], other.carer), 404, "not_there")
+    assert is_problem(front.get(where, other.carer, params={"room": str(room.place_id)}), 403, "not_allowed")
+    wrong = told | {"id": str(uuid.uuid4()), "room": str(other.place_id), "follows": made.json()["id"]}
+    assert is_problem(front.ask("POST", where, other.carer, json=wrong), 422)
+    assert is_problem(front.ask("POST", where, room.carer, json=told | {"persons": [str(uuid.uuid4())]}), 422)
+    for method in ("PUT", "DELETE", "PATCH"):
+        assert front.ask(method, made.headers["location"], room.carer, json=told).status_code == 405
+    notices = front.town.all(
+        "SELECT data FROM notices WHERE type = 'childcare.incident.opened' ORDER BY no DESC LIMIT 1"
+    )
+    assert notices[0][0].keys() == {"room_id", "kind", "severity", "report_to_authority"}
+    assert examined(front) == []
+
+
+# ---------------------------------------------------------------- what is due
+
+
+def context(front: Front) -> Any:
+    db = front.parts.db.of("linli_childcare")
+    return type("Context", (), {"db": db})()
+
+
+def test_each_step_for_a_child_who_was_not_collected_comes_once(front: Front) -> None:
+    room = Nursery(front, late_after_minutes=[10, 30])
+    room.on_duty()
+    slot = room.slot()
+    parent, child, visit = room.arrived(slot)
+    call = lambda: front.runner.run(tasks.call_for_the_late(context(front)))  # noqa: E731
+    said = "SELECT count(*) FROM notices WHERE type = 'childcare.collection.missed' AND %s = ANY(holders)"
+    call()
+    room.moved(slot, 125 + 9)
+    call()
+    assert front.town.one(said, child.holder_no) == 0
+    room.moved(slot, 2)
+    call()
+    call()
+    assert front.town.one(said, child.holder_no) == 1
+    room.moved(slot, 60)
+    call()
+    call()
+    assert front.town.one(said, child.holder_no) == 2
+    told = front.get("/v1/notices", parent).json()
+    assert told["items"] is not None
+    assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200
+    assert call() == 0
+    assert examined(front) == []
+
+
+def test_a_child_who_goes_on_to_the_next_session_is_not_late(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    slot = room.slot(5, 60)
+    parent, child, _ = room.arrived(slot)
+    following = room.slot(65, 60)
+    room.booked(parent, following, child)
+    room.moved(slot, 65 + 20)
+    room.moved(following, 65 + 20)
+    front.runner.run(tasks.call_for_the_late(context(front)))
+    assert front.town.one("SELECT count(*) FROM late_collections WHERE child_no = %s", child.holder_no) == 0
+
+
+def test_who_did_not_come_is_a_no_show_after_half_a_day(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    slot = room.slot()
+    visit = room.booked(parent, slot, child)
+    room.moved(slot, 125 + 11 * 60)
+    front.runner.run(tasks.miss(context(front)))
+    assert front.get(visit["href"], parent).json()["state"] == "confirmed"
+    room.moved(slot, 61)
+    front.runner.run(tasks.miss(context(front)))
+    assert front.get(visit["href"], parent).json()["state"] == "no_show"
+    assert front.runner.run(tasks.miss(context(front))) == 0
+    assert timedelta(hours=12) == overdue.PATIENCE
+    assert examined(front) == []
