@@ -446,6 +446,14 @@ def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitche
     assert kitchen.says("POST", f"{path}/steps", kitchen.manager, json=ends)["outcome"] == "hospital"
     more = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "knocked"}
     assert is_problem(front.ask("POST", f"{path}/steps", kitchen.manager, json=more), 409, "already_recorded")
+    id_ = path.rpartition("/")[2]
+    assert kitchen.says("GET", path, kitchen.courier)["state"] == "closed", "for a day"
+    kitchen.town.do("UPDATE welfare_checks SET closed_at = now() - interval '2 days' WHERE id = %s", id_)
+    assert is_problem(front.get(path, kitchen.courier), 404, "not_there")
+    listed = kitchen.says("GET", "/v1/elder-meals/welfare-checks?state=closed&limit=500", kitchen.courier)["items"]
+    assert id_ not in {found["id"] for found in listed}
+    assert kitchen.says("GET", path, kitchen.manager)["outcome"] == "hospital"
+    kitchen.town.do("UPDATE welfare_checks SET closed_at = now() WHERE id = %s", id_)
 
 
 def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(front: Front) -> None:
