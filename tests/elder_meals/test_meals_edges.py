@@ -621,3 +621,16 @@ def test_days_that_nobody_means_are_refused_everywhere(kitchen: Kitchen, front: 
         f"/v1/elder-meals/rounds?date={day}",
     ):
         assert is_problem(front.get(path, kitchen.cook), 422)
+
+
+def test_what_an_elder_took_back_is_neither_used_nor_overlooked(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder, allergens=["fish"])
+    withdrawn = {"given": False, "version": 1}
+    kitchen.says("PUT", "/v1/identity/me/consents/health", elder, json=withdrawn)
+    refused = kitchen.order(elder, ("小米粥", 1), n=4)
+    assert is_problem(refused, 409, "consent_required")
+    assert refused.json()["purposes"] == ["health"]
+    kitchen.says("PUT", f"/v1/elder-meals/elders/{elder.person_id}", elder, json={"deliver_to": DOOR})
+    assert kitchen.order(elder, ("清蒸鱼", 1), n=4).status_code == 201, "what is forgotten is asked for no longer"
+    assert front.town.one("SELECT count(*) FROM meal_orders WHERE person_id = %s", elder.person_id) == 1

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN
-from services.elder_meals.actions.sealing import needs_of, readable, seal, unseal
+from services.elder_meals.actions.sealing import HEALTH, is_about_health, needs_of, readable, seal, unseal
 from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
-from shared import claiming, claims, clock, errors
+from shared import claiming, claims, clock, consents, errors
 from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Grant, Group
@@ -64,6 +65,7 @@ class _Known(NamedTuple):
     dishes: Mapping[uuid.UUID, Any]
     terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]
     profiles: Mapping[uuid.UUID, bytes]
+    consenting: AbstractSet[uuid.UUID]
     homes: Mapping[int, str]
 
 
@@ -91,10 +93,12 @@ async def make_orders(
 
 async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
     elder = [one.grant.claims[0] for one in several]
+    profiles = await elders.profiles(tx, list({one.person_id for one in elder}))
     return _Known(
         await dishes.dishes_by_id(tx, list({dish_id for one in several for dish_id, _ in one.lines})),
         await places.terms(tx, list({one.grant.slots[0].place_id for one in several})),
-        await elders.profiles(tx, list({one.person_id for one in elder})),
+        profiles,
+        await consents.given(tx, list(profiles), HEALTH) if profiles else frozenset(),
         await sql.communities(tx, list({one.holder_no for one in elder})),
     )
 
@@ -110,6 +114,8 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     profile = readable(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
     if profile is None:
         return errors.Broken()  # what an elder must not eat is not guessed
+    if is_about_health(profile) and elder.person_id not in known.consenting:
+        return errors.ConsentRequired(purposes=[HEALTH])  # taken back: it may not be used, and must not be overlooked
     needs = needs_of(profile, one.diet)
     found = [
         {"pointer": f"/lines/{n}", "code": code}

@@ -59,11 +59,6 @@ class ElderIn(In):
     contacts: list[ContactIn] = Field(default_factory=list, max_length=10)
     note: Text | None = None
 
-    @property
-    def is_about_health(self) -> bool:
-        """Whether it says something that only a consent lets us keep."""
-        return bool(self.diet or self.allergens or self.texture != "normal")
-
 
 class NeighbourOut(Out):
     """Who may take a meal."""
