@@ -7,10 +7,10 @@ import io
 from pathlib import Path
 
 from rich.console import Console
+from services.cli.story import tell
 
 from services import doctor
 from services.cli import town
-from services.cli.story import tell
 from services.cli.town import personas
 from shared.crypto import Keyring
 from tests.conftest import connected
