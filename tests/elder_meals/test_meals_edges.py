@@ -278,6 +278,8 @@ def test_a_meal_is_given_back_until_its_deadline_and_then_only_by_the_kitchen(ki
     late = front.ask("DELETE", second["href"], other)
     assert is_problem(late, 409, "too_late")
     assert "cancel_by" in late.json()
+    around = front.ask("DELETE", f"/v1/claims/{second['group_id']}", other)
+    assert is_problem(around, 409, "too_late"), "also by the other way"
     assert front.get(second["href"], other).json()["state"] == "confirmed"
     assert front.ask("DELETE", second["href"], kitchen.cook).json()["state"] == "released"
     assert kitchen.notices(first["id"]) == ["elder-meals.order.made", "elder-meals.order.cancelled"]
