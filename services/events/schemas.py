@@ -263,6 +263,12 @@ class RegistrationIn(ClaimIn):
     )
     answers: list[AnswerIn] = Field(default_factory=list, max_length=MOST_QUESTIONS)
 
+    @validator(mode="after")
+    def _is_for_people(self) -> Self:
+        if self.holder is not None:
+            raise ValueError("a committee sits on no seat")
+        return self
+
     def takes(self) -> tuple[Take | Subject, ...]:
         """Each person takes a seat."""
         if self.series_id is not None:

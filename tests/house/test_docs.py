@@ -257,7 +257,7 @@ def test_the_order_of_locks_is_told_once_in_words_and_once_in_code() -> None:
 
 def test_every_referee_is_on_the_page_about_scarcity() -> None:
     told = {bare(row["constraint"]) for row in rows(DOCS / "scarcity.md", "referees")}
-    models = [modules()[f"shared.models.{name}"] for name in ("ledger", "booking")]
+    models = [modules()[f"shared.models.{name}"] for name in ("ledger", "booking", "events")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in models)
     named = set(re.findall(r'name="(\w+)"', text)) | set(re.findall(r'Index\(\s*"(one_\w+)"', text))
     assert told == named

@@ -39,9 +39,7 @@ HALL: Final[dict[str, Any]] = {
 async def build(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:  # noqa: ARG001 - as every part
     """The hall; and, by whoever organises there, a festival of few seats and a course of three evenings."""
     hall = await found(tx, "booking", HALL)
-    organiser = people.get("organiser")
-    if organiser is None:
-        return
+    organiser = people["organiser"]
     row = await tx.row("SELECT id, no FROM accounts WHERE person_id = $1", organiser)
     if row is None:
         raise LookupError(organiser)

@@ -255,7 +255,8 @@ async def publish(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> None:
         raise errors.Conflict(say("A session or the registration is over already.", "有场次或报名已经过期。"))
     place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.account_no, now)
     await sql.events.publish(tx, event_id, place_id)
-    await sql.slots.insert(tx, event, place_id, _rules(event, sessions))
+    if await sql.slots.insert(tx, event, place_id, _rules(event, sessions)) != len(sessions):
+        raise LookupError(place_id)  # a place has a policy from its first day
     await told.announce(tx, [notices.event_published(event)])
 
 

@@ -26,7 +26,7 @@ class Rule(NamedTuple):
 
 
 async def insert(tx: Tx, event: Mapping[str, Any], place_id: uuid.UUID, rules: Sequence[Rule]) -> int:
-    """New slots for an event's sessions; how many. None when the place has no policy, and that cannot be."""
+    """New slots for an event's sessions; how many."""
     return await tx.execute(
         """
         INSERT INTO slots (id, service, place_id, community, title, subject_kind, subject_id, starts_at, ends_at, opens_at,

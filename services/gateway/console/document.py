@@ -20,6 +20,8 @@ from fastapi.openapi.utils import get_openapi
 
 from services import SERVICES, load
 from services.gateway.console import words
+from services.gateway.console.bounds import bounded
+from services.gateway.console.names import names_of, renamed
 from shared import errors, problems
 from shared.crypto import Keyring
 from shared.db import Database
@@ -85,7 +87,7 @@ def _bilingual() -> Json:
     schemas = told.get("components", {}).get("schemas", {})
     for gone in ("HTTPValidationError", "ValidationError"):
         schemas.pop(gone, None)
-    told = _renamed(told, _names(schemas))
+    told = renamed(told, names_of(schemas))
     schemas = {name: _plain(schema, name) for name, schema in told["components"]["schemas"].items()}
     paths = _in_order({path: _path(item) for path, item in told["paths"].items()})
     return {
@@ -96,15 +98,23 @@ def _bilingual() -> Json:
             "description": words.ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": say("This gateway.", "本网关。"), "x-internal": False}],
+        "servers": [
+            {
+                "url": "/",
+                "description": say(
+                    "This gateway, local or in production.", "本网关（本地或生产环境，local or production）。"
+                ),
+                "x-internal": False,
+            }
+        ],
         "security": [{"bearer": []}],
         "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in _tags(paths)],
-        "paths": paths,
+        "paths": bounded(paths),
         "components": {
-            "schemas": dict(sorted({**schemas, "Problem": _problem()}.items())),
+            "schemas": bounded(dict(sorted({**schemas, "Problem": _problem()}.items()))),
             "responses": {_everywhere_name(status): _refusal(status, ()) for status in ALL},
             "parameters": words.PARAMETERS,
-            "headers": words.HEADERS,
+            "headers": bounded(words.HEADERS),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": words.BEARER}
             },
@@ -127,41 +137,6 @@ def _version() -> str:
     if project.is_file():
         return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
     return metadata.version("linli")
-
-
-# Names of components
-
-
-def _names(schemas: Json) -> dict[str, str]:
-    """Every component's name in this document: `a__b__X` where two services have an X becomes BX, `Page_X_` XPage."""
-    names = {name: _name(name) for name in schemas}
-    if len(set(names.values())) != len(names) or "Problem" in names.values():
-        raise ValueError(f"two schemas of one name: {sorted(names.values())}")
-    return names
-
-
-def _name(name: str) -> str:
-    page = re.fullmatch(r"(?:.+__)?Page_(.+)_", name)
-    if page:
-        return f"{_name(page[1])}Page"
-    *modules, own = name.lstrip("_").split("__")
-    return (modules[1].capitalize() if modules else "") + own.lstrip("_")
-
-
-def _renamed(value: Any, names: dict[str, str]) -> Any:
-    prefix = f"{_ROOT}/schemas/"
-    if isinstance(value, dict):
-        return {
-            key: {names.get(name, name): _renamed(one, names) for name, one in item.items()}
-            if key == "schemas" and isinstance(item, dict)
-            else _renamed(item, names)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [_renamed(one, names) for one in value]
-    if isinstance(value, str) and value.startswith(prefix):
-        return prefix + names.get(value.removeprefix(prefix), value.removeprefix(prefix))
-    return value
 
 
 # Schemas
@@ -333,13 +308,14 @@ def _operation(verb: str, told: Json, *, conditional: bool) -> Json:
     if body is not None:
         content = {media: _media(one) for media, one in body["content"].items()}
         if is_keyed:  # a generated example would name slot_id and slot_ids, which is refused
-            content = {media: {"example": words.CLAIM, **one} for media, one in content.items()}
+            example = words.CLAIM | words.CLAIMS.get(told["operationId"], {})
+            content = {media: {"example": example, **one} for media, one in content.items()}
         made["requestBody"] = {**body, "content": content}
     for name, value in told.items():
         if name not in {*made, "parameters", "responses"}:
             made[name] = value
     headers = [
-        "X-Request-Id",
+        *words.EVERYWHERE,
         *(["Idempotency-Replayed", "Location"] if is_keyed else []),
         *(["ETag"] if conditional and verb in {"get", "put"} else []),
     ]
@@ -418,7 +394,7 @@ def _refusal(status: int | str, codes: Iterable[str]) -> Json:
         "description": told["description"],
         "headers": {
             name: {"$ref": f"{_ROOT}/headers/{name}"}
-            for name in ("X-Request-Id", *(["Retry-After"] if retries else []))
+            for name in (*words.EVERYWHERE, *(["Retry-After"] if retries else []))
         },
         "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_ROOT}/schemas/Problem"}}},
     }

@@ -35,8 +35,8 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 )
 
 BEARER: Final = say(
-    "An access token (JWT as RFC 8725 asks): paste it without the word Bearer.",
-    "访问令牌（JWT，遵循 RFC 8725）：直接粘贴，无需 Bearer 前缀。",
+    "An access token (JWT as RFC8725 asks): paste it without the word Bearer.",
+    "访问令牌（JWT，遵循 RFC8725）：直接粘贴，无需 Bearer 前缀。",
 )
 
 TAGS: Final[dict[str, str]] = {
@@ -109,6 +109,17 @@ HEADERS: Final[dict[str, Any]] = {
         "description": say("The version read; an edit sends it as If-Match.", "所读版本；修改时作为 If-Match 提交。"),
         "schema": {"type": "string"},
     },
+    "RateLimit": {
+        "description": say(
+            "What is left of the account's burst, once less than half of it is.",
+            "账号剩余的突发额度（低于一半时提供）。",
+        ),
+        "schema": {"type": "string"},
+    },
+    "Access-Control-Allow-Origin": {
+        "description": say("Only for origins that the deployment lists.", "仅对部署所列来源返回。"),
+        "schema": {"type": "string"},
+    },
     "Retry-After": {
         "description": say("Seconds until it is worth trying again.", "多少秒后可重试。"),
         "schema": {"type": "integer", "format": "int32", "minimum": 0},
@@ -134,6 +145,15 @@ PARAMETERS: Final[dict[str, Any]] = {
         "schema": {"type": "string", "minLength": 1, "maxLength": 200},
     },
 }
+
+EVERYWHERE: Final = ("X-Request-Id", "RateLimit", "Access-Control-Allow-Origin")
+"""Headers that any answer may carry."""
+
+CLAIMS: Final[dict[str, dict[str, Any]]] = {
+    "elder-meals.orders.create": {"lines": [{"dish_id": "01990000-0000-7000-8000-000000000001", "portions": 1}]},
+    "childcare.visits.create": {"persons": ["01990000-0000-7000-8000-000000000002"], "stays": False},
+}
+"""What some claims say besides."""
 
 CLAIM: Final[dict[str, Any]] = {"slot_id": "01990000-0000-7000-8000-000000000000", "if_full": "refuse"}
 """The least that a claim says."""
