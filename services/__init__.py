@@ -29,6 +29,9 @@ class Service:
     collection: str | None = None
     claims: str | None = None
     tasks: str | None = None
+    notices: str | None = None
+    paths: tuple[str, ...] = ()
+    """Words after /v1 that lead here besides the service's name."""
     facts: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     """What everybody who claims here must have consented to; codes of `shared.purposes`."""
@@ -44,6 +47,9 @@ def load(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+GATEWAY_NOTICES = "services.gateway.notices:TYPES"
+"""What the ledger itself announces, whichever service it was about."""
+
 SERVICES: tuple[Service, ...] = (
     Service(
         name="identity",
@@ -51,6 +57,7 @@ SERVICES: tuple[Service, ...] = (
         app="services.identity.routes:app",
         role="linli_identity",
         tasks="services.identity.tasks:TASKS",
+        notices="services.identity.notices:TYPES",
     ),
     Service(
         name="booking",
@@ -60,6 +67,7 @@ SERVICES: tuple[Service, ...] = (
         collection="reservations",
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
+        notices="services.booking.notices:TYPES",
     ),
     Service(
         name="elder-meals",
@@ -69,16 +77,8 @@ SERVICES: tuple[Service, ...] = (
         collection="orders",
         claims="services.elder_meals.schemas.orders:OrderIn",
         tasks="services.elder_meals.tasks:TASKS",
+        notices="services.elder_meals.notices:TYPES",
         facts=("age_band",),
-    ),
-    Service(
-        name="events",
-        title="Events",
-        app="services.events.routes:app",
-        role="linli_events",
-        collection="registrations",
-        claims="services.events.schemas:RegistrationIn",
-        tasks="services.events.tasks:TASKS",
     ),
     Service(
         name="childcare",
@@ -88,7 +88,27 @@ SERVICES: tuple[Service, ...] = (
         collection="visits",
         claims="services.childcare.schemas:VisitIn",
         tasks="services.childcare.tasks:TASKS",
+        notices="services.childcare.notices:TYPES",
         purposes=("childcare",),
+    ),
+    Service(
+        name="events",
+        title="Events",
+        app="services.events.routes:app",
+        role="linli_events",
+        collection="registrations",
+        claims="services.events.schemas:RegistrationIn",
+        tasks="services.events.tasks:TASKS",
+        notices="services.events.notices:TYPES",
+    ),
+    Service(
+        name="partners",
+        title="Partners",
+        app="services.partners.routes:app",
+        role="linli_partners",
+        tasks="services.partners.tasks:TASKS",
+        notices="services.partners.notices:TYPES",
+        paths=("open",),
     ),
 )
 
@@ -99,3 +119,9 @@ def service(name: str) -> Service:
         if one.name == name:
             return one
     raise LookupError(name)
+
+
+def notice_types() -> tuple[Any, ...]:
+    """Every kind of notice there is (`shared.notices.NoticeType`), in the order of their names."""
+    named = [GATEWAY_NOTICES, *(one.notices for one in SERVICES if one.notices is not None)]
+    return tuple(sorted((kind for one in named for kind in load(one)), key=lambda kind: str(kind.name)))

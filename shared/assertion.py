@@ -52,6 +52,34 @@ class ActsFor:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """How far the key of a partner's system reaches: these types of notices, this region, this place, these operations."""
+
+    id: uuid.UUID
+    prefix: str
+    types: tuple[str, ...]
+    operations: tuple[str, ...]
+    place_id: uuid.UUID | None = None
+
+    def allows(self, operation: str | None) -> bool:
+        """Whether it was made for this operation; `partners.*` names all that begin so."""
+        return operation is not None and any(
+            one == operation or (one.endswith("*") and operation.startswith(one[:-1])) for one in self.operations
+        )
+
+    def narrowed(self, roles: tuple[Role, ...]) -> tuple[Role, ...]:
+        """Its account's roles, as far as the key reaches."""
+        reach = [(one, max(one.prefix, self.prefix, key=len)) for one in roles]
+        return tuple(
+            Role(one.role, prefix, one.place_id or self.place_id)
+            for one, prefix in reach
+            if prefix.startswith(one.prefix)
+            and prefix.startswith(self.prefix)
+            and (self.place_id is None or one.place_id in (None, self.place_id))
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is asking. Anonymous callers have no account."""
 
@@ -64,6 +92,7 @@ class Caller:
     roles: tuple[Role, ...] = ()
     acts_for: tuple[ActsFor, ...] = ()
     address: str = ""
+    key: Key | None = None
     grant: Grant | None = field(default=None, compare=False)
 
     @property
@@ -117,6 +146,9 @@ def sign(caller: Caller, *, audience: str, key: bytes, grant: Grant | None = Non
         "rol": [(role.role, role.prefix, role.place_id) for role in caller.roles],
         "for": [(one.person_id, one.holder_no, one.name, one.relation, one.services) for one in caller.acts_for],
     }
+    if caller.key is not None:
+        one = caller.key
+        payload["key"] = (one.id, one.prefix, one.types, one.operations, one.place_id)
     if grant is not None:
         payload["grant"] = {
             "group": grant.group_id,
@@ -144,7 +176,7 @@ def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
         payload = _opened(token.encode("ascii"), key)
         if payload["iss"] != "linli-gateway" or payload["aud"] != audience or payload["exp"] <= time.time():
             raise errors.AssertionMissing
-        grant = payload.get("grant")
+        grant, key_told = payload.get("grant"), payload.get("key")
         return Caller(
             account_id=_id(payload["acc"]),
             account_no=payload["no"],
@@ -158,6 +190,7 @@ def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
                 ActsFor(_uuid(person), no, name, relation, tuple(services) if services is not None else None)
                 for person, no, name, relation, services in payload["for"]
             ),
+            key=_key(key_told) if key_told else None,
             grant=_grant(grant) if grant else None,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -181,6 +214,11 @@ def _uuid(text: str) -> uuid.UUID:
 
 def _id(text: str | None) -> uuid.UUID | None:
     return _uuid(text) if text else None
+
+
+def _key(told: Any) -> Key:
+    made, prefix, types, operations, place = told
+    return Key(_uuid(made), prefix, tuple(types), tuple(operations), _id(place))
 
 
 def _grant(told: dict[str, Any]) -> Grant:

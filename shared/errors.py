@@ -101,6 +101,13 @@ class AssertionMissing(NotAllowed):
     zh = "此服务只能通过网关访问。"
 
 
+class NotInScope(NotAllowed):
+    """This key was not made for this."""
+
+    code = "not_in_scope"
+    zh = "此密钥不适用于该操作。"
+
+
 class GrantMissing(NotAllowed):
     """There is no grant for exactly what was asked."""
 
@@ -445,6 +452,20 @@ class CapacityTaken(Conflict):
 
     code = "capacity_taken"
     zh = "已占用的名额多于新的容量。"
+
+
+class Leased(Conflict):
+    """Somebody else is reading under this name at the moment."""
+
+    code = "leased"
+    zh = "此名称正由他人读取。"
+
+
+class LeaseLost(Conflict):
+    """This lease is over; what was not committed is lent again."""
+
+    code = "lease_lost"
+    zh = "租约已失效，未提交的内容将重新发放。"
 
 
 class Exists(Conflict):

@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
         default=(), description="Addresses whose X-Forwarded-For is believed."
     )
+    partner_networks: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(),
+        description="Private networks to which notices may be sent, also without TLS (door controllers, kitchen boxes).",
+    )
     cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call from a browser.")
     access_seconds: int = Field(default=900, ge=60, le=3600, description="Life of an access token.")
     refresh_days: int = Field(default=30, ge=1, le=180, description="Absolute life of a login.")

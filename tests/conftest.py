@@ -7,16 +7,36 @@ import contextlib
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from shared import embedded, migrate
+from services import notice_types
+from shared import embedded, migrate, notices, wire
 from shared.crypto import Keyring
-from shared.db import Database
+from shared.db import Database, Tx
 from shared.settings import Settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_notice_is_of_a_known_kind() -> Iterator[None]:
+    """Whatever the tests announce has the form that partners are promised; `test.…` is the tests' own."""
+    kinds = {kind.name: kind for kind in notice_types()}
+    announce = notices.announce
+
+    async def checked(tx: Tx, several: Sequence[notices.Notice]) -> None:
+        for one in several:
+            if not one.type.startswith("test."):
+                assert one.type in kinds, f"{one.type} is in no TYPES"
+                kinds[one.type].data.model_validate_json(wire.dumps(one.data))
+                assert set(one.data) <= set(kinds[one.type].data.model_fields), one.type
+        await announce(tx, several)
+
+    notices.announce = checked
+    yield
+    notices.announce = announce
 
 
 @pytest.fixture(scope="session")

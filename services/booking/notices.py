@@ -4,9 +4,56 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
 
 from shared.claims import Freed, Grant, Group
-from shared.notices import Notice
+from shared.notices import Data, Notice, NoticeType
+from shared.places import notices as places
+from shared.texts import say
+
+
+class ReservationMade(Data):
+    """Which slots, and how many people."""
+
+    group_id: uuid.UUID
+    slots: list[uuid.UUID]
+    starts_at: datetime
+    persons: int
+
+
+class ReservationCancelled(Data):
+    """Which slots came free."""
+
+    group_id: uuid.UUID
+    slots: list[uuid.UUID]
+    starts_at: datetime
+    reason: str
+
+
+_GROUP: Final = "01990000-0000-7000-8000-00000000000a"
+_SLOT: Final = "01990000-0000-7000-8000-000000000001"
+
+TYPES: Final = (
+    NoticeType(
+        "booking.reservation.made",
+        ReservationMade,
+        say("the reservation", "预约"),
+        say("Places in a facility were confirmed. `persons` is how many people.", "场所名额已确认。`persons` 为人数。"),
+        {"group_id": _GROUP, "slots": [_SLOT], "starts_at": "2026-12-01T10:00:00+08:00", "persons": 2},
+    ),
+    NoticeType(
+        "booking.reservation.cancelled",
+        ReservationCancelled,
+        say("the reservation", "预约"),
+        say(
+            "Somebody gave back all or some of its places; `slots` are those that came free.",
+            "全部或部分名额已退还；`slots` 为释放名额的场次。",
+        ),
+        {"group_id": _GROUP, "slots": [_SLOT], "starts_at": "2026-12-01T10:00:00+08:00", "reason": "cancelled"},
+    ),
+    places.released("booking"),
+)
 
 
 def reservation_made(grant: Grant, reservation_id: uuid.UUID) -> Notice:

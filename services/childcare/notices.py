@@ -5,10 +5,151 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from shared.claims import Freed, Grant, Group
-from shared.notices import Notice
+from shared.notices import Data, Notice, NoticeType
+from shared.places import notices as places
+from shared.texts import say
+
+
+class VisitMade(Data):
+    """Which sessions, how many children, and whether a guardian stays."""
+
+    group_id: uuid.UUID
+    slots: list[uuid.UUID]
+    starts_at: datetime
+    persons: int
+    stays: bool
+
+
+class VisitCancelled(Data):
+    """Which sessions' places came free."""
+
+    group_id: uuid.UUID
+    slots: list[uuid.UUID]
+    starts_at: datetime
+    reason: str
+
+
+class HandOver(Data):
+    """At which visit, and when."""
+
+    visit_id: uuid.UUID
+    at: datetime
+
+
+class Missed(Data):
+    """Where a child still is, since when it should not be, and which step this is."""
+
+    visit_id: uuid.UUID
+    room_id: uuid.UUID
+    ends_at: datetime
+    step: int
+
+
+class Opened(Data):
+    """What happened where, and how bad it is."""
+
+    room_id: uuid.UUID
+    kind: str
+    severity: str
+    report_to_authority: bool
+
+
+class RoomClosed(Data):
+    """Which room, and when it was looked at."""
+
+    room_id: uuid.UUID
+    at: datetime
+
+
+_ID: Final = "01990000-0000-7000-8000-00000000000a"
+_SLOT: Final = "01990000-0000-7000-8000-000000000001"
+_BEGIN: Final = "2026-12-01T14:00:00+08:00"
+_THE_VISIT: Final = say("the visit", "来访")
+_THE_HAND_OVER: Final = say("the hand-over", "交接")
+TYPES: Final = (
+    NoticeType(
+        "childcare.visit.made",
+        VisitMade,
+        _THE_VISIT,
+        say(
+            "Places in a children's room were confirmed. `persons` is how many children; `stays`: a guardian stays with them.",
+            "儿童之家的名额已确认。`persons` 为儿童人数；`stays` 表示监护人陪同。",
+        ),
+        {"group_id": _ID, "slots": [_SLOT], "starts_at": _BEGIN, "persons": 1, "stays": False},
+    ),
+    NoticeType(
+        "childcare.visit.cancelled",
+        VisitCancelled,
+        _THE_VISIT,
+        say(
+            "Somebody gave back all or some of its places; `slots` are those that came free.",
+            "全部或部分名额已退还；`slots` 为释放名额的场次。",
+        ),
+        {"group_id": _ID, "slots": [_SLOT], "starts_at": _BEGIN, "reason": "cancelled"},
+    ),
+    NoticeType(
+        "childcare.child.arrived",
+        HandOver,
+        _THE_HAND_OVER,
+        say(
+            "A carer signed a child in; `at` is when, which may be earlier than it was told.",
+            "看护人员已为儿童签到；`at` 为实际时间，可能早于上报时间。",
+        ),
+        {"visit_id": _ID, "at": _BEGIN},
+    ),
+    NoticeType(
+        "childcare.child.collected",
+        HandOver,
+        _THE_HAND_OVER,
+        say(
+            "A child went home with somebody; who that was, guardians read in the child's hand-overs.",
+            "儿童已被接走；接送人由监护人在交接记录中查看。",
+        ),
+        {"visit_id": _ID, "at": _BEGIN},
+    ),
+    NoticeType(
+        "childcare.collector.refused",
+        HandOver,
+        say("the try", "该次尝试"),
+        say(
+            "Somebody who may not collect a child wanted to. Who and why is not said here: all guardians hear it.",
+            "有不被允许的人试图接走儿童。此处不说明何人与原因：所有监护人都会收到。",
+        ),
+        {"visit_id": _ID, "at": _BEGIN},
+    ),
+    NoticeType(
+        "childcare.collection.missed",
+        Missed,
+        say("the claim of the child", "该儿童的名额"),
+        say(
+            "A child is still inside so long after the end of its session; once for each `step` of the room's terms.",
+            "场次结束后儿童仍未被接走；按房间细则的每个 `step` 各通知一次。",
+        ),
+        {"visit_id": _ID, "room_id": _SLOT, "ends_at": _BEGIN, "step": 1},
+    ),
+    NoticeType(
+        "childcare.incident.opened",
+        Opened,
+        say("the incident", "事件"),
+        say(
+            "Somebody wrote down an incident (`reported`), a room was not empty at its close (`count`), or a child had gone "
+            "with somebody who may not collect it (`collection`).",
+            "登记了一起事件（`reported`）、闭馆时仍有人（`count`），或儿童被不允许的人接走（`collection`）。",
+        ),
+        {"room_id": _ID, "kind": "reported", "severity": "minor", "report_to_authority": False},
+    ),
+    NoticeType(
+        "childcare.room.closed",
+        RoomClosed,
+        say("the head-count", "清点"),
+        say("Carers looked, and the room was empty.", "看护人员已确认房间无人。"),
+        {"room_id": _ID, "at": _BEGIN},
+    ),
+    places.released("childcare"),
+)
 
 
 def visit_made(grant: Grant, visit_id: uuid.UUID, *, stays: bool) -> Notice:

@@ -28,7 +28,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services import SERVICES
-from services.gateway import availability, routes, told, upstreams
+from services.gateway import availability, console, routes, told, upstreams
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
 from services.gateway.availability import Looking, Seen
 from services.gateway.claiming import Call, Claiming
@@ -147,7 +147,9 @@ class Gateway:
         self._addresses = Rates(settings.address_rate, settings.address_burst)
         self._accounts = Rates(settings.account_rate, settings.account_burst)
         self._policy = b'"account";' + self._accounts.policy.encode()
-        self._services = {one.name for one in SERVICES}
+        self._services = {one.name: one.name for one in SERVICES}
+        self._services |= {word: one.name for one in SERVICES for word in one.paths}
+        self._words = {word for one in SERVICES for word in one.paths}
         self._trusted = settings.trusted_proxies
         self._giving_back: set[asyncio.Task[Any]] = set()
         self.parts: Parts | None = None
@@ -260,9 +262,11 @@ class Gateway:
         body = b"" if method in ("GET", "OPTIONS") else await self._body(receive, headers)
         caller = Caller()
         if b"authorization" in headers:
-            caller = parts.credentials.caller(headers[b"authorization"].decode("latin-1"))
+            caller = await parts.credentials.who(headers[b"authorization"].decode("latin-1"))
             scope["linli.account"] = caller.account_no
             self._within(self._accounts, caller.account_no)
+            if caller.key is not None and not caller.key.allows(console.operation_at(method, path)):
+                raise errors.NotInScope
         call = Call(
             method,
             path,
@@ -301,7 +305,9 @@ class Gateway:
 
     def _service_of(self, path: str) -> str | None:
         parts = path.split("/", 3)
-        return parts[2] if len(parts) > 3 and parts[1] == "v1" and parts[2] in self._services else None
+        if len(parts) < 3 or parts[1] != "v1" or (len(parts) == 3 and parts[2] not in self._words):
+            return None
+        return self._services.get(parts[2])
 
     def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """The caller's address; a proxy is believed only where the settings trust it."""

@@ -131,7 +131,7 @@ class Claiming:
             (b"x-request-id", call.request_id.encode()),
             (b"content-length", str(len(body)).encode()),
         ]
-        return await guard.call(call.scope(headers, method, path), body)
+        return await guard.call(call.scope(headers, method, path), body, more=_waits(call))
 
     async def claim(self, call: Call) -> Answer:
         """Ask for places, and have the service confirm them."""
@@ -255,6 +255,15 @@ class Claiming:
                 kept = [(k, v) for k, v in answer.headers if k in (b"content-type", b"etag")]
                 return Answer(201, [*kept, *headers], answer.body)
         return of(201, shape(service, group), headers)
+
+
+_WAIT: Final = re.compile(rb"(?:^|&)wait=([0-9]{1,2})(?:&|$)")
+
+
+def _waits(call: Call) -> float:
+    """Seconds that a reader is ready to wait for something new: so much longer its answer may take."""
+    found = _WAIT.search(call.query) if call.method == "GET" else None
+    return min(30.0, float(found[1])) if found else 0.0
 
 
 def idempotency_key(told: str | None) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+from services.gateway import sql as gateway_sql
 from services.gateway.arbiter import sql
 from shared import errors, tokens
-from shared.assertion import ActsFor, Caller, Role
+from shared.assertion import ActsFor, Caller, Key, Role
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Readers
@@ -20,6 +23,8 @@ INTERNAL: Final = frozenset(
 """Headers that only the gateway may set: what a client sends of them is dropped."""
 _REMEMBERED: Final = 100_000
 _FACTS_SECONDS: Final = 2.0
+KEY: Final = "lk_"
+"""How a partner's key begins."""
 
 
 class Credentials:
@@ -30,6 +35,31 @@ class Credentials:
         self._facts_line = Readers("facts", db, facts)
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._facts: OrderedDict[int, tuple[float, Caller]] = OrderedDict()
+        self._db = db
+        self._partners: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+
+    async def who(self, authorization: str) -> Caller:
+        """Whom an Authorization header names: by a token, or by a partner's key."""
+        scheme, _, told = authorization.partition(" ")
+        if scheme.lower() == "bearer" and told.startswith(KEY) and len(told) <= 200:
+            return await self._partner(hashlib.sha256(told.encode()).digest())
+        return self.caller(authorization)
+
+    async def _partner(self, key_hash: bytes) -> Caller:
+        """The account of a partner's key, at most two seconds old: a key that was revoked is refused by then."""
+        now = time.monotonic()
+        known = self._partners.get(key_hash)
+        if known is None or known[0] <= now:
+            row = await self._db.run(gateway_sql.use_partner_key, key_hash)
+            if row is None:
+                self._partners.pop(key_hash, None)
+                raise errors.NotKnown
+            key = Key(row["id"], row["community"], tuple(row["types"]), tuple(row["operations"]), row["place_id"])
+            known = (now + _FACTS_SECONDS, Caller(row["account_id"], row["account_no"], name=row["name"], key=key))
+            self._partners[key_hash] = known
+            if len(self._partners) > _REMEMBERED:
+                self._partners.popitem(last=False)
+        return known[1]
 
     def caller(self, authorization: str | None) -> Caller:
         """Whom a bearer token names; anonymous without one. Refuses what is malformed, forged or expired."""
@@ -70,16 +100,8 @@ class Credentials:
             if len(self._facts) > _REMEMBERED:
                 self._facts.popitem(last=False)
         told = known[1]
-        return Caller(
-            caller.account_id,
-            caller.account_no,
-            caller.person_id,
-            caller.holder_no,
-            caller.name,
-            caller.session_id,
-            told.roles,
-            told.acts_for,
-        )
+        roles = told.roles if caller.key is None else caller.key.narrowed(told.roles)
+        return replace(caller, roles=roles, acts_for=told.acts_for)
 
 
 async def facts(tx: Tx, callers: Sequence[Caller]) -> list[Caller]:

@@ -181,6 +181,22 @@ async def told(tx: Tx, holders: Sequence[int], after: int, limit: int) -> list[A
     )
 
 
+async def use_partner_key(tx: Tx, key_hash: bytes) -> Any | None:
+    """A partner's key that is not revoked, of an open account; when it was last used is known to the minute."""
+    row = await tx.row(
+        "SELECT k.id, k.account_no, a.id AS account_id, a.name, k.types, k.community, k.place_id, k.operations, "
+        "k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute' AS is_stale "
+        "FROM partner_keys k JOIN accounts a ON a.no = k.account_no "
+        "WHERE k.key_hash = $1 AND k.revoked_at IS NULL AND a.closed_at IS NULL",
+        key_hash,
+    )
+    if row is not None and row["is_stale"]:
+        await tx.execute("UPDATE partner_keys SET last_used_at = now() WHERE id = $1", row["id"])
+    else:
+        tx.discard()
+    return row
+
+
 class NewRefusal(NamedTuple):
     """A refused claim to be written; `holders` are whom it was for, `holder_no` whom it failed for."""
 

@@ -75,6 +75,7 @@ async def remote(url: str, *, seconds: float) -> AsyncIterator[ASGIApp]:
                 httpx.URL(scope["raw_path"].decode("ascii") + ("?" + query if query else "")),
                 headers=[(key, value) for key, value in scope["headers"] if key not in _HOP_BY_HOP],
                 content=body,
+                timeout=seconds + scope.get("linli.more_seconds", 0.0),
             )
             answer = await client.send(request)
             headers = [
@@ -111,12 +112,13 @@ class Guard:
         """Whether calls are refused for now, after several failures in a row."""
         return time.monotonic() < self._open_until
 
-    async def call(self, scope: Scope, body: bytes) -> Answer:
-        """The service's whole answer to one request; raises NoAnswer."""
+    async def call(self, scope: Scope, body: bytes, *, more: float = 0.0) -> Answer:
+        """The service's whole answer to one request, `more` seconds later than usual at most; raises NoAnswer."""
         if self.is_open:
             raise NoAnswer(self._down(), may_have_arrived=False)
         try:
-            async with asyncio.timeout(self._seconds):
+            scope["linli.more_seconds"] = more
+            async with asyncio.timeout(self._seconds + more):
                 answer = await answer_of(self._app, scope, body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             self._failed()

@@ -40,6 +40,15 @@ from shared.models.events import Calendar, Event, EventSession, Feedback, Regist
 from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
+from shared.models.partners import (
+    Attempt,
+    Consumer,
+    Delivery,
+    Endpoint,
+    OpenSlot,
+    PartnerHead,
+    PartnerKey,
+)
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
 from shared.models.refusals import Refused
 from shared.models.uploads import Upload
@@ -48,6 +57,7 @@ __all__ = [
     "Absence",
     "Account",
     "Ask",
+    "Attempt",
     "Base",
     "Calendar",
     "ChildRecord",
@@ -55,11 +65,14 @@ __all__ = [
     "Closure",
     "Collector",
     "Consent",
+    "Consumer",
     "Day",
+    "Delivery",
     "Deployment",
     "Dish",
     "Duty",
     "ElderProfile",
+    "Endpoint",
     "Event",
     "EventSession",
     "Feedback",
@@ -78,7 +91,10 @@ __all__ = [
     "MenuDish",
     "Notice",
     "NoticeHead",
+    "OpenSlot",
     "Outcome",
+    "PartnerHead",
+    "PartnerKey",
     "Person",
     "Place",
     "Policy",

@@ -10,10 +10,10 @@ from shared.texts import say
 
 
 class ClosureNamed(Data):
-    """The closure and the words of the staff."""
+    """The closure and the words of the staff; no id where it was the calendar."""
 
-    id: uuid.UUID
-    reason: str
+    id: uuid.UUID | None
+    reason: str | None
 
 
 class ClaimReleased(Data):
@@ -32,8 +32,9 @@ def released(service: str) -> NoticeType:
         ClaimReleased,
         say("the group of claims", "预约组"),
         say(
-            "A closure took a place back. `closure` has its id and the words of the staff.",
-            "因停用收回名额。`closure` 为停用编号与工作人员的说明。",
+            "A closure, or a day that was closed, took a place back. `closure` has its id (null: the calendar) and the "
+            "words of the staff.",
+            "因停用或当日关闭收回名额。`closure` 为停用编号（日历关闭时为空）与工作人员的说明。",
         ),
         {
             "reason": "closed",

@@ -34,9 +34,11 @@ structlog.configure(
 
 
 @contextlib.contextmanager
-def door(url: str, make: Callable[[Database], ASGIApp], *, pool_size: int = 6) -> Iterator[str]:
+def door(
+    url: str, make: Callable[[Database], ASGIApp], *, pool_size: int = 6, listener: socket.socket | None = None
+) -> Iterator[str]:
     """`make`'s app behind uvicorn in a thread; its address. Callers may connect at once: the socket listens already."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    listener = listener or socket.create_server(("127.0.0.1", 0), backlog=256)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     servers: list[uvicorn.Server] = []
 

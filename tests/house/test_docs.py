@@ -6,6 +6,7 @@ LINLI_WRITE=1 writes the tables anew; see `tests.house.house`.
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from services import SERVICES
+from services import SERVICES, notice_types
 from services.cli import app, demo_app, regions_app
 from services.gateway.console import document
 from shared import errors
 from shared.settings import Settings, default_data_dir
+from shared.texts import choose, is_bilingual
 from tests.house.house import DOCS, HOUSE, ROOT, agree, bare, modules, rows, tree, where
 
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
@@ -118,18 +120,46 @@ def announced() -> Iterator[Found]:
                         yield Found(node, function, where(path, node.lineno))
 
 
+KINDS = {kind.name: kind for kind in notice_types()}
+PAST = re.compile(r"(ed|made|lost|left|drawn|given|gone|told|kept|found|begun|sent|come)$")
+
+
 def test_every_notice_is_on_its_page() -> None:
-    found = sorted(announced(), key=lambda one: one.type)
-    assert found
-    told = [{"type": in_ticks(one.type), "data": ", ".join(map(in_ticks, one.fields))} for one in found]
-    agree(DOCS / "notices.md", "notices", told, key="type", kept=("subject", "when"))
+    told = [
+        {
+            "type": in_ticks(kind.name),
+            "data": ", ".join(map(in_ticks, kind.data.model_fields)) or "-",
+            "subject": choose(kind.subject, "en"),
+            "about": choose(kind.about, "en"),
+        }
+        for kind in KINDS.values()
+    ]
+    assert told
+    agree(DOCS / "notices.md", "notices", told, key="type")
+
+
+def test_every_notice_that_the_code_makes_is_of_a_kind_that_partners_know() -> None:
+    for one in announced():
+        pattern = re.compile(re.escape(one.type).replace(r"\{service\}", "[a-z-]+"))
+        kinds = [kind for name, kind in KINDS.items() if pattern.fullmatch(name)]
+        assert kinds, f"{one.place}: {one.type} is in no TYPES"
+        for kind in kinds:
+            assert set(one.fields) <= set(kind.data.model_fields), one.place
+
+
+def test_every_kind_of_notice_speaks_both_languages_and_has_an_example_of_its_own_form() -> None:
+    assert len(KINDS) == len(notice_types()), "two kinds of one name"
+    for kind in KINDS.values():
+        assert is_bilingual(kind.subject), kind.name
+        assert is_bilingual(kind.about), kind.name
+        kind.data.model_validate_json(json.dumps(kind.example))
+        assert set(kind.example) <= set(kind.data.model_fields), kind.name
 
 
 def test_a_notice_is_named_in_the_past_tense() -> None:
-    past = re.compile(r"(ed|made|lost|left|drawn|given|gone|told|kept|found|begun|sent|come)$")
-    for one in announced():
-        assert re.fullmatch(r"(\{service\}|[a-z_-]+)\.[a-z_]+\.[a-z_]+", one.type), one.place
-        assert past.search(one.type), one.place
+    for name in [*KINDS, *(one.type for one in announced())]:
+        assert re.fullmatch(r"(\{service\}|[a-z-]+)\.[a-z_-]+\.[a-z_]+", name), name
+        assert PAST.search(name), name
 
 
 def test_every_path_is_on_the_page_about_the_house() -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from services import SERVICES
+from services import SERVICES, notice_types
 from services.gateway.console import document, write_pins
 from services.gateway.console.document import OPEN
 from shared import errors
@@ -172,7 +173,7 @@ def test_every_tag_is_explained_and_they_come_in_the_order_of_a_day() -> None:
         names = [tag["name"] for tag in tags]
         assert names[:2] == ["slots", "claims"]
         seen = [operation["tags"][0] for _, _, operation in operations(lang)]
-        assert list(dict.fromkeys(seen)) == names
+        assert [*dict.fromkeys(seen), "webhooks"] == names
 
 
 def test_open_operations_are_marked_and_exist() -> None:
@@ -230,3 +231,18 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
         (kind, name) for kind in ("schemas", "responses", "parameters", "headers") for name in told["components"][kind]
     }
     assert refs == there
+
+
+def test_every_kind_of_notice_is_a_webhook_with_an_example_of_its_own_schema() -> None:
+    for lang in LANGUAGES:
+        hooks = document(lang)["webhooks"]
+        assert set(hooks) == {kind.name for kind in notice_types()}
+        for name, hook in hooks.items():
+            media = hook["post"]["requestBody"]["content"]["application/json"]
+            jsonschema_rs.Draft202012Validator(media["schema"]).validate(media["example"])
+            assert media["example"]["type"] == name
+
+
+def test_webhooks_speak_both_languages() -> None:
+    zh, en = (document(lang)["webhooks"] for lang in ("zh", "en"))
+    assert [name for name in en if en[name]["post"]["summary"] == zh[name]["post"]["summary"]] == []

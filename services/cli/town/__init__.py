@@ -10,7 +10,7 @@ from typing import Final
 from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
 from services.cli import Stop
-from services.cli.town import booking, childcare, events, meals, personas
+from services.cli.town import booking, childcare, events, meals, partners, personas
 from services.demo import people as synthetic
 from services.gateway import sql as gateway_sql
 from services.identity.actions import enrolment as identity
@@ -24,7 +24,7 @@ DEMO_SEED: Final = 330411105
 _CHUNK: Final = 4_000
 _COMMUNITIES: Final = (("330411004010", 70), ("330411105003", 12), ("330411105204", 6), ("330424101003", 12))
 """Where residents live, by weight: 茶园社区, 解放社区, 镇中村, 沈荡社区."""
-PARTS: Final = (booking, meals, childcare, events)
+PARTS: Final = (booking, meals, childcare, events, partners)
 """What each service has in the demo town, in the order in which it is made."""
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 from fastapi.openapi.utils import get_openapi
 
 from services import SERVICES, load
-from services.gateway.console import words
+from services.gateway.console import webhooks, words
 from services.gateway.console.bounds import bounded
 from services.gateway.console.names import names_of, renamed
 from shared import errors, problems
@@ -50,7 +50,9 @@ OPEN: Final = frozenset(
         "identity.sessions.refresh",
         "identity.purposes.list",
         "childcare.rooms.now",
-        *(f"{places}.{verb}" for places in ("booking.facilities", "childcare.rooms") for verb in _PLACES),
+        "partners.types.list",
+        *(f"open.{one}" for one in ("slots.list", "dataset.read")),
+        *(f"{places}.{verb}" for places in ("booking.facilities", "elder-meals.kitchens", "childcare.rooms") for verb in _PLACES),
         *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
         "events.calendar.read",
     }
@@ -108,8 +110,9 @@ def _bilingual() -> Json:
             }
         ],
         "security": [{"bearer": []}],
-        "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in _tags(paths)],
+        "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in [*_tags(paths), "webhooks"]],
         "paths": bounded(paths),
+        "webhooks": bounded(webhooks.webhooks()),
         "components": {
             "schemas": bounded(dict(sorted({**schemas, "Problem": _problem()}.items()))),
             "responses": {_everywhere_name(status): _refusal(status, ()) for status in ALL},
@@ -247,12 +250,7 @@ def _problem() -> Json:
                 name: {"type": "string", "format": "date-time", "description": text}
                 for name, text in words.UNTIL.items()
             },
-            "purposes": {
-                "type": "array",
-                "maxItems": 50,
-                "items": {"type": "string"},
-                "description": say("What is still to be consented to.", "尚需同意的授权用途。"),
-            },
+            **words.MEMBERS,
             "service": {"type": "string", "description": say("The service that does not answer.", "未响应的服务。")},
             "errors": {
                 "type": "array",

@@ -58,15 +58,21 @@ TAGS: Final[dict[str, str]] = {
     "childcare rooms": say("Children's rooms, who is inside, carers on duty.", "儿童之家、在室人数与在岗照护人员。"),
     "incidents": say("What happened in a room; never changed.", "儿童之家事件登记，不可修改。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
+    "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
+    "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
+    "webhooks": say("What is sent to partners' endpoints.", "推送给合作方接口的通知。"),
 }
 """In the order of a working day."""
 
 PATHS: Final[dict[str, str]] = {
     "code": say("The region's code.", "区划代码。"),
     "day": say("The date.", "日期。"),
+    "delivery_id": say("The delivery.", "推送编号。"),
+    "endpoint_id": say("The endpoint.", "接口编号。"),
     "group_id": say("The claim's group.", "预约组编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
+    "key_id": say("The key.", "密钥编号。"),
     "order_id": say("The order.", "订单编号。"),
     "purpose": say("The purpose.", "授权用途。"),
     "person_id": say("The person.", "人员编号。"),
@@ -77,6 +83,13 @@ PATHS: Final[dict[str, str]] = {
     "visit_id": say("The visit.", "到访编号。"),
 }
 """What is named in a path, where its route does not say so itself."""
+
+PUSHED: Final = say(
+    "Sent to every endpoint that asked for this type in this region, signed as Standard Webhooks 1.0.0 asks. Answer 2xx within "
+    "15 seconds; anything else is tried again for three days. It may come twice: `webhook-id` is the same then.",
+    "推送给订阅了该类型与区域的每个接口，按 Standard Webhooks 1.0.0 签名。请在 15 秒内返回 2xx；否则将在三天内重试。"
+    "同一通知可能重复送达，此时 `webhook-id` 相同。",
+)
 
 DONE: Final[dict[str, str]] = {
     "200": say("Done.", "成功。"),
@@ -89,7 +102,22 @@ DONE: Final[dict[str, str]] = {
 UNTIL: Final[dict[str, str]] = {
     "held_until": say("When the held places may come free.", "保留名额可能释放的时间。"),
     "opens_at": say("When booking opens.", "开放预约的时间。"),
-    "until": say("When the pause ends.", "暂停结束的时间。"),
+    "until": say("When the pause or the lease ends.", "暂停或租约结束的时间。"),
+}
+
+MEMBERS: Final[dict[str, Any]] = {
+    "purposes": {
+        "type": "array",
+        "maxItems": 50,
+        "items": {"type": "string"},
+        "description": say("What is still to be consented to.", "尚需同意的授权用途。"),
+    },
+    "oldest": {
+        "type": "integer",
+        "format": "int64",
+        "minimum": 0,
+        "description": say("The position to begin behind.", "可从此位置之后开始读取。"),
+    },
 }
 
 HEADERS: Final[dict[str, Any]] = {

@@ -1,0 +1,1 @@
+"""What partners do and what is done for them: keys, reading, endpoints, pushing, and the open feed."""

@@ -1,0 +1,73 @@
+"""How far a caller reaches: by a key, by the keys of their account, or by a role among the staff."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+from services import notice_types
+from services.partners import rules
+from services.partners.rules import Filter
+from services.partners.sql import keys as sql
+from shared import errors
+from shared.assertion import Caller
+from shared.db import Tx
+
+MAKERS: Final = frozenset({"manager", "operator", "administrator"})
+"""Who gives keys to partners, within their region."""
+READERS: Final = MAKERS | {"staff", "auditor"}
+"""Who may read the log of their region without a key."""
+
+
+class Reach(NamedTuple):
+    """One way to reach notices, and the key it is by; None for a role."""
+
+    key_id: uuid.UUID | None
+    types: tuple[str, ...]
+    filter: Filter
+
+
+async def of(tx: Tx, caller: Caller) -> list[Reach]:
+    """Every way in which this caller reaches notices. Refuses who has none."""
+    if caller.account_no is None:
+        raise errors.NotKnown
+    if caller.key is not None:
+        one = caller.key
+        return [Reach(one.id, one.types, Filter(one.prefix, rules.pattern(one.types), one.place_id))]
+    found = [
+        Reach(None, ("*",), Filter(role.prefix, rules.pattern(["*"]), role.place_id))
+        for role in caller.roles
+        if role.role in READERS
+    ]
+    for row in await sql.live(tx, caller.account_no):
+        types = tuple(row["types"])
+        found.append(Reach(row["id"], types, Filter(row["community"], rules.pattern(types), row["place_id"])))
+    if not found:
+        raise errors.NotAllowed
+    return found
+
+
+def within(reach: Sequence[Reach], community: str, types: Iterable[str]) -> Reach:
+    """The way that covers a region and types; refuses what none of them covers."""
+    types = tuple(types)
+    for one in reach:
+        if community.startswith(one.filter.prefix) and all(rules.covers(one.types, kind) for kind in types):
+            return one
+    raise errors.NotInScope
+
+
+@cache
+def names() -> frozenset[str]:
+    """Every type there is."""
+    return frozenset(str(kind.name) for kind in notice_types())
+
+
+def known(types: Sequence[str], *, where: str = "body", pointer: str = "/types") -> tuple[str, ...]:
+    """These types and families, each once; refuses a type that there is not."""
+    for n, one in enumerate(types):
+        if not one.endswith("*") and one not in names():
+            at = f"{pointer}/{n}" if where == "body" else pointer
+            raise errors.Unprocessable(errors=[{"in": where, "pointer": at, "code": "unknown_type"}])
+    return tuple(dict.fromkeys(types))

@@ -1,0 +1,1 @@
+"""What partners ask the database: keys, reading, endpoints, pushing, and the open feed."""

@@ -1,0 +1,212 @@
+"""Questions about endpoints and what was sent to them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from services.partners.sql.reading import AT_PLACE
+from shared.db import Tx
+
+_SHOWN = """e.id, e.account_no, e.key_id, e.url, e.types, e.community, e.ordering, e.description, e.state, e.reason,
+    e.public_key, e.position, e.failing_since, e.throttled_until, e.version, e.made_at,
+    (SELECT count(*) FROM deliveries d WHERE d.endpoint_id = e.id AND d.state = 'due') AS due"""
+
+
+async def head(tx: Tx) -> int:
+    """The last position given."""
+    found: int = await tx.value("SELECT position FROM notice_head")
+    return found
+
+
+async def insert(tx: Tx, values: Sequence[Any]) -> None:
+    """A new endpoint, which hears what is stamped from now on.
+
+    Out of (id, account_no, key_id, community, url, types, ordering, description, secret, seed, public key, position).
+    """
+    await tx.execute(
+        "INSERT INTO endpoints (id, account_no, key_id, community, url, types, ordering, description, secret_sealed, "
+        "seed_sealed, public_key, since, position) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)",
+        *values,
+    )
+
+
+async def read(tx: Tx, endpoint_id: uuid.UUID, *, locked: bool = False) -> Any | None:
+    """One endpoint as it is shown, locked where it is to be changed."""
+    lock = " FOR UPDATE" if locked else ""
+    return await tx.row(f"SELECT {_SHOWN} FROM endpoints e WHERE e.id = $1{lock}", endpoint_id)
+
+
+async def several(
+    tx: Tx, *, account_no: int, prefixes: Sequence[str], after: tuple[datetime, uuid.UUID] | None, limit: int
+) -> list[Any]:
+    """Endpoints of an account and those within these prefixes, newest first."""
+    return await tx.fetch(
+        f"""
+        SELECT {_SHOWN} FROM endpoints e
+        WHERE (e.account_no = $1 OR EXISTS (SELECT 1 FROM unnest($2::text[]) p WHERE starts_with(e.community, p)))
+          AND ($3::timestamptz IS NULL OR (e.made_at, e.id) < ($3, $4::uuid))
+        ORDER BY e.made_at DESC, e.id DESC LIMIT $5
+        """,
+        account_no,
+        list(prefixes),
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+
+
+async def replace(tx: Tx, endpoint_id: uuid.UUID, values: Sequence[Any]) -> None:
+    """Change an endpoint: (url, types, community, ordering, description, state, reason, key_id, begins at head).
+
+    What it hears of is what comes behind its position; one that begins anew leaves out what is between.
+    """
+    await tx.execute(
+        """
+        UPDATE endpoints SET url = $2, types = $3, community = $4, ordering = $5, description = $6, state = $7, reason = $8,
+            key_id = $9, version = version + 1, failing_since = NULL, throttled_until = NULL,
+            position = CASE WHEN $10 THEN (SELECT position FROM notice_head) ELSE position END,
+            since = CASE WHEN $10 THEN (SELECT position FROM notice_head) ELSE position END
+        WHERE id = $1
+        """,
+        endpoint_id,
+        *values,
+    )
+
+
+async def delete(tx: Tx, endpoint_id: uuid.UUID) -> None:
+    """Forget an endpoint and all that was sent to it."""
+    await tx.execute("DELETE FROM endpoints WHERE id = $1", endpoint_id)
+
+
+async def secrets(tx: Tx, endpoint_id: uuid.UUID) -> Any | None:
+    """The sealed secrets of an endpoint."""
+    return await tx.row(
+        "SELECT secret_sealed, previous_sealed, previous_until FROM endpoints WHERE id = $1", endpoint_id
+    )
+
+
+async def rotate(tx: Tx, endpoint_id: uuid.UUID, secret_sealed: bytes, previous_sealed: bytes) -> Any:
+    """A new secret; the one before signs along for a day."""
+    return await tx.row(
+        "UPDATE endpoints SET secret_sealed = $2, previous_sealed = $3, previous_until = now() + interval '24 hours' "
+        "WHERE id = $1 RETURNING previous_until",
+        endpoint_id,
+        secret_sealed,
+        previous_sealed,
+    )
+
+
+async def add_delivery(tx: Tx, endpoint_id: uuid.UUID, community: str, kind: str, notice_id: uuid.UUID) -> uuid.UUID:
+    """A test or a challenge, due now."""
+    made: uuid.UUID = await tx.value(
+        "INSERT INTO deliveries (endpoint_id, community, kind, notice_id) VALUES ($1, $2, $3, $4) RETURNING id",
+        endpoint_id,
+        community,
+        kind,
+        notice_id,
+    )
+    return made
+
+
+async def due_challenge(tx: Tx, endpoint_id: uuid.UUID) -> uuid.UUID | None:
+    """The challenge that an endpoint has not echoed yet, made due now."""
+    found: uuid.UUID | None = await tx.value(
+        "UPDATE deliveries SET due_at = now() WHERE endpoint_id = $1 AND kind = 'challenge' AND state = 'due' RETURNING id",
+        endpoint_id,
+    )
+    return found
+
+
+_DELIVERY = """d.id, d.endpoint_id, d.kind, d.notice_id, d.position, d.state, d.attempts, d.due_at, d.done_at, d.made_at,
+    coalesce(n.type, 'linli.endpoint.' || d.kind) AS type"""
+
+
+async def deliveries(
+    tx: Tx, endpoint_id: uuid.UUID, state: str | None, after: tuple[datetime, uuid.UUID] | None, limit: int
+) -> list[Any]:
+    """Deliveries of an endpoint, newest first."""
+    return await tx.fetch(
+        f"""
+        SELECT {_DELIVERY} FROM deliveries d LEFT JOIN notices n ON n.position = d.position
+        WHERE d.endpoint_id = $1 AND ($2::text IS NULL OR d.state = $2)
+          AND ($3::timestamptz IS NULL OR (d.made_at, d.id) < ($3, $4::uuid))
+        ORDER BY d.made_at DESC, d.id DESC LIMIT $5
+        """,
+        endpoint_id,
+        state,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+
+
+async def delivery(tx: Tx, delivery_id: uuid.UUID) -> Any | None:
+    """One delivery."""
+    return await tx.row(
+        f"SELECT {_DELIVERY} FROM deliveries d LEFT JOIN notices n ON n.position = d.position WHERE d.id = $1",
+        delivery_id,
+    )
+
+
+async def attempts(tx: Tx, delivery_ids: Sequence[uuid.UUID]) -> list[Any]:
+    """The last ten attempts of each of these deliveries, newest first."""
+    return await tx.fetch(
+        """
+        SELECT a.* FROM unnest($1::uuid[]) w(id) CROSS JOIN LATERAL (
+            SELECT delivery_id, made_at, status, error, latency_ms, answer FROM attempts
+            WHERE delivery_id = w.id ORDER BY no DESC LIMIT 10) a
+        """,
+        list(delivery_ids),
+    )
+
+
+async def resend(tx: Tx, delivery_id: uuid.UUID) -> None:
+    """Make a delivery due now, whatever became of it."""
+    await tx.execute(
+        "UPDATE deliveries SET state = 'due', due_at = now(), done_at = NULL, attempts = 0 WHERE id = $1", delivery_id
+    )
+
+
+async def occurred(tx: Tx, position: int) -> datetime | None:
+    """When the notice at a position occurred."""
+    found: datetime | None = await tx.value("SELECT occurred_at FROM notices WHERE position = $1", position)
+    return found
+
+
+async def recover(  # noqa: PLR0913 - an endpoint's filters and a range
+    tx: Tx,
+    endpoint_id: uuid.UUID,
+    *,
+    after: int,
+    until: int,
+    since: datetime,
+    before: datetime,
+    patterns: Sequence[str],
+    community: str,
+    place_id: uuid.UUID | None,
+) -> int:
+    """Deliveries for what matches in a range and did not arrive; how many became due."""
+    return await tx.execute(
+        f"""
+        INSERT INTO deliveries (endpoint_id, community, notice_id, position)
+        SELECT $1, $8, n.id, n.position FROM notices n
+        WHERE n.position > $2 AND n.position <= $3 AND n.occurred_at >= $4 AND n.occurred_at < $5
+          AND n.type ~ $6 AND n.type ~ $7 AND starts_with(n.community, $8)
+          AND ($9::uuid IS NULL OR {AT_PLACE.format(place="$9::uuid")})
+        ORDER BY n.position
+        ON CONFLICT ON CONSTRAINT one_delivery_per_notice DO UPDATE
+            SET state = 'due', due_at = now(), done_at = NULL, attempts = 0 WHERE deliveries.state = 'failed'
+        """,
+        endpoint_id,
+        after,
+        until,
+        since,
+        before,
+        patterns[0],
+        patterns[1],
+        community,
+        place_id,
+    )

@@ -1,0 +1,127 @@
+"""Questions of who reads on behind a position, and of readers known by name."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from services.partners.rules import Filter
+from shared.db import Tx
+
+AT_PLACE = """(
+    n.data->>'place_id' = {place}::text OR n.data->>'facility_id' = {place}::text OR EXISTS (
+        SELECT 1 FROM slots s WHERE s.place_id = {place} AND s.id = CASE
+            WHEN coalesce(n.data->'slots'->>0, n.data->>'slot_id') ~ '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
+            THEN coalesce(n.data->'slots'->>0, n.data->>'slot_id')::uuid END))"""
+"""Whether a notice is about something at a place: it names the place, or a slot there."""
+
+
+async def bounds(tx: Tx) -> Any:
+    """`head`, the last position given, and `floor`, the last one that is no longer read (30 days)."""
+    return await tx.row(
+        """
+        SELECT h.position AS head, coalesce((
+            SELECT n.position - 1 FROM notices n
+            WHERE n.position > p.forgotten AND n.occurred_at >= now() - interval '30 days'
+            ORDER BY n.position LIMIT 1), h.position) AS floor
+        FROM notice_head h, partner_head p
+        """
+    )
+
+
+async def forget(tx: Tx) -> int:
+    """Remember up to where nobody reads any more, so that finding it stays short."""
+    found = await bounds(tx)
+    return await tx.execute("UPDATE partner_head SET forgotten = $1 WHERE forgotten < $1", found["floor"])
+
+
+async def look(
+    tx: Tx, *, after: int, until: int, pattern: str, community: str, reach: Sequence[Filter], limit: int
+) -> list[Any]:
+    """Stamped notices in (after, until] that were asked for and are within reach, in their order."""
+    return await tx.fetch(
+        f"""
+        SELECT n.position, n.id, n.type, n.occurred_at, n.community, n.subject, n.data FROM notices n
+        WHERE n.position > $1 AND n.position <= $2 AND n.type ~ $3 AND starts_with(n.community, $4)
+          AND EXISTS (
+              SELECT 1 FROM unnest($5::text[], $6::text[], $7::uuid[]) AS f(prefix, pattern, place_id)
+              WHERE starts_with(n.community, f.prefix) AND n.type ~ f.pattern
+                AND (f.place_id IS NULL OR {AT_PLACE.format(place="f.place_id")}))
+        ORDER BY n.position LIMIT $8
+        """,
+        after,
+        until,
+        pattern,
+        community,
+        [one.prefix for one in reach],
+        [one.pattern for one in reach],
+        [one.place_id for one in reach],
+        limit,
+    )
+
+
+_CONSUMER = "id, name, types, community, position, lease, leased_until, leased_to, now() AS now"
+
+
+async def consumer(tx: Tx, account_no: int, name: str, *, locked: bool = False) -> Any | None:
+    """One reader of an account, locked where it is to be changed."""
+    return await tx.row(
+        f"SELECT {_CONSUMER} FROM consumers WHERE account_no = $1 AND name = $2{' FOR UPDATE' if locked else ''}",
+        account_no,
+        name,
+    )
+
+
+async def consumers(tx: Tx, account_no: int, after: str, limit: int) -> list[Any]:
+    """The readers of an account by name."""
+    return await tx.fetch(
+        f"SELECT {_CONSUMER} FROM consumers WHERE account_no = $1 AND name > $2 ORDER BY name LIMIT $3",
+        account_no,
+        after,
+        limit,
+    )
+
+
+async def put_consumer(tx: Tx, account_no: int, name: str, types: Sequence[str], community: str, position: int) -> Any:
+    """Make a reader that begins behind a position; of one that is there, only the filters change."""
+    return await tx.row(
+        "INSERT INTO consumers (account_no, name, types, community, position) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT ON CONSTRAINT one_consumer_per_name DO UPDATE SET types = excluded.types, community = excluded.community "
+        f"RETURNING {_CONSUMER}, xmax = 0 AS is_new",
+        account_no,
+        name,
+        list(types),
+        community,
+        position,
+    )
+
+
+async def delete_consumer(tx: Tx, account_no: int, name: str) -> int:
+    """Forget a reader."""
+    return await tx.execute("DELETE FROM consumers WHERE account_no = $1 AND name = $2", account_no, name)
+
+
+async def lend(tx: Tx, consumer_id: uuid.UUID, lease: uuid.UUID, seconds: int, leased_to: int) -> datetime:
+    """Lend notices up to a position; until when."""
+    until: datetime = await tx.value(
+        "UPDATE consumers SET lease = $2, leased_until = now() + make_interval(secs => $3), leased_to = $4 "
+        "WHERE id = $1 RETURNING leased_until",
+        consumer_id,
+        lease,
+        seconds,
+        leased_to,
+    )
+    return until
+
+
+async def advance(tx: Tx, consumer_id: uuid.UUID, position: int, *, ends: bool) -> Any:
+    """Everything up to a position is dealt with; the lease ends when nothing of it is left."""
+    return await tx.row(
+        "UPDATE consumers SET position = $2, leased_until = CASE WHEN $3 THEN NULL ELSE leased_until END, "
+        f"leased_to = CASE WHEN $3 THEN NULL ELSE leased_to END WHERE id = $1 RETURNING {_CONSUMER}",
+        consumer_id,
+        position,
+        ends,
+    )

@@ -1,0 +1,30 @@
+"""A fresh town with a running gateway for each test about partners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.crypto import Keyring
+from shared.settings import Settings
+from tests.gateway.test_front import Front, opened
+from tests.partners.sink import Sink
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, demo=True, partner_networks=("127.0.0.0/8",))
+
+
+@pytest.fixture
+def front(database_url: str, keys: Keyring, settings: Settings) -> Iterator[Front]:
+    with opened(database_url, keys, settings) as front:
+        yield front
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as sink:
+        yield sink
