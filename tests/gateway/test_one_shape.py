@@ -64,8 +64,16 @@ def _meal(town: Everybody) -> Wish:
     return Wish("elder", {"slot_id": window["id"], "lines": [{"dish_id": dish["dish_id"], "portions": 2}]})
 
 
+def _visit(town: Everybody) -> Wish:
+    (one,) = town.ask("child-parent", "GET", "/v1/identity/me").json()["acts_for"]
+    child = one["person"]["id"]
+    session = _slot(town, "child-parent", "childcare", **{"for": child})
+    return Wish("child-parent", {"slot_id": session["id"], "persons": [child], "stays": False})
+
+
 WISHES: dict[str, Callable[[Everybody], Wish]] = {
     "booking": _reservation,
+    "childcare": _visit,
     "elder-meals": _meal,
     "events": _registration,
 }
