@@ -219,12 +219,12 @@ async def release(
 async def free(
     tx: Tx, ids: Sequence[uuid.UUID], *, state: str, reason: str, only_held: bool = False, skip_locked: bool = False
 ) -> list[Freed]:
-    """Free these claims if they still take a place; the caller has locked their slots."""
+    """Free these claims if they still take a place and nobody has come; the caller has locked their slots."""
     rows = await tx.fetch(
         """
         WITH locked AS (
             SELECT id FROM claims
-            WHERE id = ANY($1::uuid[]) AND is_active AND (NOT $4 OR state = 'held')
+            WHERE id = ANY($1::uuid[]) AND is_active AND state <> 'attended' AND (NOT $4 OR state = 'held')
               AND ($2 <> 'lapsed' OR (state = 'held' AND held_until <= clock_timestamp()))
             ORDER BY id FOR NO KEY UPDATE"""
         + (" SKIP LOCKED" if skip_locked else "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
 
 from services.childcare.rules import Terms
+from shared import clock
 from shared.claiming import ClaimIn, ClaimOut, Moment, NamedOut, Short, Text
 from shared.claims import Take
 from shared.texts import say
@@ -16,7 +18,12 @@ from shared.web import In, Out
 
 Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{3}[0-9Xx]$")]
 Phone4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
-Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}$")]
+Code = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40),
+    AfterValidator(lambda told: "".join(unicodedata.normalize("NFKC", told).split())),
+]
+"""Digits as somebody types or reads them out: grouped, or of full width."""
 Minute = Annotated[int, Field(ge=1, le=24 * 60)]
 Long = Annotated[Text, Field(max_length=2000)]
 
@@ -173,7 +180,23 @@ class HandoverOut(Out):
     )
 
 
-class CarerIn(DoorIn):
+class DeskIn(DoorIn):
+    """What carers tell of their room. Whoever sends it again gives it an id of its own; left out, it is told once, of now."""
+
+    id: uuid.UUID = Field(
+        default_factory=uuid.uuid4,
+        description=say(
+            "One's own id of this report: sent again, it is answered the same.",
+            "本次上报的编号：重复提交得到相同的答复。",
+        ),
+    )
+    at: AwareDatetime = Field(
+        default_factory=clock.now,
+        description=say("When it happened; left out: now.", "发生时间；省略则为当前时间。"),
+    )
+
+
+class CarerIn(DeskIn):
     """A carer comes to the room, or goes."""
 
     person: uuid.UUID | Literal["self"] = Field(default="self", description=say("The carer.", "照护人员。"))
@@ -221,13 +244,31 @@ class CarerOut(Out):
     reasons: list[str]
 
 
-class CountIn(UploadIn):
+class CountIn(DeskIn):
     """Carers look whether the room is empty."""
 
-    count: int = Field(ge=0, le=1000, description=say("Children seen in the room.", "清点到的儿童人数。"))
+    count: int | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description=say(
+            "Children seen in the room; left out: as many as are named.", "清点到的儿童人数；省略则为所列人数。"
+        ),
+    )
     names: list[Short] = Field(
         default_factory=list, max_length=100, description=say("Who they are.", "被清点儿童的姓名。")
     )
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Self:
+        if self.count is None and "names" not in self.model_fields_set:
+            raise ValueError("say count or names")
+        return self
+
+    @property
+    def seen(self) -> int:
+        """How many children were seen."""
+        return len(self.names) if self.count is None else self.count
 
 
 class CountOut(Out):
@@ -242,7 +283,7 @@ class CountOut(Out):
     reasons: list[str]
 
 
-class IncidentIn(UploadIn):
+class IncidentIn(DeskIn):
     """Something that happened in a room."""
 
     room: uuid.UUID

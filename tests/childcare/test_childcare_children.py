@@ -217,7 +217,8 @@ def test_a_code_is_shown_once_and_works_once_in_its_time(room: Nursery, front: F
     assert is_problem(room.collect(theirs, cousin, code=once["code"]), 403, "collector_unknown"), "of another child"
     assert is_problem(room.collect(visit, child, code=early["code"]), 403, "collector_unknown")
     assert is_problem(room.collect(visit, child, collector=once["id"]), 403, "collector_unknown"), "the code is asked"
-    gone = room.collect(visit, child, code=once["code"])
+    told = f"{once['code'][:4]} {once['code'][4:]}"
+    gone = room.collect(visit, child, code=told)
     assert (gone.status_code, gone.json()["adult"]["name"]) == (200, "刘大姐")
     assert front.get(f"{about(child)}/collectors/{once['id']}", parent).json()["state"] == "used"
     assert room.bring(parent, visit, child).status_code == 200
@@ -304,7 +305,10 @@ def test_a_room_that_is_not_empty_is_not_closed(room: Nursery, front: Front) -> 
     incident = front.get(f"/v1/childcare/incidents/{found['incident']}", room.carer).json()
     assert (incident["kind"], incident["severity"], incident["text"]) == ("count", "serious", "0 / 1")
     assert room.post(count, room.carer, count=1, names=[child.name]).json()["closed"] is False
+    named = front.ask("POST", count, room.carer, json={"names": [child.name]}).json()
+    assert (named["closed"], named["count"]) == (False, 1)
     assert is_problem(room.post(count, room.carer, count=-1), 422)
+    assert is_problem(room.post(count, room.carer), 422)
     assert is_problem(room.post(count, room.family()[0], count=0), 403)
     assert examined(front) == []
 

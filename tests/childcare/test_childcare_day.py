@@ -161,7 +161,8 @@ def test_bad_days_at_the_door(room: Nursery, front: Front) -> None:
     )
     assert is_problem(swapped, 422, "unprocessable")
     assert is_problem(room.post(f"{theirs['href']}/sign-in", room.carer), 422)
-    assert is_problem(room.post(f"{theirs['href']}/sign-in", room.carer, code="1234"), 422)
+    assert is_problem(room.post(f"{theirs['href']}/sign-in", room.carer, code="1234"), 403, "pass_invalid")
+    assert is_problem(room.post(f"{theirs['href']}/sign-in", room.carer, code="1" * 41), 422)
     token = front.get(f"{theirs['href']}/pass", other).json()["token"]
     assert is_problem(room.post(f"{theirs['href']}/sign-in", room.carer, **{"pass": token + "x"}), 403, "pass_invalid")
     assert is_problem(room.bring(other, theirs, stranger, by=other), 403, "not_allowed")

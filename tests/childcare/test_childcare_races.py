@@ -15,7 +15,7 @@ import pytest
 
 from services.childcare import sql
 from services.childcare.rules import Room
-from shared import clock
+from shared import claims, clock
 from shared.db import Tx
 from tests.childcare.nursery import Nursery
 from tests.gateway.test_front import Front, examined
@@ -179,3 +179,20 @@ async def _try(front: Front, wish: str, role: str | None) -> None:
     async with front.parts.db.of(role).transaction() as tx:
         await tx.execute(wish)
         tx.discard()
+
+
+def test_a_closure_that_comes_while_a_child_is_signed_in_takes_no_place_from_it(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    slot = room.slot()
+    _, _, visit = room.arrived(slot)
+    claim = front.town.one("SELECT id FROM claims WHERE group_id = %s", uuid.UUID(visit["group_id"]))
+
+    async def close() -> int:
+        async with front.parts.db.transaction() as tx:
+            await claims.lock_slots(tx, [slot])
+            return len(await claims.free(tx, [claim], state="released", reason="closed"))
+
+    assert front.runner.run(close()) == 0, "whoever looked before the child came frees nothing"
+    assert front.town.one("SELECT state FROM claims WHERE id = %s", claim) == "attended"
+    assert room.now()["children"] == 1
+    assert examined(front) == []

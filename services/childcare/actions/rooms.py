@@ -96,10 +96,10 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
     terms = await terms_of(tx, place_id)
     known = await sql.locked_room(tx, place_id, place.community, terms.most_children)
     count_id, incident_id = clock.uuid7(), None
-    if told.count or known.children:
+    if told.seen or known.children:
         inside = await sql.everybody_inside(tx, place_id)
         incident_id = clock.uuid7()
-        body = {"text": f"{told.count} / {known.children}", "witnessed_by": [who.name], "names": told.names}
+        body = {"text": f"{told.seen} / {known.children}", "witnessed_by": [who.name], "names": told.names}
         await _write_down(
             tx,
             Happened(
@@ -121,7 +121,7 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
         count_id,
         place_id,
         place.community,
-        told.count,
+        told.seen,
         known.children,
         incident_id,
         who.account_no,
