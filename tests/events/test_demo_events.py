@@ -49,9 +49,3 @@ def test_a_festival_and_a_course_are_announced_in_a_hall_that_is_booked(town: To
     assert town.one("SELECT count(*) FROM slots WHERE service = 'events' AND state = 'open'") == 4
     assert town.one("SELECT count(*) FROM claims WHERE service = 'booking' AND state = 'confirmed'") == 5
     assert [one for one in asyncio.run(doctor.examine(town.url)) if one[1]] == []
-
-
-def test_without_an_organiser_there_is_the_hall(town: Town) -> None:
-    asyncio.run(build(town.url, {}))
-    assert town.one("SELECT count(*) FROM slots WHERE title = '礼堂'") > 90
-    assert town.one("SELECT count(*) FROM events") == 0

@@ -411,7 +411,8 @@ def test_what_a_crash_left_of_a_cancellation_is_finished_by_the_worker(day: Day)
         c.execute("UPDATE events SET state = 'cancelled' WHERE id = %s", (event["id"],))
         c.execute(
             "INSERT INTO notices (type, community, subject, holders, data) "
-            "SELECT 'events.event.cancelled', community, id, '{}', '{}' FROM events WHERE id = %s",
+            "SELECT 'events.event.cancelled', community, id, '{}', jsonb_build_object('kind', kind, 'starts_at', starts_at, "
+            "'venue_group_id', venue_group_id) FROM events WHERE id = %s",
             (event["id"],),
         )
     assert day.task("finish_cancellations") == 3

@@ -163,3 +163,51 @@ def test_seats_are_never_fewer_than_those_taken_while_people_register(alone: Day
     assert sum(one.status_code == 201 for one in answers) == taken
     assert (changed.status_code, taken <= 10) in ((200, True), (409, False))
     assert alone.wrong() == []
+
+
+def test_everything_at_once_deadlocks_nobody_and_leaves_nothing_wrong(alone: Day) -> None:
+    """Registering, giving back, fewer seats, a session called off, the hall given back, the event called off, the worker."""
+    slots = [alone.town.slot(hour, days=3, capacity=1) for hour in (9, 10, 11)]
+    body = {"slot_ids": [str(one) for one in slots]}
+    booked = together(alone, ("POST", "/v1/booking/reservations", alone.staff, body))[0].json()
+    event = alone.draft(*(session(hour) for hour in (9, 10, 11)), venue_group_id=booked["group_id"], seats=60)
+    event = alone.publish(event).json()
+    ids = [one["id"] for one in event["sessions"]]
+    first = alone.town.residents(40)
+    asks: list[Any] = [("POST", REGISTRATIONS, who, {"slot_id": ids[n % 3]}) for n, who in enumerate(first)]
+    made = [one.json() for one in together(alone, *asks)]
+    second = alone.town.residents(60)
+
+    async def change(**changes: Any) -> Any:
+        path = f"{EVENTS}/{event['id']}"
+        read = await alone.client.get(path, headers=alone.staff.headers(alone.keys))
+        told = read.json()
+        wanted = {name: told[name] for name in hall.PUT} | {
+            "sessions": [{name: one[name] for name in ("id", "starts_at", "ends_at")} for one in told["sessions"]]
+        }
+        headers = alone.staff.headers(alone.keys) | {"If-Match": read.headers["etag"]}
+        return await alone.client.put(path, json=wanted | changes, headers=headers)
+
+    def call(method: str, path: str, who: Resident, told: dict[str, Any] | None = None) -> Any:
+        return alone.client.request(method, path, json=told, headers=who.headers(alone.keys, uuid.uuid4().hex))
+
+    async def all_at_once() -> list[Any]:
+        calls = [call("POST", REGISTRATIONS, who, {"slot_id": ids[n % 3]}) for n, who in enumerate(second)]
+        calls += [call("DELETE", one["href"], who) for one, who in zip(made[:20], first[:20], strict=True)]
+        calls.insert(10, change(seats=50))
+        calls.insert(
+            25, change(sessions=[{n: event["sessions"][k][n] for n in ("id", "starts_at", "ends_at")} for k in (0, 2)])
+        )
+        calls.insert(40, call("DELETE", f"/v1/claims/{booked['group_id']}", alone.staff))
+        calls.insert(55, call("POST", f"{EVENTS}/{event['id']}/cancel", alone.staff, {"reason": "雷雨"}))
+        return list(await asyncio.gather(*calls))
+
+    answers = alone.runner.run(all_at_once())
+    assert {one.status_code for one in answers} <= {200, 201, 409, 412}, [
+        one.text for one in answers if one.status_code > 412
+    ]
+    for name in ("finish_cancellations", "finish_closures", "watch_venues", "mark_held"):
+        alone.task(name)
+    assert alone.town.one("SELECT count(*) FROM claims WHERE service = 'events' AND is_active") == 0
+    assert alone.town.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    assert alone.wrong() == []

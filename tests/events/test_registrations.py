@@ -196,6 +196,7 @@ def test_nobody_is_at_two_festivals_at_once(day: Day) -> None:
         {"persons": []},
         {"event_id": str(uuid.uuid4())},
         {"if_full": "hope"},
+        {"holder": "330411105003"},
     ],
 )
 def test_a_body_that_says_two_things_or_none_is_refused(day: Day, more: dict[str, Any]) -> None:
@@ -313,6 +314,21 @@ def test_a_course_is_taken_whole_and_given_back_whole(day: Day) -> None:
     assert theirs["state"] == "confirmed"
 
 
+def test_who_waits_for_a_course_waits_on_while_it_runs(day: Day) -> None:
+    one, two = day.town.residents(2)
+    course = day.course(12, range(15, 19), seats=1)
+    made = day.register(one, course).json()
+    waiting = day.register(two, course, if_full="wait").json()
+    day.begin(course, minutes_ago=30)
+    assert day.serve_waiting() == 0
+    assert day.get(waiting["href"], two).json()["state"] == "waiting"
+    day.ask("DELETE", made["href"], one)
+    assert day.serve_waiting() == 1
+    (theirs,) = day.get(REGISTRATIONS, two).json()["items"]
+    assert (theirs["state"], len(theirs["slots"])) == ("confirmed", 3)
+    assert day.town.one("SELECT sum(waiting) FROM slots WHERE subject_id = %s", course["id"]) == 0
+
+
 def test_no_evening_of_a_course_is_taken_alone(day: Day) -> None:
     who, other = day.town.residents(2)
     course = day.course(19, range(15, 18))
@@ -365,6 +381,22 @@ def test_an_event_is_no_series_and_two_events_are_no_registration(day: Day) -> N
     assert is_refused(ask(day, who, slot_ids=both), 422, pointer="/slot_ids")
     assert is_refused(ask(day, who, series_id=str(uuid.uuid4())), 409, "not_offered")
     assert [taken(day, slot) for slot in both] == [0, 0]
+
+
+def test_one_evening_that_is_called_off_leaves_the_others(day: Day) -> None:
+    (who,) = day.town.residents()
+    course = day.course(16, range(15, 18))
+    made = day.register(who, course).json()
+    kept = [{name: one[name] for name in ("id", "starts_at", "ends_at", "title")} for one in course["sessions"]]
+    changed = day.put(course, path=SERIES, sessions=[kept[0], kept[2]])
+    assert changed.status_code == 200, changed.text
+    told = day.get(made["href"], who).json()
+    assert told["state"] == "confirmed"
+    assert [slot["state"] for slot in told["slots"]] == ["open", "cancelled", "open"]
+    ((_, data),) = day.notices("events.registration.cancelled", made["id"])
+    assert (data["reason"], data["slots"]) == ("session_cancelled", [kept[1]["id"]])
+    (late,) = day.town.residents()
+    assert len(day.register(late, course).json()["slots"]) == 2
 
 
 def test_calling_a_course_off_tells_each_family_once(day: Day) -> None:
