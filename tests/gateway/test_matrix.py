@@ -189,7 +189,9 @@ def things(everybody: Everybody) -> dict[str, Thing]:
         "absence_id": Thing(away["id"], meals),
         "person_id": Thing(child, frozenset({"child-parent", "carer", "steward"})),
         "event_id": Thing(course["id"], frozenset(EVERYBODY)),
-        "endpoint_id": Thing(made("partner", "/v1/partners/endpoints", endpoint)["id"], frozenset({"partner", "manager"})),
+        "endpoint_id": Thing(
+            made("partner", "/v1/partners/endpoints", endpoint)["id"], frozenset({"partner", "manager"})
+        ),
         "key_id": Thing(made("manager", "/v1/partners/keys", key)["id"], frozenset({"manager"})),
     }
 
