@@ -52,7 +52,11 @@ OPEN: Final = frozenset(
         "childcare.rooms.now",
         "partners.types.list",
         *(f"open.{one}" for one in ("slots.list", "dataset.read")),
-        *(f"{places}.{verb}" for places in ("booking.facilities", "elder-meals.kitchens", "childcare.rooms") for verb in _PLACES),
+        *(
+            f"{places}.{verb}"
+            for places in ("booking.facilities", "elder-meals.kitchens", "childcare.rooms")
+            for verb in _PLACES
+        ),
         *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
         "events.calendar.read",
     }
