@@ -9,6 +9,7 @@ f  availability of one facility's week ÷ a
 g  d again with 1,000,000 old claims in the tables ÷ d
 h  memory of the whole town, in MB
 i  meals ordered, j visits to children's rooms booked, k registrations for events made: each ÷ d, measured just before
+l  deliveries a second to a local sink, m notices a second polled by one reader
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -42,7 +43,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import services
+from benchmarks import partners, services
 from benchmarks.load import CONNECTIONS, Load, Request, generator, load
 from shared import clock, crypto, embedded, tokens
 from shared.crypto import Keyring
@@ -69,6 +70,8 @@ WHATS = {
     "i": "meals ordered /s ÷ d just before",
     "j": "visits booked /s ÷ d just before",
     "k": "registrations made /s ÷ d just before",
+    "l": "deliveries to a local sink /s",
+    "m": "notices polled by one reader /s",
 }
 
 PGBENCH = """
@@ -164,6 +167,7 @@ def served_town(residents: int, workers: int) -> Iterator[Town]:
         "LINLI_ADDRESS_BURST": "1000000",
         "LINLI_ACCOUNT_RATE": "1000000",
         "LINLI_ACCOUNT_BURST": "1000000",
+        "LINLI_PARTNER_NETWORKS": '["127.0.0.0/8"]',
     }
     environment.pop("DATABASE_URL", None)
     process = subprocess.Popen(
@@ -361,7 +365,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="length of each load")
     parser.add_argument("--rounds", type=int, default=3, help="how often each pair is measured; medians count")
     parser.add_argument("--workers", type=int, default=1, help="serving processes")
-    parser.add_argument("--only", default="acdefghijk", help="letters of the lines to measure")
+    parser.add_argument("--only", default="acdefghijklm", help="letters of the lines to measure")
     parser.add_argument("--old-claims", type=int, default=1_000_000, help="claims of the past for (g)")
     told = parser.parse_args()
     figures = measure(told)
@@ -461,6 +465,14 @@ class Run:
         after = median(self.book(self.told.seconds).good_per_second for _ in range(self.told.rounds))
         self.add("g", after, before)
 
+    def partners(self, step: Callable[[str], None]) -> None:
+        """(l) and (m)"""
+        for letter, measured in partners.ALL.items():
+            if letter in self.told.only:
+                step(f"{letter}: {WHATS[letter]}")
+                for _ in range(self.told.rounds):
+                    self.add(letter, measured(self.town.base, self.town.url, self.town.keys, self.told.seconds))
+
     def lines(self) -> list[dict[str, Any]]:
         """The table."""
         made = []
@@ -488,7 +500,7 @@ def measure(told: argparse.Namespace) -> dict[str, Any]:
     """Every line asked for."""
     hot_people = 3_000 * told.seconds * told.rounds
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        steps = bar.add_task("Starting the town", total=told.rounds * 5 + 3 + len(services.ALL))
+        steps = bar.add_task("Starting the town", total=told.rounds * 5 + 3 + len(services.ALL) + len(partners.ALL))
 
         def step(what: str) -> None:
             bar.update(steps, advance=1, description=what)
@@ -518,6 +530,7 @@ def measure(told: argparse.Namespace) -> dict[str, Any]:
                     claimed = made(town.url, town.people[:RESIDENTS])
                     for _ in range(told.rounds):
                         run.other_claims(letter, claimed)
+            run.partners(step)
             if "h" in told.only:
                 run.add("h", memory_mb(town.pids, town.url))
             if "g" in told.only:

@@ -349,8 +349,10 @@ def groups(rows: Iterable[Any]) -> list[Group]:
 
 
 async def several(tx: Tx, group_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Group]:
-    """Groups by id; those of which the ledger has no claim are missing."""
-    rows = await tx.fetch(GROUP + " WHERE c.group_id = ANY($1::uuid[]) ORDER BY s.starts_at, c.id", list(group_ids))
+    """Groups by id; those of which the ledger has no claim are missing. A window comes before the dishes out of it."""
+    rows = await tx.fetch(
+        GROUP + " WHERE c.group_id = ANY($1::uuid[]) ORDER BY s.is_counted DESC, s.starts_at, c.id", list(group_ids)
+    )
     return {one.group_id: one for one in groups(rows)}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from shared import wire
+from shared import clock, wire
 from shared.db import Tx
 
 
@@ -55,8 +56,13 @@ async def announce(tx: Tx, notices: Sequence[Notice]) -> None:
         [notice.community for notice in notices],
         [notice.subject for notice in notices],
         ["{" + ",".join(map(str, notice.holders)) + "}" for notice in notices],
-        [wire.dumps(notice.data).decode() for notice in notices],
+        [wire.dumps(_told(notice.data)).decode() for notice in notices],
     )
+
+
+def _told(data: dict[str, Any]) -> dict[str, Any]:
+    """Moments as the town's clocks show them."""
+    return {name: clock.local(one) if isinstance(one, datetime) else one for name, one in data.items()}
 
 
 async def stamp(tx: Tx, *, most: int = 1000) -> int:

@@ -114,7 +114,7 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 70},
     )
     due = sa.text("state = 'due'")
-    op.create_index("deliveries_due_idx", "deliveries", ["endpoint_id", "due_at"], postgresql_where=due)
+    op.create_index("deliveries_due_idx", "deliveries", ["endpoint_id", "due_at", "position"], postgresql_where=due)
     op.create_index("deliveries_in_order_idx", "deliveries", ["endpoint_id", "position"], postgresql_where=due)
     op.create_index(
         "deliveries_leased_idx", "deliveries", ["endpoint_id"], postgresql_where=sa.text("leased_until IS NOT NULL")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from services.elder_meals.actions import SERVICE, dishes, doors, orders, standing
 from services.elder_meals.sql import dishes as dishes_sql
 from services.elder_meals.sql import elders as elders_sql
@@ -9,6 +11,8 @@ from shared import clock
 from shared.places import tasks as places
 from shared.tasks import Task
 from shared.web import Context
+
+log = structlog.get_logger(__name__)
 
 
 async def stock_up(context: Context) -> int:
@@ -32,10 +36,12 @@ async def order_standing(context: Context) -> int:
     await context.db.run(standing.begin_runs, context.keys, today)
     settled = 0
     for run in await context.db.read(elders_sql.asking):
-        status, answer = await context.ask(
-            run["account_no"], SERVICE, run["body"], f"standing-{run['standing_id']}-{run['day']}"
-        )
-        settled += await context.db.run(standing.end_run, run, status, answer)
+        try:
+            key = f"standing-{run['standing_id']}-{run['day']}"
+            status, answer = await context.ask(run["account_no"], SERVICE, run["body"], key)
+            settled += await context.db.run(standing.end_run, run, status, answer)
+        except Exception:  # one that cannot be asked for keeps no other elder waiting
+            log.exception("standing_order_not_asked", standing=str(run["standing_id"]), day=str(run["day"]))
     return settled
 
 
@@ -43,7 +49,10 @@ async def escalate(context: Context) -> int:
     """Say what is due about doors that stay shut."""
     said = 0
     for check_id in await context.db.read(doors.due_checks):
-        said += await context.db.run(doors.escalate, check_id, keys=context.keys)
+        try:
+            said += await context.db.run(doors.escalate, check_id, keys=context.keys)
+        except Exception:  # it stays due, and keeps no other elder waiting
+            log.exception("welfare_check_not_escalated", check=str(check_id))
     return said
 
 

@@ -1,7 +1,8 @@
 """The only door out of the house. A name is resolved once, every address it has is judged, and one of these is called.
 
 Redirects are not followed, proxies are not asked, and no answer is read further than its beginning. Without TLS only the
-networks that the operator named are called.
+networks that the operator named are called. HTTP/1.1 is spoken by h11 over plain streams: general clients keep their
+connections in lists that they walk for every call, which took longer than the calls.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
+from urllib.parse import urlsplit
 
-import httpcore
+import h11
 import httpx
 
 from services.partners import rules
@@ -27,6 +29,8 @@ SECONDS: Final = 15.0
 """For one call, from the first look at the name to the last byte that is read."""
 _READ: Final = 8192
 """Bytes of an answer that are read."""
+_IDLE_SECONDS: Final = 4.0
+_HEAD: Final = 32 * 1024
 _RESOLVERS: Final = ThreadPoolExecutor(64, "partners-resolver")
 """A name server that says nothing holds up whoever asked it, and nobody else."""
 
@@ -49,37 +53,12 @@ class Came(NamedTuple):
     retry_after: str | None = None
 
 
-class _Guarded(httpcore.AsyncNetworkBackend):
-    """Connects to checked addresses only."""
+class Origin(NamedTuple):
+    """Whom a connection leads to."""
 
-    def __init__(self, allowed: Sequence[Network], *, is_plain: bool) -> None:
-        self._allowed = allowed
-        self._is_plain = is_plain
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the interface's own
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        found = await addresses(host, port)
-        for one in found:
-            if not rules.reachable(one, self._allowed) or (self._is_plain and not self._is_named(one)):
-                raise Refused
-        return await self._inner.connect_tcp(str(found[0]), port, timeout, local_address, socket_options)
-
-    def _is_named(self, address: Address) -> bool:
-        inner = rules.unwrapped(address)
-        return any(inner.version == one.version and inner in one for one in self._allowed)
-
-    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
-        raise Refused
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    is_plain: bool
+    host: str
+    port: int
 
 
 async def addresses(host: str, port: int) -> list[Address]:
@@ -104,21 +83,67 @@ def _trust() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+class _Line:
+    """One connection to one checked address."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+        self.idle_since = 0.0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it may be used again."""
+        return not self._reader.at_eof() and time.monotonic() - self.idle_since < _IDLE_SECONDS
+
+    async def ask(self, host: str, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> h11.Response:
+        """Send a request; the head of its answer."""
+        told = [("host", host), *headers, ("content-length", str(len(body)))]
+        parts = (h11.Request(method="POST", target=target, headers=told), h11.Data(data=body), h11.EndOfMessage())
+        self._writer.write(b"".join(self._http.send(part) or b"" for part in parts))
+        await self._writer.drain()
+        while not isinstance(event := await self._next(), h11.Response):
+            if not isinstance(event, h11.InformationalResponse):
+                raise h11.RemoteProtocolError("no answer")
+        return event
+
+    async def rest(self) -> tuple[bytes, bool]:
+        """The beginning of the answer's body, and whether that was all of it."""
+        answer = b""
+        while len(answer) < _READ:
+            event = await self._next()
+            if isinstance(event, h11.Data):
+                answer += event.data
+            else:
+                return answer, isinstance(event, h11.EndOfMessage)
+        return answer, False
+
+    async def _next(self) -> object:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._http.receive_data(await self._reader.read(65536))
+        return event
+
+    def again(self) -> bool:
+        """Make ready for the next request, where both sides can."""
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        self.idle_since = time.monotonic()
+        return True
+
+    def close(self) -> None:
+        """Hang up at once."""
+        self._writer.transport.abort()
+
+
 class Door:
     """Calls to the outside, many at once; `async with`."""
 
-    def __init__(self, allowed: Sequence[Network], *, connections: int = 512, seconds: float = SECONDS) -> None:
+    def __init__(self, allowed: Sequence[Network], *, seconds: float = SECONDS) -> None:
+        self._allowed = allowed
         self._seconds = seconds
-        self._pools = {
-            is_plain: httpcore.AsyncConnectionPool(
-                ssl_context=None if is_plain else _trust(),
-                max_connections=connections,
-                max_keepalive_connections=connections,
-                keepalive_expiry=5,
-                network_backend=_Guarded(allowed, is_plain=is_plain),
-            )
-            for is_plain in (False, True)
-        }
+        self._idle: dict[Origin, list[_Line]] = {}
 
     async def __aenter__(self) -> Self:
         """Open for the block."""
@@ -128,46 +153,88 @@ class Door:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Every connection is closed."""
-        for pool in self._pools.values():
-            await pool.aclose()
+        for lines in self._idle.values():
+            for one in lines:
+                one.close()
+        self._idle.clear()
+        await asyncio.sleep(0)
 
     async def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Came:
         """One call and what came of it; it raises nothing but its own cancellation."""
         began = time.perf_counter()
-        error: str | None = None
-        status, answer, retry = None, b"", None
+        status, answer, retry, why = None, b"", None, None
+        line: _Line | None = None
         try:
             async with asyncio.timeout(self._seconds):
-                pool = self._pools[url.startswith("http:")]
-                async with pool.stream("POST", url, headers=list(headers), content=body) as response:
-                    status = response.status
-                    told = {name.lower(): value for name, value in response.headers}
-                    retry = told[b"retry-after"].decode("latin-1") if b"retry-after" in told else None
-                    async for part in response.aiter_stream():
-                        answer += part
-                        if len(answer) >= _READ:
-                            break
+                parts = urlsplit(url)
+                is_plain = parts.scheme == "http"
+                origin = Origin(is_plain, parts.hostname or "", parts.port or (80 if is_plain else 443))
+                target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+                line = used = self._used(origin)
+                response = None
+                if used is not None:
+                    try:
+                        response = await used.ask(parts.netloc, target, headers, body)
+                    except (OSError, h11.RemoteProtocolError):
+                        used.close()  # it was closed while nobody spoke; a fresh one is asked
+                if line is None or response is None:
+                    line = await self._connected(origin)
+                    response = await line.ask(parts.netloc, target, headers, body)
+                status = response.status_code
+                retry = next(
+                    (value.decode("latin-1") for name, value in response.headers if name == b"retry-after"), None
+                )
+                answer, is_whole = await line.rest()
+                if is_whole and line.again():
+                    self._idle.setdefault(origin, []).append(line)
+                    line = None
         except Exception as problem:  # noqa: BLE001 - whatever a stranger's server does, it is only a failed call
-            error = _word(problem)
+            why = _word(problem)
+        finally:
+            if line is not None:
+                line.close()
         # An answer that began well and then never ended was an answer.
         latency = int((time.perf_counter() - began) * 1000)
-        return Came(status, None if status is not None else error, latency, answer[:_READ], retry)
+        return Came(status, None if status is not None else why, latency, answer[:_READ], retry)
+
+    def _used(self, origin: Origin) -> _Line | None:
+        """A connection that was used before and is still good."""
+        lines = self._idle.get(origin, [])
+        while lines:
+            line = lines.pop()
+            if line.is_good:
+                return line
+            line.close()
+        return None
+
+    async def _connected(self, origin: Origin) -> _Line:
+        """A new connection to an address that was judged, with the name's own certificate."""
+        found = await addresses(origin.host, origin.port)
+        for one in found:
+            if not rules.reachable(one, self._allowed) or (origin.is_plain and not self._is_named(one)):
+                raise Refused
+        reader, writer = await asyncio.open_connection(
+            str(found[0]),
+            origin.port,
+            ssl=None if origin.is_plain else _trust(),
+            server_hostname=None if origin.is_plain else origin.host,
+        )
+        return _Line(reader, writer)
+
+    def _is_named(self, address: Address) -> bool:
+        inner = rules.unwrapped(address)
+        return any(inner.version == one.version and inner in one for one in self._allowed)
 
 
 def _word(problem: Exception) -> str:
     """Why there was no answer, in one word that tells nothing of the house's own network."""
-    chain: list[BaseException] = []
-    one: BaseException | None = problem
-    while one is not None and one not in chain:
-        chain.append(one)
-        one = one.__cause__ or one.__context__
     for kind, word in (
         (Refused, "address_refused"),
         (Nowhere, "no_such_host"),
         (ssl.SSLError, "tls"),
-        ((TimeoutError, httpcore.TimeoutException), "timeout"),
-        ((httpcore.NetworkError, OSError), "connection"),
+        (TimeoutError, "timeout"),
+        (OSError, "connection"),
     ):
-        if any(isinstance(at, kind) for at in chain):
+        if isinstance(problem, kind):
             return word
     return "protocol"

@@ -95,7 +95,7 @@ class Delivery(Base):
         CheckConstraint("state IN ('due', 'delivered', 'failed')", name="delivery_state_known"),
         CheckConstraint("(kind = 'notice') = (position IS NOT NULL)", name="a_notice_has_its_position"),
         CheckConstraint("(state = 'due') = (done_at IS NULL)", name="what_is_done_is_not_due"),
-        Index("deliveries_due_idx", "endpoint_id", "due_at", postgresql_where=text("state = 'due'")),
+        Index("deliveries_due_idx", "endpoint_id", "due_at", "position", postgresql_where=text("state = 'due'")),
         Index("deliveries_in_order_idx", "endpoint_id", "position", postgresql_where=text("state = 'due'")),
         Index("deliveries_leased_idx", "endpoint_id", postgresql_where=text("leased_until IS NOT NULL")),
         {"postgresql_with": {"fillfactor": 70}},

@@ -278,6 +278,8 @@ def test_a_meal_is_given_back_until_its_deadline_and_then_only_by_the_kitchen(ki
     late = front.ask("DELETE", second["href"], other)
     assert is_problem(late, 409, "too_late")
     assert "cancel_by" in late.json()
+    around = front.ask("DELETE", f"/v1/claims/{second['group_id']}", other)
+    assert is_problem(around, 409, "too_late"), "also by the other way"
     assert front.get(second["href"], other).json()["state"] == "confirmed"
     assert front.ask("DELETE", second["href"], kitchen.cook).json()["state"] == "released"
     assert kitchen.notices(first["id"]) == ["elder-meals.order.made", "elder-meals.order.cancelled"]
@@ -305,7 +307,7 @@ def test_hostile_words_are_kept_as_they_are_and_harm_no_sheet(kitchen: Kitchen, 
     assert all("script" not in row[0] and "健康" not in row[0] for row in told)
 
 
-def test_a_closed_kitchen_gives_back_windows_and_dishes(kitchen: Kitchen, front: Front) -> None:
+def test_a_closed_kitchen_gives_back_windows_and_dishes(front: Front) -> None:
     other = Kitchen(front, days=1)
     (elder,) = other.elder()
     body = other.order(elder).json()
@@ -446,9 +448,17 @@ def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitche
     assert kitchen.says("POST", f"{path}/steps", kitchen.manager, json=ends)["outcome"] == "hospital"
     more = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "knocked"}
     assert is_problem(front.ask("POST", f"{path}/steps", kitchen.manager, json=more), 409, "already_recorded")
+    id_ = path.rpartition("/")[2]
+    assert kitchen.says("GET", path, kitchen.courier)["state"] == "closed", "for a day"
+    kitchen.town.do("UPDATE welfare_checks SET closed_at = now() - interval '2 days' WHERE id = %s", id_)
+    assert is_problem(front.get(path, kitchen.courier), 404, "not_there")
+    listed = kitchen.says("GET", "/v1/elder-meals/welfare-checks?state=closed&limit=500", kitchen.courier)["items"]
+    assert id_ not in {found["id"] for found in listed}
+    assert kitchen.says("GET", path, kitchen.manager)["outcome"] == "hospital"
+    kitchen.town.do("UPDATE welfare_checks SET closed_at = now() WHERE id = %s", id_)
 
 
-def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(kitchen: Kitchen, front: Front) -> None:
+def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(front: Front) -> None:
     other = Kitchen(front, days=1)
     orders = [
         other.order(elder, deliver_to=DOOR | {"address": f"健康路{n}号"}).json()
@@ -517,3 +527,112 @@ def test_orders_are_listed_for_who_may_see_them(kitchen: Kitchen, front: Front) 
     assert front.get(asked, kitchen.courier).json()["items"] == []
     shown = front.get(f"{made['href']}/pass", elder)
     assert (shown.status_code, len(shown.json()["code"])) == (200, 8)
+
+
+def test_staff_order_for_an_elder_at_the_desk(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    made = kitchen.order(kitchen.manager, ("小米粥", 1), n=4, elder=elder, channel="phone", deliver_to=DOOR)
+    assert made.status_code == 201, made.text
+    assert front.get(made.json()["href"], elder).json()["state"] == "confirmed"
+    assert (
+        kitchen.town.one("SELECT channel FROM claims WHERE group_id = %s LIMIT 1", made.json()["group_id"]) == "phone"
+    )
+
+
+def test_who_waits_for_a_full_window_gets_the_meal_that_is_given_back(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    first, second = other.elder(count=2)
+    other.town.do("UPDATE slots SET capacity = 1 WHERE id = %s", other.window())
+    made = other.order(first).json()
+    waits = other.order(second, if_full="wait", key="the-last-lunch", note="软一点")
+    assert (waits.status_code, waits.json()["state"]) == (202, "waiting"), waits.text
+    front.ask("DELETE", made["href"], first)
+    front.serve_waiting()
+    found = front.get("/v1/claims/by-key/the-last-lunch", second).json()
+    assert found["state"] == "confirmed"
+    assert front.get(found["href"], second).json()["note"] == "软一点"
+
+
+def test_a_closure_that_is_taken_back_opens_the_dishes_again(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,) = other.elder()
+    starts = clock.at(clock.today() + timedelta(days=2), clock.datetime.min.time())
+    shut = {"starts_at": starts.isoformat(), "ends_at": (starts + timedelta(hours=24)).isoformat(), "reason": "停水"}
+    made = other.says("POST", f"{other.path}/closures", other.manager, 201, json=shut)
+    assert is_problem(other.order(elder), 409)
+    assert front.ask("DELETE", f"{other.path}/closures/{made['id']}", other.manager).status_code in (200, 204)
+    assert other.order(elder).status_code == 201
+
+
+def test_terms_are_kept_with_the_order_that_was_made_under_them(kitchen: Kitchen, front: Front) -> None:
+    other = Kitchen(front, days=2)
+    (elder,) = other.elder(82)
+    before = other.order(elder, n=2).json()
+    other.put("terms", {"subsidy": {"tiers": [{"from_age": 60, "amount_fen": 800}], "cap_fen": 500}})
+    after = other.order(elder, n=3).json()
+    assert (before["subsidy_fen"], after["subsidy_fen"]) == (360, 500)
+    assert (before["terms_version"], after["terms_version"]) == (1, 2)
+    assert front.get(before["href"], elder).json()["pay_fen"] == before["pay_fen"]
+    assert kitchen.id != other.id
+
+
+def test_supper_that_was_added_later_is_cooked_from_the_same_stock(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,) = other.elder()
+    lunch = other.order(elder, ("清蒸鱼", 4)).json()
+    begins = clock.at(clock.today() + timedelta(days=2), clock.datetime.min.time()) + timedelta(hours=17)
+    supper = {
+        "resource": "午餐",
+        "starts_at": begins.isoformat(),
+        "ends_at": (begins + timedelta(hours=1)).isoformat(),
+        "title": "晚餐",
+    }
+    window = other.says("POST", f"{other.path}/slots", other.manager, 201, json=supper)["id"]
+    again = other.order(elder, ("清蒸鱼", 1), slot_id=window)
+    assert is_problem(again, 409, "already_yours"), "the same dish once a day"
+    made = other.order(elder, ("小米粥", 5), slot_id=window).json()
+    assert made["slot"]["id"] == window
+    for path in (made["href"], f"/v1/claims/{made['group_id']}"):
+        assert front.get(path, elder).json()["slot"]["id"] == window, (
+            "the window, and not the dish, is what was ordered"
+        )
+    menu = other.says("GET", f"{other.path}/menus/{other.day(2)}", None)
+    assert {one["name"]: one["free"] for one in menu["dishes"]}["小米粥"] == 15
+    sheet = other.says("GET", f"{other.path}/production?date={other.day(2)}&slot={window}", other.cook)
+    assert [(one["title"], one["portions"]) for one in sheet["windows"]] == [("晚餐", 5)]
+    assert lunch["slot"]["title"] == "午餐"
+
+
+def test_the_sheet_of_a_kitchen_counts_meals_and_not_dishes(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,) = other.elder()
+    other.order(elder, ("清蒸鱼", 1), ("小米粥", 1))
+    sheet = other.says("GET", f"{other.path}/sheet?date={other.day(2)}", other.manager)
+    assert [(one["title"], [who["units"] for who in one["people"]]) for one in sheet["slots"]] == [("午餐", [2])]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1999-12-31", "tomorrow", "2026-02-29"])
+def test_days_that_nobody_means_are_refused_everywhere(kitchen: Kitchen, front: Front, day: str) -> None:
+    copy = {"source": day, "target": kitchen.day(3), "days": 14}
+    for body in (copy, copy | {"source": kitchen.day(2), "target": day}):
+        assert is_problem(front.ask("POST", f"{kitchen.path}/menus/copy", kitchen.cook, json=body), 422)
+    for path in (
+        f"{kitchen.path}/menus?from={day}",
+        f"{kitchen.path}/menus?to={day}",
+        f"{kitchen.path}/production?date={day}",
+        f"/v1/elder-meals/rounds?date={day}",
+    ):
+        assert is_problem(front.get(path, kitchen.cook), 422)
+
+
+def test_what_an_elder_took_back_is_neither_used_nor_overlooked(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder, allergens=["fish"])
+    withdrawn = {"given": False, "version": 1}
+    kitchen.says("PUT", "/v1/identity/me/consents/health", elder, json=withdrawn)
+    refused = kitchen.order(elder, ("小米粥", 1), n=4)
+    assert is_problem(refused, 409, "consent_required")
+    assert refused.json()["purposes"] == ["health"]
+    kitchen.says("PUT", f"/v1/elder-meals/elders/{elder.person_id}", elder, json={"deliver_to": DOOR})
+    assert kitchen.order(elder, ("清蒸鱼", 1), n=4).status_code == 201, "what is forgotten is asked for no longer"
+    assert front.town.one("SELECT count(*) FROM meal_orders WHERE person_id = %s", elder.person_id) == 1

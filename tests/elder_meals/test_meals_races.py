@@ -26,7 +26,7 @@ from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen
 from tests.gateway import doors
 from tests.gateway.test_front import Front, examined, opened
 from tests.gateway.test_races import both_look_then_write, naive_claim
-from tests.town import Resident
+from tests.town import Resident, Town
 
 
 class Two:
@@ -110,11 +110,7 @@ def test_sixty_elders_ask_for_ten_portions_and_ten_are_cooked(two: Two) -> None:
     assert examined(two.front) == []
 
 
-def test_control_without_its_referee_the_last_portion_is_given_twice(
-    two: Two, server: embedded.Embedded, template: str
-) -> None:
-    from tests.town import Town  # noqa: PLC0415 - a town of its own, without laws
-
+def test_control_without_its_referee_the_last_portion_is_given_twice(server: embedded.Embedded, template: str) -> None:
     with copy_of(server, template) as url:
         town = Town(url)
         last = town.slot(9, capacity=1, subject_kind="dish", subject_id=uuid.uuid4(), is_exclusive=False)

@@ -653,7 +653,7 @@ def test_a_service_answers_nobody_but_the_gateway(name: str, town_url: str, sett
         "an access token": {"Authorization": "Bearer " + good},
         "not even three parts": {assertion.HEADER: CANARY},
     }
-    path = {"identity": "/v1/identity/me", "booking": RESERVATIONS}[name]
+    path = f"/v1/{name}/{service(name).collection or {'identity': 'me', 'partners': 'keys'}[name]}"
 
     async def knock() -> dict[str, httpx.Response]:
         db = Database.connect(town_url, pool_size=2)

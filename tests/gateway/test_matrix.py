@@ -15,6 +15,7 @@ import pytest
 from services.gateway.console.document import document
 from shared import clock
 from tests.gateway.everybody import EVERYBODY, Everybody, everybody
+from tests.gateway.test_one_shape import WISHES
 
 __all__ = ["everybody"]
 
@@ -128,4 +129,102 @@ def test_hostile_ids_find_nothing(everybody: Everybody, persona: str) -> None:
             answer = everybody.ask(persona, one.method, filled(one, dict.fromkeys(one.names, hostile)), body_of(one))
             if answer.status_code >= 500 or answer.status_code < 300:
                 wrong.append(f"{persona} {one.id} {hostile!r}: {answer.status_code} {answer.text[:100]}")
+    assert wrong == []
+
+
+class Thing(NamedTuple):
+    """Something of somebody's: its id, and who has to do with it."""
+
+    id: str
+    own: frozenset[str]
+
+
+def _first(everybody: Everybody, persona: str, path: str, **params: Any) -> Any:
+    return everybody.ask(persona, "GET", path, params=params).json()["items"][0]
+
+
+@pytest.fixture(scope="module")
+def things(everybody: Everybody) -> dict[str, Thing]:
+    """One of each kind, by the name that paths have for it."""
+
+    def made(persona: str, path: str, body: dict[str, Any]) -> Any:
+        answer = everybody.ask(persona, "POST", path, body)
+        assert answer.status_code in (200, 201), f"{path}: {answer.text}"
+        return answer.json()
+
+    claimed = {
+        service: (wish.persona, made(wish.persona, f"/v1/{service}/{collection}", wish.body))
+        for service, collection in (
+            ("booking", "reservations"),
+            ("elder-meals", "orders"),
+            ("childcare", "visits"),
+            ("events", "registrations"),
+        )
+        for wish in [WISHES[service](everybody)]
+    }
+    elder = everybody.ask("elder", "GET", "/v1/identity/me").json()["person"]["id"]
+    child = claimed["childcare"][1]["persons"][0]["id"]
+    order = claimed["elder-meals"][1]
+    kitchen = order["slot"]["facility"]["id"]
+    dish = _first(everybody, "kitchen", f"/v1/elder-meals/kitchens/{kitchen}/dishes")["id"]
+    standing = {
+        "person_id": elder,
+        "kitchen_id": kitchen,
+        "weekdays": [0],
+        "window": order["slot"]["title"],
+        "lines": [{"dish_id": dish, "portions": 1}],
+    }
+    day = clock.today().isoformat()
+    away = made("elder", "/v1/elder-meals/absences", {"person_id": elder, "from": day, "to": day})
+    course = _first(everybody, "nobody", "/v1/events/events")
+    endpoint = {"url": "https://partner.example/hook", "types": ["*"], "community": "330411105"}
+    key = {"name": "gate", "types": ["*"], "region": "330411105", "operations": ["partners.notices.list"]}
+    meals = frozenset({"elder", "resident", "kitchen", "steward"})
+    return {
+        "reservation_id": Thing(claimed["booking"][1]["id"], frozenset({"resident", "manager"})),
+        "order_id": Thing(order["id"], meals),
+        "visit_id": Thing(claimed["childcare"][1]["id"], frozenset({"child-parent", "carer", "steward"})),
+        "registration_id": Thing(claimed["events"][1]["id"], frozenset({claimed["events"][0], "organiser"})),
+        "standing_id": Thing(made("resident", "/v1/elder-meals/standing-orders", standing)["id"], meals),
+        "absence_id": Thing(away["id"], meals),
+        "person_id": Thing(child, frozenset({"child-parent", "carer", "steward"})),
+        "event_id": Thing(course["id"], frozenset(EVERYBODY)),
+        "endpoint_id": Thing(
+            made("partner", "/v1/partners/endpoints", endpoint)["id"], frozenset({"partner", "manager"})
+        ),
+        "key_id": Thing(made("manager", "/v1/partners/keys", key)["id"], frozenset({"manager"})),
+    }
+
+
+@pytest.mark.parametrize("persona", EVERYBODY)
+def test_nobody_gets_at_what_is_somebody_elses(everybody: Everybody, things: dict[str, Thing], persona: str) -> None:
+    ids = {name: thing.id for name, thing in things.items()}
+    wrong = []
+    for one in OPERATIONS:
+        others = [name for name in one.names if name in things and persona not in things[name].own]
+        if not others:
+            continue
+        answer = everybody.ask(persona, one.method, filled(one, ids), body_of(one))
+        hidden = (401, 403, 404) if one.method in ("GET", "DELETE") else range(400, 500)
+        if answer.status_code not in hidden:
+            wrong.append(f"{persona} {one.id}: {answer.status_code} {answer.text[:150]}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("persona", EVERYBODY)
+def test_everybody_reads_what_is_theirs(everybody: Everybody, things: dict[str, Thing], persona: str) -> None:
+    wrong = []
+    for one in OPERATIONS:
+        name = one.names[-1] if one.names else ""
+        if (
+            one.method != "GET"
+            or not one.path.endswith(f"{{{name}}}")
+            or persona not in things.get(name, Thing("", frozenset())).own
+        ):
+            continue
+        if name == "person_id":  # each part of a person has its own readers
+            continue
+        answer = everybody.ask(persona, "GET", filled(one, {key: thing.id for key, thing in things.items()}))
+        if answer.status_code != 200 and "series" not in one.id:
+            wrong.append(f"{persona} {one.id}: {answer.status_code} {answer.text[:150]}")
     assert wrong == []

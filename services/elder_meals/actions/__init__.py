@@ -10,9 +10,7 @@ STAFF: Final = frozenset({"staff", "manager", "operator"})
 KITCHEN: Final = STAFF | {"kitchen"}
 """Who cooks, plans the ways, and may still change an order after its deadline."""
 DOORS: Final = KITCHEN | {"courier", "volunteer"}
-"""Who may stand at an elder's door."""
-WATCHERS: Final = DOORS | {"carer"}
-"""Who may do something when nobody opens."""
+"""Who may stand at an elder's door, and do something when it stays shut."""
 
 
 def acts_for(who: Caller, holder_no: int) -> bool:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.elder_meals import notices, rules
-from services.elder_meals.actions import DOORS, KITCHEN, WATCHERS, acts_for
-from services.elder_meals.actions.sealing import seal, unseal
+from services.elder_meals.actions import DOORS, KITCHEN, SERVICE, STAFF, acts_for
+from services.elder_meals.actions.sealing import readable, seal, unseal
 from services.elder_meals.rules import Terms
 from services.elder_meals.sql import doors as sql
 from services.elder_meals.sql import elders, orders
@@ -25,6 +25,8 @@ from shared.uploads import UploadIn
 
 LATE: Final = timedelta(hours=1)
 """An outcome that comes later than that is called late."""
+SEEN: Final = timedelta(days=1)
+"""How long after its end a welfare check is shown to those who only stand at doors."""
 
 
 async def record(
@@ -120,8 +122,8 @@ async def _nobody_opened(
 async def _close_to(tx: Tx, keys: Keyring, check: Any) -> list[int]:
     """Whom to tell of a check: the elder, which reaches those who act for them, and contacts who are residents."""
     row = await elders.profile(tx, check["person_id"])
-    profile = unseal(keys, "profile", check["person_id"], row["sealed"] if row is not None else None)
-    named = [uuid.UUID(one["person_id"]) for one in profile.get("contacts") or () if one.get("person_id")]
+    profile = readable(keys, "profile", check["person_id"], row["sealed"] if row is not None else None)
+    named = [uuid.UUID(one["person_id"]) for one in (profile or {}).get("contacts") or () if one.get("person_id")]
     known = await elders.people(tx, named) if named else {}
     return [check["holder_no"], *(row["no"] for row in known.values())]
 
@@ -160,9 +162,16 @@ async def _check(tx: Tx, who: Caller, check_id: uuid.UUID, *, locked: bool = Fal
     if who.account_no is None:
         raise errors.NotKnown
     row = await sql.check(tx, check_id, locked=locked)
-    if row is None or not (who.may(WATCHERS, row["community"], row["place_id"]) or acts_for(who, row["holder_no"])):
+    if row is None or not (_watches(who, row) or acts_for(who, row["holder_no"])):
         raise errors.NotThere
     return row
+
+
+def _watches(who: Caller, row: Any) -> bool:
+    """Whether a check is the caller's to look after: staff always, couriers and cooks while it is open and a day longer."""
+    where = (row["community"], row["place_id"])
+    is_news = row["closed_at"] is None or row["closed_at"] > clock.now() - SEEN
+    return who.may(STAFF, *where) or (is_news and who.may(DOORS, *where))
 
 
 async def step(  # noqa: PLR0913 - what one step says
@@ -178,7 +187,7 @@ async def step(  # noqa: PLR0913 - what one step says
 ) -> dict[str, Any]:
     """Add what was done about a closed door. The elder's own people may report; whoever ends it does so by office."""
     check = await _check(tx, who, check_id)
-    if outcome is not None and not who.may(WATCHERS, check["community"], check["place_id"]):
+    if outcome is not None and not _watches(who, check):
         raise errors.NotAllowed
     earlier = await uploads.begin(tx, who, "elder-meals.step", report, check_id)
     if earlier is not None:
@@ -216,8 +225,9 @@ async def checks(
         raise errors.NotKnown
     found = await sql.checks(
         tx,
-        roles=[(one.prefix, one.place_id) for one in who.roles if one.role in WATCHERS],
-        holders=who.holders_in("elder-meals"),
+        roles=[(one.prefix, one.place_id, one.role in STAFF) for one in who.roles if one.role in DOORS],
+        seen_since=clock.now() - SEEN,
+        holders=who.holders_in(SERVICE),
         state=state,
         after=after,
         limit=limit,

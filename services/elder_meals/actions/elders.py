@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 from services.elder_meals.actions import STAFF, acts_for
-from services.elder_meals.actions.sealing import seal, unseal
+from services.elder_meals.actions.sealing import HEALTH, is_about_health, seal, unseal
 from services.elder_meals.sql import elders as sql
 from services.elder_meals.sql import orders
 from shared import clock, consents, errors
@@ -16,7 +16,6 @@ from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
 
-HEALTH: Final = "health"
 Matches = Callable[[object], None]
 
 
@@ -43,13 +42,11 @@ async def replace_profile(
     who: Caller,
     person_id: uuid.UUID,
     told: dict[str, Any],
-    *,
-    is_about_health: bool,
     matches: Matches,
 ) -> None:
     """Say anew what a kitchen and a courier must know. Staff say which version they read; an elder's own word counts."""
     row = await elder(tx, who, person_id)
-    if is_about_health and not await consents.given(tx, [person_id], HEALTH):
+    if is_about_health(told) and not await consents.given(tx, [person_id], HEALTH):
         raise errors.ConsentRequired(purposes=[HEALTH])
     named = [uuid.UUID(one["person_id"]) for one in told["contacts"] if one["person_id"] is not None]
     known = await sql.people(tx, named) if named else {}

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN
-from services.elder_meals.actions.sealing import needs_of, seal, unseal
+from services.elder_meals.actions.sealing import HEALTH, is_about_health, needs_of, readable, seal, unseal
 from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
-from shared import claims, clock, errors
+from shared import claiming, claims, clock, consents, errors
 from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Grant, Group
 from shared.crypto import Keyring
 from shared.db import Tx
-from shared.line import SKIPPED, Answer
+from shared.line import Answer
 from shared.places import sql as places
 
 
@@ -30,7 +31,7 @@ class Making:
 
     grant: Grant
     account_no: int
-    order_id: uuid.UUID
+    id: uuid.UUID
     lines: tuple[tuple[uuid.UUID, int], ...]
     deliver_to: Mapping[str, Any] | None = None
     is_collected: bool = False
@@ -64,6 +65,7 @@ class _Known(NamedTuple):
     dishes: Mapping[uuid.UUID, Any]
     terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]
     profiles: Mapping[uuid.UUID, bytes]
+    consenting: AbstractSet[uuid.UUID]
     homes: Mapping[int, str]
 
 
@@ -76,31 +78,27 @@ async def make_orders(
     """
     known = await _look(tx, several)
     decided = [_decide(keys, one, known) for one in several]
-    answers: list[Answer[dict[str, Any]]] = [one if isinstance(one, errors.Refusal) else SKIPPED for one in decided]
-    todo = [(n, one) for n, one in enumerate(decided) if isinstance(one, _Decided)]
-    confirmed = (
-        await claims.confirm(tx, [(several[n].grant, several[n].order_id) for n, _ in todo], skip_locked=skip_locked)
-        if todo
-        else []
-    )
-    made = [(several[n], one) for (n, one), is_confirmed in zip(todo, confirmed, strict=True) if is_confirmed]
-    if not made:
-        tx.discard()
-    nos = await _write(tx, keys, made) if made else {}
-    for (n, one), is_confirmed in zip(todo, confirmed, strict=True):
-        if is_confirmed:
-            answers[n] = _told(several[n], one, nos[several[n].order_id], known)
-        elif is_confirmed is False:
-            answers[n] = errors.HoldLapsed()
-    return answers
+    refused = [one if isinstance(one, errors.Refusal) else None for one in decided]
+    made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
+    by_id = {one.id: what for one, what in zip(several, decided, strict=True) if isinstance(what, _Decided)}
+    nos = await _write(tx, keys, [(one, by_id[one.id]) for one in made]) if made else {}
+    heard: list[Answer[dict[str, Any]]] = []
+    for one, answer in zip(several, answers, strict=True):
+        if isinstance(answer, uuid.UUID):
+            heard.append(_told(one, by_id[one.id], nos[one.id], known))
+        else:
+            heard.append(answer)
+    return heard
 
 
 async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
     elder = [one.grant.claims[0] for one in several]
+    profiles = await elders.profiles(tx, list({one.person_id for one in elder}))
     return _Known(
         await dishes.dishes_by_id(tx, list({dish_id for one in several for dish_id, _ in one.lines})),
         await places.terms(tx, list({one.grant.slots[0].place_id for one in several})),
-        await elders.profiles(tx, list({one.person_id for one in elder})),
+        profiles,
+        await consents.given(tx, list(profiles), HEALTH) if profiles else frozenset(),
         await sql.communities(tx, list({one.holder_no for one in elder})),
     )
 
@@ -113,7 +111,11 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
         return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "not_a_window"}])
     if any(row is None or row["place_id"] != window.place_id for row in ordered):
         return errors.NotOffered()
-    profile = unseal(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
+    profile = readable(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
+    if profile is None:
+        return errors.Broken()  # what an elder must not eat is not guessed
+    if is_about_health(profile) and elder.person_id not in known.consenting:
+        return errors.ConsentRequired(purposes=[HEALTH])  # taken back: it may not be used, and must not be overlooked
     needs = needs_of(profile, one.diet)
     found = [
         {"pointer": f"/lines/{n}", "code": code}
@@ -147,7 +149,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
         tx,
         [
             (
-                one.order_id,
+                one.id,
                 one.grant.group_id,
                 one.grant.slots[0].place_id,
                 one.grant.slots[0].community,
@@ -162,7 +164,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
                 one.grant.claims[0].band,
                 *decided.sums,
                 decided.said["deliver_to"]["region"] if decided.said["deliver_to"] else None,
-                seal(keys, "order", one.order_id, decided.said),
+                seal(keys, "order", one.id, decided.said),
             )
             for one, decided in made
         ],
@@ -171,7 +173,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
         tx,
         [
             (
-                one.order_id,
+                one.id,
                 n,
                 one.grant.slots[0].community,
                 dish_id,
@@ -185,9 +187,7 @@ async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]])
             for n, ((dish_id, portions), line) in enumerate(zip(one.lines, decided.lines, strict=True))
         ],
     )
-    await told.announce(
-        tx, [notices.order_made(one.grant, one.order_id, sum(n for _, n in one.lines)) for one, _ in made]
-    )
+    await told.announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
     return nos
 
 

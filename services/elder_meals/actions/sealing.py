@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
+
+import structlog
 
 from services.elder_meals.rules import Needs
 from shared import crypto, wire
 from shared.crypto import Keyring
+
+HEALTH: Final = "health"
+"""The purpose that somebody consents to before we keep or use what they can eat."""
+
+log = structlog.get_logger(__name__)
 
 _TABLES = {
     "order": "meal_orders",
@@ -28,6 +35,20 @@ def unseal(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> di
         return {}
     found: dict[str, Any] = wire.loads(crypto.unseal(keys, sealed, table=_TABLES[kind], column="sealed", row=str(row)))
     return found
+
+
+def readable(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> dict[str, Any] | None:
+    """As `unseal`; None when it cannot be read, which must not keep anybody else waiting."""
+    try:
+        return unseal(keys, kind, row, sealed)
+    except crypto.Tampered:
+        log.exception("unreadable", kind=kind, row=str(row))
+        return None
+
+
+def is_about_health(profile: dict[str, Any]) -> bool:
+    """Whether a profile says something that only a consent lets us use."""
+    return bool(profile.get("diet") or profile.get("allergens") or (profile.get("texture") or "normal") != "normal")
 
 
 def needs_of(profile: dict[str, Any], diet: tuple[str, ...] | None = None) -> Needs:

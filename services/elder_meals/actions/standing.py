@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import SERVICE, STAFF
 from services.elder_meals.actions.elders import elder, is_staff_only
-from services.elder_meals.actions.sealing import needs_of, unseal
+from services.elder_meals.actions.sealing import needs_of, readable
 from services.elder_meals.sql import dishes
 from services.elder_meals.sql import elders as sql
 from shared import clock, errors
@@ -195,7 +195,7 @@ class _Menus:
     def __init__(self, tx: Tx, keys: Keyring, first: date, last: date) -> None:
         self._tx, self._keys, self._first, self._last = tx, keys, first, last
         self._menus: dict[uuid.UUID, dict[date, dishes.Menu]] = {}
-        self._needs: dict[uuid.UUID, rules.Needs] = {}
+        self._needs: dict[uuid.UUID, rules.Needs | None] = {}
 
     async def body(self, row: Any, day: date, slot_id: uuid.UUID) -> tuple[dict[str, Any] | None, str | None]:
         """The order to ask for; or why there is none; neither while there is no menu."""
@@ -206,7 +206,10 @@ class _Menus:
             if menu is None or not menu.is_published:
                 return None, None
             left = [dishes.dish_of(one) for one in menu.rows if one["portions"] - one["taken"] >= meal["portions"]]
-            dish = rules.dish_of_the_day(left, await self._needs_of(row["person_id"]))
+            needs = await self._needs_of(row["person_id"])
+            if needs is None:
+                return None, errors.Broken.code
+            dish = rules.dish_of_the_day(left, needs)
             if dish is None:
                 return None, "diet_conflict" if left else "full"
             lines = [{"dish_id": str(dish.id), "portions": meal["portions"]}]
@@ -219,11 +222,11 @@ class _Menus:
             self._menus[place_id] = {one.day: one for one in found}
         return self._menus[place_id]
 
-    async def _needs_of(self, person_id: uuid.UUID) -> rules.Needs:
+    async def _needs_of(self, person_id: uuid.UUID) -> rules.Needs | None:
         if person_id not in self._needs:
             row = await sql.profile(self._tx, person_id)
-            said = unseal(self._keys, "profile", person_id, row["sealed"] if row is not None else None)
-            self._needs[person_id] = needs_of(said)
+            said = readable(self._keys, "profile", person_id, row["sealed"] if row is not None else None)
+            self._needs[person_id] = needs_of(said) if said is not None else None
         return self._needs[person_id]
 
 

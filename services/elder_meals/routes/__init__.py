@@ -21,17 +21,7 @@ KINDS = ("kitchen", "canteen", "meal_point")
 
 
 def _lines(context: Context) -> Mapping[str, Line[Any, Any]]:
-    settings = context.settings
-    return {
-        "orders": Line(
-            "orders",
-            context.db,
-            functools.partial(make_orders, keys=context.keys),
-            batch=settings.line_batch,
-            waiting=settings.line_waiting,
-            seconds=min(settings.line_seconds, settings.upstream_seconds),
-        )
-    }
+    return {"orders": claiming.line_of("orders", context, functools.partial(make_orders, keys=context.keys))}
 
 
 app = web.service_app(

@@ -63,15 +63,8 @@ async def read_elder(person_id: PersonId, ctx: Ctx, who: Who) -> Response:
     responses=refuses(errors.ConsentRequired, errors.Changed),
 )
 async def replace_elder(person_id: PersonId, told: ElderIn, request: Request, ctx: Ctx, who: Who) -> Response:
-    await ctx.db.run(
-        actions.replace_profile,
-        ctx.keys,
-        who,
-        person_id,
-        told.model_dump(mode="json"),
-        is_about_health=told.is_about_health,
-        matches=_matches(request),
-    )
+    said = told.model_dump(mode="json")
+    await ctx.db.run(actions.replace_profile, ctx.keys, who, person_id, said, _matches(request))
     return await _shown(ctx, who, person_id)
 
 

@@ -70,9 +70,10 @@ ORDERS = Collection(
     summary=say("Order a meal for an elder", "为长者订餐"),
     description=say(
         "By the elder, their family, or staff at the desk. Dishes that do not suit the elder are refused and named. One portion "
-        "of a meal is subsidised by age; each line says why it costs what it costs. Needs an Idempotency-Key.",
+        "of a meal is subsidised by age; each line says why it costs what it costs. The same dish can be ordered once a day for "
+        "one elder. Needs an Idempotency-Key.",
         "可由长者本人、家人或窗口工作人员下单。不符合长者饮食要求的菜品将被拒绝并指明。每餐按年龄补贴一份，"
-        "每行注明计价原因。须带 Idempotency-Key。",
+        "每行注明计价原因。同一道菜每位长者每天限订一次。须带 Idempotency-Key。",
     ),
     responses={
         202: {"model": OrderOut, "description": say("On the waiting list.", "已进入候补。")},
@@ -94,6 +95,6 @@ async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
     )
     order = await line.submit(making)
     made = claiming.of_grant(
-        grant, service=SERVICE, where=WHERE, resource_id=making.order_id, made_by=who.person_id or who.account_id
+        grant, service=SERVICE, where=WHERE, resource_id=making.id, made_by=who.person_id or who.account_id
     )
     return web.plain_json(made | order, 201, {"Location": made["href"]})

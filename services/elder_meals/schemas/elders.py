@@ -9,13 +9,22 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from services.elder_meals.rules import Allergen, Diet, Texture
-from services.elder_meals.schemas.orders import DeliverTo, DoorOut, LineIn, Lines, Phone, Portions, distinct
+from services.elder_meals.schemas.orders import (
+    EARLIEST,
+    LATEST,
+    DeliverTo,
+    DoorOut,
+    LineIn,
+    Lines,
+    Phone,
+    Portions,
+    distinct,
+)
 from shared.claiming import Moment, Short, Text
 from shared.texts import say
 from shared.web import In, Out
 
 Weekdays = Annotated[list[Annotated[int, Field(ge=0, le=6)]], Field(min_length=1, max_length=7)]
-EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
 Day = Annotated[date, Field(ge=EARLIEST, le=LATEST)]
 
 
@@ -49,11 +58,6 @@ class ElderIn(In):
     neighbour: NeighbourIn | None = None
     contacts: list[ContactIn] = Field(default_factory=list, max_length=10)
     note: Text | None = None
-
-    @property
-    def is_about_health(self) -> bool:
-        """Whether it says something that only a consent lets us keep."""
-        return bool(self.diet or self.allergens or self.texture != "normal")
 
 
 class NeighbourOut(Out):

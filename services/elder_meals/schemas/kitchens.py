@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from services.elder_meals.rules import LADDER, Allergen, Diet, Doing, Texture
-from services.elder_meals.schemas.orders import Region
+from services.elder_meals.schemas.orders import EARLIEST, LATEST, Region
 from shared.claiming import Short
 from shared.texts import say
 from shared.web import In, Out
@@ -192,8 +192,8 @@ class MenuOut(Out):
 class CopyIn(In):
     """Menus of some days, said again for later ones."""
 
-    source: Date = Field(description=say("First day to copy.", "复制的起始日期。"))
-    target: Date = Field(description=say("First day to fill.", "填入的起始日期。"))
+    source: Date = Field(ge=EARLIEST, le=LATEST, description=say("First day to copy.", "复制的起始日期。"))
+    target: Date = Field(ge=EARLIEST, le=LATEST, description=say("First day to fill.", "填入的起始日期。"))
     days: int = Field(default=7, ge=1, le=14)
     published: bool = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -13,6 +14,8 @@ from shared.claims import Subject, Take
 from shared.texts import say
 from shared.web import In, Out
 
+EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
+"""Days that may be named at all."""
 Region = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,12}(-[0-9]{2})?$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 -]{3,18}[0-9]$")]
 Portions = Annotated[int, Field(ge=1, le=10, description=say("Portions.", "份数。"))]

@@ -220,8 +220,8 @@ async def set_stock(tx: Tx, sizes: Sequence[tuple[uuid.UUID, int]], gone: Sequen
 async def make_stock(tx: Tx, place_id: uuid.UUID, day: date) -> int:
     """Slots for the dishes of a published menu that have none yet, if the day has windows; how many came.
 
-    A stock only says how much there is: it is open to whoever has a place in a window, until the last window begins. When,
-    for whom and until when are the window's. It counts for no limit, takes nobody's time and has no waiting list.
+    A stock only says how much there is: it is open to whoever has a place in a window of that day. When, for whom and until
+    when are the window's. It counts for no limit, takes nobody's time and has no waiting list.
     """
     return await tx.execute(
         f"""
@@ -239,7 +239,7 @@ async def make_stock(tx: Tx, place_id: uuid.UUID, day: date) -> int:
             INSERT INTO slots (id, service, place_id, community, title, subject_kind, subject_id, starts_at, ends_at,
                                closes_at, capacity, policy_id, is_exclusive, is_counted, is_waitable)
             SELECT w.slot_id, '{SERVICE}', $1, w.community, w.name, 'dish', w.dish_id, day.starts_at, day.ends_at,
-                   day.starts_at, w.portions, day.policy_id, false, false, false
+                   ($2::date + 1)::timestamp AT TIME ZONE '{ZONE}', w.portions, day.policy_id, false, false, false
             FROM wanted w, day WHERE day.starts_at > now()
             RETURNING id, subject_id
         )

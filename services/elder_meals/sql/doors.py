@@ -170,20 +170,26 @@ async def check(tx: Tx, check_id: uuid.UUID, *, locked: bool = False) -> Any | N
 async def checks(
     tx: Tx,
     *,
-    roles: Sequence[tuple[str, uuid.UUID | None]],
+    roles: Sequence[tuple[str, uuid.UUID | None, bool]],
+    seen_since: datetime,
     holders: Sequence[int],
     state: str | None,
     after: uuid.UUID | None,
     limit: int,
 ) -> list[Any]:
-    """Welfare checks of these elders, or in the reach of these roles (prefix, place); the newest first."""
+    """Welfare checks of these elders, or in the reach of these roles (prefix, place, whether old ones, too); newest first."""
     return await tx.fetch(
-        _CHECK + " WHERE (w.holder_no = ANY($1::bigint[]) OR EXISTS (SELECT 1 FROM unnest($2::text[], $3::uuid[]) "
-        "AS r(prefix, place_id) WHERE starts_with(w.community, r.prefix) AND (r.place_id IS NULL OR r.place_id = w.place_id))) "
-        "AND ($4::text IS NULL OR w.state = $4) AND ($5::uuid IS NULL OR w.id < $5) ORDER BY w.id DESC LIMIT $6",
+        _CHECK
+        + " WHERE (w.holder_no = ANY($1::bigint[]) OR EXISTS (SELECT 1 FROM unnest($2::text[], $3::uuid[], $4::bool[]) "
+        "AS r(prefix, place_id, is_staff) WHERE starts_with(w.community, r.prefix) "
+        "AND (r.place_id IS NULL OR r.place_id = w.place_id) "
+        "AND (r.is_staff OR w.closed_at IS NULL OR w.closed_at > $5))) "
+        "AND ($6::text IS NULL OR w.state = $6) AND ($7::uuid IS NULL OR w.id < $7) ORDER BY w.id DESC LIMIT $8",
         list(holders),
-        [prefix for prefix, _ in roles],
-        [place for _, place in roles],
+        [prefix for prefix, _, _ in roles],
+        [place for _, place, _ in roles],
+        [is_staff for _, _, is_staff in roles],
+        seen_since,
         state,
         after,
         limit,

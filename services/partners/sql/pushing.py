@@ -70,7 +70,7 @@ async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: boo
     Of one endpoint `each` at once; one that fails, and one that wants order, has one. Healthy endpoints come first. What
     another worker takes at the same moment is passed over.
     """
-    leased = await tx.fetch(
+    picked = await tx.fetch(
         """
         WITH ready AS (
             SELECT e.id, e.state, e.ordering, e.failing_since IS NOT NULL AS fails,
@@ -79,9 +79,9 @@ async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: boo
                           AND l.leased_until > now()) AS room
             FROM endpoints e
             WHERE e.state <> 'disabled' AND (e.throttled_until IS NULL OR e.throttled_until <= now())
-              AND ($4 OR e.failing_since IS NULL)
-        ), picked AS (
-            SELECT d.id, r.fails, d.due_at FROM ready r CROSS JOIN LATERAL (
+              AND ($3 OR e.failing_since IS NULL)
+        )
+        SELECT d.id FROM ready r CROSS JOIN LATERAL (
                 (SELECT d.id, d.due_at FROM deliveries d
                  WHERE (r.ordering <> 'strict' OR r.state = 'unproven') AND d.endpoint_id = r.id AND d.state = 'due'
                    AND d.due_at <= now() AND (d.leased_until IS NULL OR d.leased_until <= now())
@@ -96,18 +96,26 @@ async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: boo
                  WHERE r.room > 0 AND h.due_at <= now() AND (h.leased_until IS NULL OR h.leased_until <= now()))
             ) d
             ORDER BY r.fails, d.due_at LIMIT $1
-        ), locked AS (
-            SELECT d.id FROM deliveries d JOIN picked p ON p.id = d.id
-            WHERE d.state = 'due' AND (d.leased_until IS NULL OR d.leased_until <= now())
-            ORDER BY d.id FOR UPDATE OF d SKIP LOCKED
-        )
-        UPDATE deliveries d SET leased_until = now() + make_interval(secs => $3), attempts = d.attempts + 1
-        FROM locked WHERE d.id = locked.id RETURNING d.id
         """,
         most,
         each,
-        seconds,
         with_failing,
+    )
+    if not picked:
+        return []
+    # By their ids, in a statement of its own: a join would be planned for a table that may have grown since.
+    leased = await tx.fetch(
+        """
+        WITH locked AS (
+            SELECT d.id FROM deliveries d
+            WHERE d.id = ANY($1::uuid[]) AND d.state = 'due' AND (d.leased_until IS NULL OR d.leased_until <= now())
+            ORDER BY d.id FOR UPDATE SKIP LOCKED
+        )
+        UPDATE deliveries d SET leased_until = now() + make_interval(secs => $2), attempts = d.attempts + 1
+        FROM locked WHERE d.id = locked.id AND d.id = ANY($1::uuid[]) RETURNING d.id
+        """,
+        [row["id"] for row in picked],
+        seconds,
     )
     if not leased:
         return []
@@ -149,31 +157,35 @@ async def lock_endpoints(tx: Tx, endpoint_ids: Sequence[uuid.UUID]) -> list[Any]
 
 async def record(tx: Tx, results: Sequence[Result]) -> None:
     """What came of several calls: the attempts, and what is still due. Deliveries that are gone are left out."""
-    results = sorted(results, key=lambda one: one.delivery_id.bytes)
+    there = {
+        row["id"]
+        for row in await tx.fetch(
+            "SELECT id FROM deliveries WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE",
+            [one.delivery_id for one in results],
+        )
+    }
+    results = [one for one in results if one.delivery_id in there]
     ids = [one.delivery_id for one in results]
     await tx.execute(
-        """
-        WITH told AS (
-            SELECT * FROM unnest($1::uuid[], $2::text[], $3::float8[], $4::int[], $5::text[], $6::int[], $7::text[])
-                AS t(id, state, due_in, status, error, latency_ms, answer)
-        ), locked AS (
-            SELECT d.id FROM deliveries d WHERE d.id = ANY($1::uuid[]) ORDER BY d.id FOR NO KEY UPDATE
-        ), tried AS (
-            INSERT INTO attempts (delivery_id, status, error, latency_ms, answer)
-            SELECT t.id, t.status, t.error, t.latency_ms, t.answer FROM told t JOIN locked USING (id)
-        )
-        UPDATE deliveries d SET state = t.state, leased_until = NULL,
-            due_at = CASE WHEN t.due_in IS NULL THEN d.due_at ELSE now() + make_interval(secs => t.due_in) END,
-            done_at = CASE WHEN t.state = 'due' THEN NULL ELSE now() END
-        FROM told t JOIN locked USING (id) WHERE d.id = t.id AND d.state = 'due'
-        """,
+        "INSERT INTO attempts (delivery_id, status, error, latency_ms, answer) "
+        "SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::text[])",
         ids,
-        [one.state for one in results],
-        [one.due_in for one in results],
         [one.status for one in results],
         [one.error for one in results],
         [one.latency_ms for one in results],
         [one.answer for one in results],
+    )
+    await tx.execute(
+        """
+        UPDATE deliveries d SET state = t.state, leased_until = NULL,
+            due_at = CASE WHEN t.due_in IS NULL THEN d.due_at ELSE now() + make_interval(secs => t.due_in) END,
+            done_at = CASE WHEN t.state = 'due' THEN NULL ELSE now() END
+        FROM unnest($1::uuid[], $2::text[], $3::float8[]) AS t(id, state, due_in)
+        WHERE d.id = t.id AND d.id = ANY($1::uuid[]) AND d.state = 'due'
+        """,
+        ids,
+        [one.state for one in results],
+        [one.due_in for one in results],
     )
 
 

@@ -39,13 +39,17 @@ class Session:
 
 
 async def sheet(tx: Tx, place_id: uuid.UUID, day: date) -> list[Session]:
-    """The slots that start on a day, with everybody who has a place; cancelled ones without people are left out."""
+    """The slots that start on a day, with everybody who has a place; cancelled ones without people are left out.
+
+    A dish is no place: who takes it has one in a window.
+    """
     slots = await tx.fetch(
         "SELECT s.id, s.title, r.name, s.starts_at, s.ends_at, s.state, s.capacity, s.taken, s.waiting "
         "FROM slots s LEFT JOIN resources r ON r.no = s.resource_no WHERE s.place_id = $1 "
         f"AND s.starts_at >= $2::date::timestamp AT TIME ZONE '{ZONE}' "
         f"AND s.starts_at < ($2::date + 1)::timestamp AT TIME ZONE '{ZONE}' "
-        "AND (s.state <> 'cancelled' OR s.taken > 0) ORDER BY s.starts_at, r.no, s.id",
+        "AND (s.state <> 'cancelled' OR s.taken > 0) AND s.subject_kind IS DISTINCT FROM 'dish' "
+        "ORDER BY s.starts_at, r.no, s.id",
         place_id,
         day,
     )
@@ -77,6 +81,7 @@ async def occupancy(tx: Tx, place_id: uuid.UUID) -> Occupancy:
                coalesce(sum(s.capacity) FILTER (WHERE s.state = 'open'), 0)::int
         FROM slots s
         WHERE s.place_id = $1 AND s.starts_at <= now() AND s.starts_at > now() - interval '1 day' AND s.ends_at > now()
+          AND s.subject_kind IS DISTINCT FROM 'dish'
         """,
         place_id,
     )
