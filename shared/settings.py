@@ -62,6 +62,11 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @cached_property
+    def delivery_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Private networks that notices may go to; in a demo also this machine, where the reader's own receiver runs."""
+        return (*self.partner_networks, *((IPv4Network("127.0.0.0/8"),) if self.demo else ()))
+
+    @cached_property
     def keys_file(self) -> Path:
         """Where this deployment's keys are."""
         return self.data_dir / "keys.json"

@@ -48,11 +48,11 @@ class Person:
     def __init__(self, teller: Teller, persona: str, token: str | None) -> None:
         self._teller = teller
         self.persona = persona
-        self._token = token
+        self.token = token
 
     def get(self, path: str, *, expect: int | None = None, **params: Any) -> Any:
         """Read something."""
-        return self._teller.call(self.persona, self._token, "GET", path, expect=expect, params=params)
+        return self._teller.call(self.persona, self.token, "GET", path, expect=expect, params=params)
 
     def post(
         self,
@@ -65,7 +65,7 @@ class Person:
     ) -> Any:
         """Do something. A claim gets an Idempotency-Key of its own when none is given."""
         told = {"Idempotency-Key": key or uuid.uuid4().hex, **(headers or {})}
-        return self._teller.call(self.persona, self._token, "POST", path, expect=expect, json=json, headers=told)
+        return self._teller.call(self.persona, self.token, "POST", path, expect=expect, json=json, headers=told)
 
     def put(
         self,
@@ -78,26 +78,26 @@ class Person:
         """Say something anew; the version that is there is read first, as the console would."""
         told = dict(headers or {})
         if "If-Match" not in told:
-            told["If-Match"] = self._teller.etag(self._token, path)
-        return self._teller.call(self.persona, self._token, "PUT", path, expect=expect, json=json, headers=told)
+            told["If-Match"] = self._teller.etag(self.token, path)
+        return self._teller.call(self.persona, self.token, "PUT", path, expect=expect, json=json, headers=told)
 
     def delete(self, path: str, *, expect: int | None = None, **params: Any) -> Any:
         """Take something back."""
-        return self._teller.call(self.persona, self._token, "DELETE", path, expect=expect, params=params)
+        return self._teller.call(self.persona, self.token, "DELETE", path, expect=expect, params=params)
 
     def hears(self, kind: str, **data: Any) -> Any:
         """Wait until they are told something of this type (with these values in its data), and tell it."""
-        return self._teller.told(self.persona, self._token, kind, data)
+        return self._teller.told(self.persona, self.token, kind, data)
 
     @property
     def id(self) -> str:
         """The person's own id."""
-        me = self._teller.read(self._token, "/v1/identity/me")
+        me = self._teller.read(self.token, "/v1/identity/me")
         return str(me["person"]["id"])
 
     def acts_for(self, name: str | None = None) -> str:
         """The id of somebody they act for: by name, or the first."""
-        people = self._teller.read(self._token, "/v1/identity/me")["acts_for"]
+        people = self._teller.read(self.token, "/v1/identity/me")["acts_for"]
         return str(next(one["person"]["id"] for one in people if name in (None, one["person"]["name"])))
 
 

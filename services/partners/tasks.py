@@ -46,7 +46,7 @@ async def drain(context: Context, *, seconds: float = outward.SECONDS, most_seco
 
     `seconds` is what one call may take. Slow endpoints hold up nobody else's.
     """
-    async with outward.Door(context.settings.partner_networks, seconds=seconds) as door:
+    async with outward.Door(context.settings.delivery_networks, seconds=seconds) as door:
         return await _drain(context, door, time.monotonic() + most_seconds)
 
 
