@@ -150,7 +150,19 @@ class Kitchen:
 
     def outcome(self, order: str, who: Resident, outcome: str, **more: Any) -> httpx.Response:
         body = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": outcome} | more
+        if who in (self.courier, self.other_courier):
+            self.on_a_round(order)
         return self.front.ask("POST", f"{ORDERS}/{order}/outcome", who, json=body)
+
+    def on_a_round(self, order: str) -> None:
+        """A meal that goes to a door is on somebody's round, or on one that any courier may take."""
+        told = self.town.all(
+            "SELECT o.slot_id FROM meal_orders o LEFT JOIN stops s ON s.order_id = o.id WHERE o.id = %s"
+            " AND s.order_id IS NULL AND o.region IS NOT NULL AND o.outcome IS NULL",
+            order,
+        )
+        for (slot_id,) in told:
+            self.says("POST", "/v1/elder-meals/rounds/plan", self.cook, json={"slot_id": str(slot_id)})
 
     @property
     def context(self) -> Context:

@@ -407,7 +407,7 @@ def test_an_outcome_is_recorded_once_however_often_it_is_sent(kitchen: Kitchen, 
 
 def test_a_meal_goes_to_a_neighbour_only_as_the_elder_has_agreed(kitchen: Kitchen) -> None:
     (elder, other) = kitchen.elder(count=2)
-    one, two = kitchen.order(elder, n=4).json(), kitchen.order(other, n=4).json()
+    one, two = (kitchen.order(who, n=4, deliver_to=DOOR).json() for who in (elder, other))
     kitchen.knows(elder, neighbour={"name": "张阿姨", "consent": False})
     kitchen.knows(other, neighbour={"name": "张阿姨", "consent": True})
     assert is_problem(kitchen.outcome(one["id"], kitchen.courier, "to_neighbour"), 409, "neighbour_not_agreed")
@@ -636,3 +636,11 @@ def test_what_an_elder_took_back_is_neither_used_nor_overlooked(kitchen: Kitchen
     kitchen.says("PUT", f"/v1/elder-meals/elders/{elder.person_id}", elder, json={"deliver_to": DOOR})
     assert kitchen.order(elder, ("清蒸鱼", 1), n=4).status_code == 201, "what is forgotten is asked for no longer"
     assert front.town.one("SELECT count(*) FROM meal_orders WHERE person_id = %s", elder.person_id) == 1
+
+
+def test_a_courier_stands_only_at_the_doors_of_a_round(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=4, collect=True).json()["id"]
+    report = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}
+    assert is_problem(front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.courier, json=report), 403, "not_allowed")
+    assert front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=report).status_code == 200

@@ -142,6 +142,7 @@ def test_fewer_portions_and_a_rush_at_once_never_promise_more_than_is_cooked(two
 def ordered(two: Two, elder: Resident, n: int) -> str:
     answer = two.kitchen.order(elder, ("小米粥", 1), n=n, deliver_to=DOOR)
     assert answer.status_code == 201, answer.text
+    two.kitchen.on_a_round(answer.json()["id"])
     return str(answer.json()["id"])
 
 

@@ -79,7 +79,7 @@ async def record(
 
 
 async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID) -> Any:
-    """The order, for the courier of its round, any courier when it is nobody's, and those who run the kitchen."""
+    """The order, for the courier of its round, any courier when the round is nobody's, and those who run the kitchen."""
     if who.account_no is None:
         raise errors.NotKnown
     order = await orders.order(tx, order_id)
@@ -89,7 +89,7 @@ async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID) -> Any:
         return order
     on = await sql.courier_of(tx, order_id)
     is_courier = who.may(DOORS, order["community"], order["place_id"])
-    if is_courier and (on is None or on["courier_no"] in (None, who.account_no)):
+    if is_courier and on is not None and on["courier_no"] in (None, who.account_no):
         return order
     if is_courier or order["account_no"] == who.account_no or acts_for(who, order["holder_no"]):
         raise errors.NotAllowed

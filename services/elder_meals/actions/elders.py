@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from services.elder_meals.actions import STAFF, acts_for
+from services.elder_meals.actions import KITCHEN, STAFF, acts_for
 from services.elder_meals.actions.sealing import HEALTH, is_about_health, seal, unseal
 from services.elder_meals.sql import elders as sql
 from services.elder_meals.sql import orders
@@ -89,19 +89,26 @@ def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
 
 
 async def read_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[Any, list[uuid.UUID]]:
-    """One absence, with what is ordered for its days."""
+    """One absence, with what is ordered for its days; for those who would cook it, too."""
+    row = await _absence(tx, who, absence_id)
+    if not who.may(KITCHEN, row["community"]):
+        await elder(tx, who, row["person_id"])
+    return row, await orders.of_person(tx, row["person_id"], row["first"], row["last"])
+
+
+async def _absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> Any:
     if who.account_no is None:
         raise errors.NotKnown
     row = await sql.absence(tx, absence_id)
     if row is None:
         raise errors.NotThere
-    await elder(tx, who, row["person_id"])
-    return row, await orders.of_person(tx, row["person_id"], row["first"], row["last"])
+    return row
 
 
 async def withdraw_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[Any, list[uuid.UUID]]:
     """The elder is there after all; again changes nothing."""
-    row, _ = await read_absence(tx, who, absence_id)
+    row = await _absence(tx, who, absence_id)
+    await elder(tx, who, row["person_id"])
     if row["state"] == "active":
         await sql.withdraw_absence(tx, absence_id)
     else:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 from services.elder_meals import notices, rules
-from services.elder_meals.actions import SERVICE, STAFF
+from services.elder_meals.actions import KITCHEN, SERVICE, STAFF
 from services.elder_meals.actions.elders import elder, is_staff_only
 from services.elder_meals.actions.sealing import needs_of, readable
 from services.elder_meals.sql import dishes
@@ -122,8 +122,10 @@ async def end_standing(tx: Tx, who: Caller, standing_id: uuid.UUID) -> None:
 
 
 async def read_standing(tx: Tx, who: Caller, standing_id: uuid.UUID) -> tuple[Any, Sequence[Any]]:
-    """A standing order and what became of it lately."""
-    row, _ = await _standing(tx, who, standing_id)
+    """A standing order and what became of it lately; for those who cook it, too."""
+    row = await sql.standing(tx, standing_id)
+    if row is None or not who.may(KITCHEN, row["community"], row["place_id"]):
+        row, _ = await _standing(tx, who, standing_id)
     since = clock.today() - timedelta(days=31)
     return row, (await sql.runs(tx, [standing_id], since)).get(standing_id, [])
 
