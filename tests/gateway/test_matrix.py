@@ -185,8 +185,8 @@ def things(everybody: Everybody) -> dict[str, Thing]:
         "order_id": Thing(order["id"], meals),
         "visit_id": Thing(claimed["childcare"][1]["id"], frozenset({"child-parent", "carer", "steward"})),
         "registration_id": Thing(claimed["events"][1]["id"], frozenset({claimed["events"][0], "organiser"})),
-        "standing_id": Thing(made("resident", "/v1/elder-meals/standing-orders", standing)["id"], meals - {"kitchen"}),
-        "absence_id": Thing(away["id"], meals - {"kitchen"}),
+        "standing_id": Thing(made("resident", "/v1/elder-meals/standing-orders", standing)["id"], meals),
+        "absence_id": Thing(away["id"], meals),
         "person_id": Thing(child, frozenset({"child-parent", "carer", "steward"})),
         "event_id": Thing(course["id"], frozenset(EVERYBODY)),
         "endpoint_id": Thing(
