@@ -124,7 +124,7 @@ def test_hostile_ids_find_nothing(everybody: Everybody, persona: str) -> None:
     wrong = []
     for one in OPERATIONS:
         for hostile in ("%00", "..%2f..%2fetc", "1' OR '1'='1", "0" * 300, "-1", "\u202e", "%F0%9F%92%A9"):
-            if not one.names:
+            if not one.names or (one.names == ["name"] and hostile == "-1"):  # a name that callers choose
                 continue
             answer = everybody.ask(persona, one.method, filled(one, dict.fromkeys(one.names, hostile)), body_of(one))
             if answer.status_code >= 500 or answer.status_code < 300:
@@ -185,8 +185,8 @@ def things(everybody: Everybody) -> dict[str, Thing]:
         "order_id": Thing(order["id"], meals),
         "visit_id": Thing(claimed["childcare"][1]["id"], frozenset({"child-parent", "carer", "steward"})),
         "registration_id": Thing(claimed["events"][1]["id"], frozenset({claimed["events"][0], "organiser"})),
-        "standing_id": Thing(made("resident", "/v1/elder-meals/standing-orders", standing)["id"], meals),
-        "absence_id": Thing(away["id"], meals),
+        "standing_id": Thing(made("resident", "/v1/elder-meals/standing-orders", standing)["id"], meals - {"kitchen"}),
+        "absence_id": Thing(away["id"], meals - {"kitchen"}),
         "person_id": Thing(child, frozenset({"child-parent", "carer", "steward"})),
         "event_id": Thing(course["id"], frozenset(EVERYBODY)),
         "endpoint_id": Thing(
