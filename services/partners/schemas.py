@@ -14,6 +14,8 @@ from shared.texts import say
 from shared.web import In, Out
 
 Kind = Annotated[str, StringConstraints(pattern=rules.TYPES)]
+KindList = Annotated[str, StringConstraints(pattern=rf"^{rules.TYPES[1:-1]}(,{rules.TYPES[1:-1]})*$", max_length=2000)]
+"""Several, separated by commas, as a query writes them."""
 Kinds = Annotated[list[Kind], Field(min_length=1, max_length=100)]
 Region = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,12}(-[0-9]{2})?$")]
 Operation = Annotated[str, StringConstraints(pattern=rules.OPERATION)]

@@ -55,6 +55,7 @@ def test_filters_of_the_reader_and_of_the_key(front: Front) -> None:
         3,
         4,
     ]
+    assert len(everything.poll("?types=test.other.*,test.fact.*")["items"]) == 4
     assert [one["position"] for one in everything.poll("?community=330411105204")["items"]] == [4]
     assert everything.poll("?community=330424101")["items"] == [], "not of this key's region"
     assert everything.poll("?community=33")["items"] == everything.poll()["items"]

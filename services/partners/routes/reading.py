@@ -15,7 +15,7 @@ from services.partners.schemas import (
     CommitIn,
     ConsumerIn,
     ConsumerOut,
-    Kind,
+    KindList,
     LeaseIn,
     LeaseOut,
     NoticesOut,
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHER
 Position = Annotated[int, Query(ge=0, le=1 << 62)]
 Name = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,80}$"),
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,79}$"),
     Path(description=say("The reader's name.", "读者名称。")),
 ]
 
@@ -63,8 +63,11 @@ async def poll(
         Query(description=say("A position, or `latest`.", "位置，或 `latest`。")),
     ] = None,
     types: Annotated[
-        list[Kind] | None,
-        Query(max_length=100, description=say("Types or families; repeatable.", "通知类型或类别，可重复。")),
+        list[KindList] | None,
+        Query(
+            max_length=100,
+            description=say("Types or families; repeatable, or with commas.", "通知类型或类别，可重复或以逗号分隔。"),
+        ),
     ] = None,
     community: Annotated[
         Region | None, Query(description=say("A region code; all below it.", "区划代码（含下级）。"))
@@ -72,7 +75,7 @@ async def poll(
     limit: Annotated[int, Query(ge=1, le=1000, description=say("Most items.", "最多条数。"))] = 100,
     wait: Annotated[int, Query(ge=0, le=30, description=say("Seconds to wait.", "等待秒数。"))] = 0,
 ) -> Response:
-    kinds = reach.known(types or ["*"], where="query")
+    kinds = reach.known([kind for one in types or ["*"] for kind in one.split(",")], where="query")
     found = await actions.poll(ctx.db, who, actions.Wanted(after, kinds, community or "", limit), wait)
     return web.plain_json({"items": told(found.items), "next": found.next, "done": found.done})
 
