@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from shared import errors
 from shared.assertion import Caller
 from shared.claiming import ClaimOut
 from shared.claims import Freed, Group
@@ -41,7 +42,7 @@ class Collection:
     Its table has the columns id, group_id, place_id, community, account_no, starts_at, and `columns` beside them.
     `readers` may see those of the places their role reaches, `staff` may cancel them for residents. `out` makes the answer
     out of a row, its group and its detail (None without `details`); `cancelled` is what is announced. `releasing` runs when
-    the slots are locked and before anything is freed: it may refuse, or write rows of its own.
+    the slots are locked and before anything is freed: it may refuse (`refusals` says with what), or write rows of its own.
     """
 
     service: str
@@ -54,6 +55,7 @@ class Collection:
     cancelled: Callable[[Group, Sequence[Freed]], Notice]
     details: Details | None = None
     releasing: Releasing | None = None
+    refusals: tuple[type[errors.Refusal], ...] = ()
     words: Words = field(default=Words())
 
     def __post_init__(self) -> None:

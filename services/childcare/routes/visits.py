@@ -44,6 +44,7 @@ VISITS = Collection(
     cancelled=notices.visit_cancelled,
     details=visits.details,
     releasing=visits.releasing,
+    refusals=(errors.SignedIn,),
     words=Words(
         list=say("Visits: mine, or those of my rooms (carers)", "到访列表：我的，或本儿童之家的（照护人员）"),
         read=say("Read one visit", "查看一次到访"),

@@ -53,6 +53,7 @@ ORDERS = Collection(
     cancelled=notices.order_cancelled,
     details=actions.details,
     releasing=actions.releasing,
+    refusals=(errors.AlreadyRecorded, errors.TooLate),
     words=Words(
         list=say("Meals: mine, or those of my kitchens (staff)", "订餐列表：我的，或本厨房的（工作人员）"),
         read=say("Read one order", "查看一个订单"),

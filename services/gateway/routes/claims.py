@@ -159,6 +159,7 @@ async def read_claim(group_id: uuid.UUID, gate: Gate, who: Who) -> Response:
     response_model=ClaimOut,
     tags=["claims"],
     summary=say("Cancel, or leave a waiting list", "取消预约或退出候补"),
+    responses=refuses(errors.Conflict, errors.InFlight, errors.AlreadyRecorded, errors.SignedIn, errors.TooLate),
 )
 async def delete_claim(
     group_id: uuid.UUID,

@@ -134,7 +134,7 @@ async def read_consumer(name: Name, ctx: Ctx, who: Who) -> Response:
         "A new one begins at `start`; of one that is there only the filters change. Give every worker a name of its own.",
         "新读者从 `start` 开始；已有读者仅修改筛选条件。每个工作进程请使用各自的名称。",
     ),
-    responses=refuses(errors.NotInScope),
+    responses={201: {"model": ConsumerOut, "description": say("Made.", "已创建。")}, **refuses(errors.NotInScope)},
 )
 async def put_consumer(name: Name, body: ConsumerIn, ctx: Ctx, who: Who) -> Response:
     kinds = reach.known(body.types)
