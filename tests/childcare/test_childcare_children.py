@@ -175,6 +175,36 @@ def test_never_beats_everything_also_a_guardian(room: Nursery, front: Front) -> 
     assert examined(front) == []
 
 
+def test_whom_one_guardian_forbids_by_person_another_cannot_allow_by_name(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    mother, child, visit = room.arrived()
+    (father, uncle) = front.town.residents(2)
+    front.town.relate(father, child)
+    add(front, mother, child, kind="never", person_id=str(uncle.person_id))
+    code = add(front, father, child, kind="once", name=uncle.name, until=tomorrow())["code"]
+    line = add(front, father, child, kind="allowed", name=f"\u200b{uncle.name}")["id"]
+    assert is_problem(room.collect(visit, child, code=code), 403, "collector_barred")
+    assert is_problem(room.collect(visit, child, collector=line), 403, "collector_barred")
+    assert room.now()["children"] == 1
+
+
+def test_a_slow_clock_at_the_door_brings_back_no_leave_that_is_over(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    mother, child, visit = room.arrived()
+    over = (clock.now() - timedelta(hours=1)).isoformat()
+    then = clock.now() - timedelta(hours=2)
+    code = add(front, mother, child, kind="once", name="刘大姐", until=over)["code"]
+    assert is_problem(room.collect(visit, child, code=code, at=then), 403, "collector_unknown")
+    (uncle,) = front.town.residents()
+    add(front, mother, child, kind="allowed", person_id=str(uncle.person_id))
+    since = (clock.now() - timedelta(minutes=1)).isoformat()
+    barred = {"kind": "never", "person_id": str(uncle.person_id), "from": since}
+    assert front.ask("POST", f"{about(child)}/collectors", mother, json=barred).status_code == 201
+    assert is_problem(room.collect(visit, child, collector=str(uncle.person_id), at=then), 403, "collector_barred")
+    gone = room.collect(visit, child, code=code, at=then, decided=True)
+    assert (gone.status_code, gone.json()["progress"]) == (200, "left"), "what is done is done"
+
+
 def test_one_guardian_neither_sees_nor_removes_what_the_other_wrote(room: Nursery, front: Front) -> None:
     parent, (child,) = room.family()
     (father,) = front.town.residents()
