@@ -81,6 +81,8 @@ class VisitIn(ClaimIn):
     def _brings_only_children(self) -> Self:
         if self.guests:
             raise ValueError("a child brings no guests")
+        if self.holder is not None:
+            raise ValueError("a committee is no child")
         return self
 
     def takes(self) -> tuple[Take, ...]:
