@@ -50,9 +50,11 @@ async def of(tx: Tx, caller: Caller) -> list[Reach]:
 
 
 def within(reach: Sequence[Reach], community: str, types: Iterable[str]) -> Reach:
-    """The way that covers a region and types; refuses what none of them covers."""
+    """The way that covers a region and types; refuses what none of them covers. A role at one place covers no region."""
     types = tuple(types)
     for one in reach:
+        if one.key_id is None and one.filter.place_id is not None:
+            continue
         if community.startswith(one.filter.prefix) and all(rules.covers(one.types, kind) for kind in types):
             return one
     raise errors.NotInScope
