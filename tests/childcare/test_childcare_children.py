@@ -91,6 +91,19 @@ def test_a_record_is_nobody_elses(room: Nursery, front: Front) -> None:
     assert is_problem(front.ask("PUT", about(child), json=ABOUT), 401, "not_known")
 
 
+def test_who_comes_to_a_room_is_told_to_its_carers_and_not_to_whoever_works_elsewhere(
+    room: Nursery, front: Front
+) -> None:
+    parent, (child,) = room.family()
+    room.booked(parent, room.slot(), child)
+    today = clock.local(clock.now() + timedelta(minutes=5)).date().isoformat()
+    sheet = front.get(f"{room.path}/sheet", room.carer, params={"date": today})
+    assert (sheet.status_code, child.name in sheet.text) == (200, True)
+    for role in ("kitchen", "courier", "volunteer", "auditor"):
+        (other,) = room.carers(role=role)
+        assert is_problem(front.get(f"{room.path}/sheet", other), 403, "not_allowed"), role
+
+
 def test_what_was_written_is_sealed_in_every_table(room: Nursery, front: Front) -> None:
     parent, (child,) = room.family()
     room.on_duty()
