@@ -242,7 +242,9 @@ def test_who_is_forbidden_by_person_is_forbidden_by_name_too() -> None:
     nickname = [ONCE, never(person_id=UNCLE, person_name="刘芳", name="刘大姐")]
     assert rules.no_hand_over(Adult(None, "刘 大姐", entry=ONCE), nickname, NOON) == "collector_barred"
     known = ONCE._replace(name="阿姨", person_id=UNCLE, person_name="刘芳")
-    assert rules.no_hand_over(Adult(UNCLE, "刘芳", entry=known), [known, never(name="阿姨")], NOON) == "collector_barred"
+    assert (
+        rules.no_hand_over(Adult(UNCLE, "刘芳", entry=known), [known, never(name="阿姨")], NOON) == "collector_barred"
+    )
     assert rules.no_hand_over(Adult(GRANDMOTHER, "刘大姐"), [*barred, ALLOWED], NOON) is None, "another person"
 
 
