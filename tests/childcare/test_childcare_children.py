@@ -289,6 +289,7 @@ def test_somebody_allowed_by_name_is_chosen_from_the_list(room: Nursery, front: 
         {"kind": "allowed", "name": "a", "id_last4": "12345"},
         {"kind": "allowed", "person_id": "00000000-0000-0000-0000-000000000000"},
         {"kind": "allowed", "name": CANARY, "code": "12345678"},
+        {"kind": "never", "name": "\u200b\u2060"},
     ],
 )
 def test_a_line_says_who_and_until_when(room: Nursery, front: Front, told: dict[str, Any]) -> None:
@@ -388,6 +389,19 @@ def test_incidents_are_written_down_and_never_changed(room: Nursery, front: Fron
     )
     assert notices[0][0].keys() == {"room_id", "kind", "severity", "report_to_authority"}
     assert examined(front) == []
+
+
+def test_no_impossible_moment_comes_into_an_incident_that_nobody_can_change(room: Nursery, front: Front) -> None:
+    """It would keep every other incident of the room from being read."""
+    told = {"room": str(room.place_id), "severity": "minor", "text": "磕碰"}
+    ahead = (clock.now() + timedelta(hours=1)).isoformat()
+    for moment in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "1900-01-01T00:00:00+08:00", ahead):
+        answer = room.post("/v1/childcare/incidents", room.carer, guardian_notified_at=moment, **told)
+        assert is_problem(answer, 422, "unprocessable"), moment
+    now = clock.now().isoformat()
+    assert room.post("/v1/childcare/incidents", room.carer, guardian_notified_at=now, **told).status_code == 201
+    listed = front.get("/v1/childcare/incidents", room.carer, params={"room": str(room.place_id)})
+    assert (listed.status_code, len(listed.json()["items"])) == (200, 1)
 
 
 # ---------------------------------------------------------------- what is due
