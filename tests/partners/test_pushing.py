@@ -394,11 +394,14 @@ def test_another_role_or_one_at_a_single_place_hears_nothing_of_the_region(front
     push(front)
     front.town.do("DELETE FROM roles WHERE account_no = %s AND place_id IS NULL", manager.account_no)
     front.town.appoint(manager, "courier")
+    front.town.appoint(manager, "auditor")
     announce(front)
     push(front)
     times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
     again = front.ask("POST", f"/v1/partners/endpoints/{endpoint['id']}/recover", manager, json=times)
     assert is_problem(again, 403, "not_allowed")
+    front.parts.credentials._facts.clear()
+    assert is_problem(front.ask("POST", "/v1/partners/endpoints", manager, json=body), 403, "not_in_scope")
     push(front)
     assert sink.notices() == []
 

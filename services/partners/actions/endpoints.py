@@ -42,7 +42,7 @@ class Wanted:
 
 async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[Any, str]:
     """A new endpoint and its secret. It gets a challenge first, and hears of what is stamped from now on."""
-    way = reach.within(await reach.of(tx, caller), wanted.community, wanted.types)
+    way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
     endpoint_id, secret, seed = clock.uuid7(), signing.new_secret(), signing.new_seed()
     try:
         await sql.insert(
@@ -136,7 +136,7 @@ async def replace(
         )
         key_id = row["key_id"]
     else:
-        key_id = reach.within(await reach.of(tx, caller), wanted.community, wanted.types).key_id
+        key_id = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types).key_id
     again = wanted.enabled and (wanted.url != row["url"] or row["state"] == "disabled")
     state = "disabled" if not wanted.enabled else "unproven" if again else row["state"]
     reason = None if wanted.enabled else row["reason"] or "by_owner"
@@ -295,7 +295,7 @@ async def _recover(
 ) -> tuple[int, datetime | None]:
     row = await readable(tx, caller, endpoint_id)
     found = await keys_sql.read(tx, row["key_id"]) if row["key_id"] is not None else None
-    if found is None and not await sql.hears(tx, row["account_no"], row["community"], reach.READERS):
+    if found is None and not await sql.hears(tx, row["account_no"], row["community"], reach.PUSHED):
         raise errors.NotAllowed
     count = await sql.recover(
         tx,

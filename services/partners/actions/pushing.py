@@ -37,7 +37,7 @@ async def fan_out(tx: Tx) -> int:
     One transaction: whatever crashes when, nothing is left out and nothing is made out twice.
     """
     head = await endpoints_sql.head(tx)
-    rows = await sql.behind(tx, head, 200, reach.READERS)
+    rows = await sql.behind(tx, head, 200, reach.PUSHED)
     if not rows:
         tx.discard()
         return 0
