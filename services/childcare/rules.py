@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -120,6 +121,8 @@ class Entry(NamedTuple):
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     is_used: bool = False
+    person_name: str | None = None
+    """What the town calls `person_id`: whoever is forbidden by person is forbidden under their name, too."""
 
 
 class Adult(NamedTuple):
@@ -157,18 +160,26 @@ def _means(entry: Entry, adult: Adult) -> bool:
     """
     if entry.person_id is not None and adult.person_id is not None:
         return entry.person_id == adult.person_id
-    if adult.entry is not None and adult.entry.id == entry.id:
-        return True
-    if not entry.name or not adult.name or plain(entry.name) != plain(adult.name):
-        return False
     told = adult.entry
-    pairs = ((entry.phone_last4, told.phone_last4), (entry.id_last4, told.id_last4)) if told else ()
-    return not any(one and other and one.upper() != other.upper() for one, other in pairs)
+    if told is not None and told.id == entry.id:
+        return True
+    theirs = (adult.name, told.name, told.person_name) if told is not None else (adult.name,)
+    if not _names(entry.name, entry.person_name) & _names(*theirs):
+        return False
+    if told is None:
+        return True
+    pairs = ((entry.id_last4, told.id_last4), (entry.phone_last4, told.phone_last4))  # phones change, numbers do not
+    return next((one.upper() == other.upper() for one, other in pairs if one and other), True)
+
+
+def _names(*told: str | None) -> set[str]:
+    return {plain(one) for one in told if one} - {""}
 
 
 def plain(name: str) -> str:
-    """A name without spaces and case, as people are found by it."""
-    return "".join(name.split()).casefold()
+    """A name as people are found by it: without spaces, case, width, and what nobody sees."""
+    wide = unicodedata.normalize("NFKC", name)
+    return "".join(one for one in wide if not one.isspace() and unicodedata.category(one) != "Cf").casefold()
 
 
 def steps_due(ends_at: datetime, minutes: Sequence[int], done: int, now: datetime) -> list[int]:

@@ -6,14 +6,22 @@ import unicodedata
 import uuid
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
-from services.childcare.rules import Terms
+from services.childcare.rules import Terms, plain
 from shared import clock
 from shared.claiming import ClaimIn, ClaimOut, Moment, NamedOut, Short, Text
 from shared.claims import Take
 from shared.texts import say
-from shared.uploads import UploadIn
+from shared.uploads import AHEAD, UploadIn
 from shared.web import In, Out
 
 Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{3}[0-9Xx]$")]
@@ -88,6 +96,8 @@ class VisitIn(ClaimIn):
     def _brings_only_children(self) -> Self:
         if self.guests:
             raise ValueError("a child brings no guests")
+        if self.holder is not None:
+            raise ValueError("a committee is no child")
         return self
 
     def takes(self) -> tuple[Take, ...]:
@@ -303,6 +313,13 @@ class IncidentIn(DeskIn):
         default=None, description=say("An earlier incident that this adds to.", "所补充的先前记录。")
     )
 
+    @field_validator("guardian_notified_at")
+    @classmethod
+    def _was_notified(cls, moment: AwareDatetime | None) -> AwareDatetime | None:
+        if moment is not None and not (moment.year >= 2000 and moment <= clock.now() + AHEAD):
+            raise ValueError("not yet, or not such a year")
+        return moment
+
 
 class IncidentOut(Out):
     """What was written down; nobody can change it."""
@@ -382,6 +399,8 @@ class CollectorIn(In):
     def _is_somebody(self) -> Self:
         if self.person_id is None and self.name is None:
             raise ValueError("name either person_id or name")
+        if self.name is not None and not plain(self.name):
+            raise ValueError("nobody can read this name")
         if self.kind == "once" and self.ends_at is None:
             raise ValueError("a code needs its until")
         if self.starts_at is not None and self.ends_at is not None and self.starts_at >= self.ends_at:

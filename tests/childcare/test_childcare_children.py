@@ -91,6 +91,19 @@ def test_a_record_is_nobody_elses(room: Nursery, front: Front) -> None:
     assert is_problem(front.ask("PUT", about(child), json=ABOUT), 401, "not_known")
 
 
+def test_who_comes_to_a_room_is_told_to_its_carers_and_not_to_whoever_works_elsewhere(
+    room: Nursery, front: Front
+) -> None:
+    parent, (child,) = room.family()
+    room.booked(parent, room.slot(), child)
+    today = clock.local(clock.now() + timedelta(minutes=5)).date().isoformat()
+    sheet = front.get(f"{room.path}/sheet", room.carer, params={"date": today})
+    assert (sheet.status_code, child.name in sheet.text) == (200, True)
+    for role in ("kitchen", "courier", "volunteer", "auditor"):
+        (other,) = room.carers(role=role)
+        assert is_problem(front.get(f"{room.path}/sheet", other), 403, "not_allowed"), role
+
+
 def test_what_was_written_is_sealed_in_every_table(room: Nursery, front: Front) -> None:
     parent, (child,) = room.family()
     room.on_duty()
@@ -175,6 +188,36 @@ def test_never_beats_everything_also_a_guardian(room: Nursery, front: Front) -> 
     assert examined(front) == []
 
 
+def test_whom_one_guardian_forbids_by_person_another_cannot_allow_by_name(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    mother, child, visit = room.arrived()
+    (father, uncle) = front.town.residents(2)
+    front.town.relate(father, child)
+    add(front, mother, child, kind="never", person_id=str(uncle.person_id))
+    code = add(front, father, child, kind="once", name=uncle.name, until=tomorrow())["code"]
+    line = add(front, father, child, kind="allowed", name=f"\u200b{uncle.name}")["id"]
+    assert is_problem(room.collect(visit, child, code=code), 403, "collector_barred")
+    assert is_problem(room.collect(visit, child, collector=line), 403, "collector_barred")
+    assert room.now()["children"] == 1
+
+
+def test_a_slow_clock_at_the_door_brings_back_no_leave_that_is_over(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    mother, child, visit = room.arrived()
+    over = (clock.now() - timedelta(hours=1)).isoformat()
+    then = clock.now() - timedelta(hours=2)
+    code = add(front, mother, child, kind="once", name="刘大姐", until=over)["code"]
+    assert is_problem(room.collect(visit, child, code=code, at=then), 403, "collector_unknown")
+    (uncle,) = front.town.residents()
+    add(front, mother, child, kind="allowed", person_id=str(uncle.person_id))
+    since = (clock.now() - timedelta(minutes=1)).isoformat()
+    barred = {"kind": "never", "person_id": str(uncle.person_id), "from": since}
+    assert front.ask("POST", f"{about(child)}/collectors", mother, json=barred).status_code == 201
+    assert is_problem(room.collect(visit, child, collector=str(uncle.person_id), at=then), 403, "collector_barred")
+    gone = room.collect(visit, child, code=code, at=then, decided=True)
+    assert (gone.status_code, gone.json()["progress"]) == (200, "left"), "what is done is done"
+
+
 def test_one_guardian_neither_sees_nor_removes_what_the_other_wrote(room: Nursery, front: Front) -> None:
     parent, (child,) = room.family()
     (father,) = front.town.residents()
@@ -247,6 +290,7 @@ def test_somebody_allowed_by_name_is_chosen_from_the_list(room: Nursery, front: 
         {"kind": "allowed", "name": "a", "id_last4": "12345"},
         {"kind": "allowed", "person_id": "00000000-0000-0000-0000-000000000000"},
         {"kind": "allowed", "name": CANARY, "code": "12345678"},
+        {"kind": "never", "name": "\u200b\u2060"},
     ],
 )
 def test_a_line_says_who_and_until_when(room: Nursery, front: Front, told: dict[str, Any]) -> None:
@@ -349,6 +393,19 @@ def test_incidents_are_written_down_and_never_changed(room: Nursery, front: Fron
     )
     assert notices[0][0].keys() == {"room_id", "kind", "severity", "report_to_authority"}
     assert examined(front) == []
+
+
+def test_no_impossible_moment_comes_into_an_incident_that_nobody_can_change(room: Nursery, front: Front) -> None:
+    """It would keep every other incident of the room from being read."""
+    told = {"room": str(room.place_id), "severity": "minor", "text": "磕碰"}
+    ahead = (clock.now() + timedelta(hours=1)).isoformat()
+    for moment in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "1900-01-01T00:00:00+08:00", ahead):
+        answer = room.post("/v1/childcare/incidents", room.carer, guardian_notified_at=moment, **told)
+        assert is_problem(answer, 422, "unprocessable"), moment
+    now = clock.now().isoformat()
+    assert room.post("/v1/childcare/incidents", room.carer, guardian_notified_at=now, **told).status_code == 201
+    listed = front.get("/v1/childcare/incidents", room.carer, params={"room": str(room.place_id)})
+    assert (listed.status_code, len(listed.json()["items"])) == (200, 1)
 
 
 # ---------------------------------------------------------------- what is due

@@ -6,7 +6,7 @@ import uuid
 from datetime import timedelta
 
 from shared import clock, passes
-from tests.childcare.nursery import VISITS, Nursery
+from tests.childcare.nursery import COMMUNITY, REGION, VISITS, Nursery
 from tests.gateway.test_front import Front, claim_part, examined, is_problem
 
 
@@ -107,6 +107,27 @@ def test_who_may_not_come_to_a_room(room: Nursery, front: Front) -> None:
     small = room.slot(180, capacity=1)
     assert is_problem(room.book(parent, small, child, room.children(parent)[0]), 409, "full")
     assert is_problem(room.book(parent, slot, child, guests=1), 422)
+
+
+def test_a_visit_is_to_one_room_whose_carers_know_of_it(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    elsewhere = Nursery(front)
+    slots = [str(room.slot()), str(elsewhere.slot(200))]
+    told = {"slot_id": None, "slot_ids": slots, "persons": [str(child.person_id)]}
+    answer = front.ask("POST", VISITS, parent, key=uuid.uuid4().hex, json=told)
+    assert is_problem(answer, 422, "unprocessable")
+    assert [one["code"] for one in answer.json()["errors"]] == ["several_rooms"]
+    again = [slots[0], str(room.slot(200))]
+    answer = front.ask("POST", VISITS, parent, key=uuid.uuid4().hex, json=told | {"slot_ids": again})
+    assert answer.status_code == 201, answer.text
+    assert examined(front) == []
+
+
+def test_no_committee_takes_the_place_of_a_child(room: Nursery, front: Front) -> None:
+    (manager,) = front.town.residents(community=COMMUNITY)
+    front.town.appoint(manager, "manager", REGION)
+    told = {"slot_id": str(room.slot()), "holder": COMMUNITY}
+    assert is_problem(front.ask("POST", VISITS, manager, key=uuid.uuid4().hex, json=told), 422, "unprocessable")
 
 
 def test_a_room_where_guardians_stay_says_so(front: Front) -> None:

@@ -235,6 +235,34 @@ def test_digits_tell_namesakes_apart() -> None:
     assert rules.no_hand_over(Adult(None, "刘大姐", entry=ONCE), same, NOON) == "collector_barred"
 
 
+def test_who_is_forbidden_by_person_is_forbidden_by_name_too() -> None:
+    """Another guardian cannot let them in by writing the name alone."""
+    barred = [ONCE, never(person_id=UNCLE, person_name="刘大姐")]
+    assert rules.no_hand_over(Adult(None, "刘 大姐", entry=ONCE), barred, NOON) == "collector_barred"
+    nickname = [ONCE, never(person_id=UNCLE, person_name="刘芳", name="刘大姐")]
+    assert rules.no_hand_over(Adult(None, "刘 大姐", entry=ONCE), nickname, NOON) == "collector_barred"
+    known = ONCE._replace(name="阿姨", person_id=UNCLE, person_name="刘芳")
+    assert (
+        rules.no_hand_over(Adult(UNCLE, "刘芳", entry=known), [known, never(name="阿姨")], NOON) == "collector_barred"
+    )
+    assert rules.no_hand_over(Adult(GRANDMOTHER, "刘大姐"), [*barred, ALLOWED], NOON) is None, "another person"
+
+
+@pytest.mark.parametrize("written", ["刘\u200b大姐", "刘\u2060大姐\ufeff", "\u202e刘大姐", "刘　大姐"])
+def test_what_nobody_sees_makes_no_other_name(written: str) -> None:
+    hidden = ONCE._replace(name=written)
+    barred = [hidden, never(name="刘大姐")]
+    assert rules.no_hand_over(Adult(None, written, entry=hidden), barred, NOON) == "collector_barred"
+    wide = ONCE._replace(name="Ｌｉｕ")
+    assert rules.no_hand_over(Adult(None, "Ｌｉｕ", entry=wide), [wide, never(name="liu")], NOON) == "collector_barred"
+
+
+def test_a_new_phone_does_not_tell_apart_whom_the_document_shows_to_be_the_same() -> None:
+    told = ONCE._replace(id_last4="001x")
+    barred = [told, never(name="刘大姐", phone_last4="9999", id_last4="001X")]
+    assert rules.no_hand_over(Adult(None, "刘大姐", entry=told), barred, NOON) == "collector_barred"
+
+
 def test_a_never_that_is_over_no_longer_holds() -> None:
     over = never(person_id=MOTHER, ends_at=NOON)
     assert rules.no_hand_over(Adult(MOTHER, is_guardian=True), [over], NOON) is None

@@ -515,6 +515,15 @@ def test_terms_that_make_no_sense_are_refused(kitchen: Kitchen, front: Front, ba
     assert is_problem(front.ask("PUT", f"{kitchen.path}/terms", kitchen.manager, **told), 422)
 
 
+def test_who_eats_is_told_to_the_kitchen_and_not_to_whoever_works_elsewhere(kitchen: Kitchen, front: Front) -> None:
+    sheet = f"{kitchen.path}/sheet?date={kitchen.day(3)}"
+    assert front.get(sheet, kitchen.cook).status_code == 200
+    for role in ("carer", "volunteer", "courier", "auditor"):
+        (other,) = kitchen.town.residents()
+        kitchen.town.appoint(other, role, prefix="330424101")
+        assert is_problem(front.get(sheet, other), 403, "not_allowed"), role
+
+
 def test_orders_are_listed_for_who_may_see_them(kitchen: Kitchen, front: Front) -> None:
     (elder,) = kitchen.elder()
     order = kitchen.order(elder, n=5, deliver_to=DOOR)

@@ -107,6 +107,9 @@ def test_a_partner_may_have_several_keys(front: Front) -> None:
     other = a_manager(front, "330424101")
     stolen = {"region": "330424101", "account_id": one.told["account_id"]}
     assert is_problem(front.ask("POST", "/v1/partners/keys", other, json=body | stolen), 422)
+    for key in (one, two):
+        front.ask("DELETE", f"/v1/partners/keys/{key.id}", manager)
+    assert is_problem(front.ask("POST", "/v1/partners/keys", other, json=body | stolen), 422), "also when none is left"
 
 
 def test_a_key_narrows_the_roles_of_its_account(front: Front) -> None:

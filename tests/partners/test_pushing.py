@@ -381,6 +381,53 @@ def test_staff_who_lost_their_role_are_no_longer_told(front: Front, sink: Sink) 
     assert len(sink.notices()) == 1
 
 
+def test_another_role_or_one_at_a_single_place_hears_nothing_of_the_region(front: Front, sink: Sink) -> None:
+    (manager,) = front.town.residents()
+    place = uuid.uuid4()
+    front.town.place(place, uuid.uuid4())
+    front.town.appoint(manager, "manager", place_id=place)
+    body = {"url": sink.url(), "types": ["*"], "community": "330411105"}
+    assert is_problem(front.ask("POST", "/v1/partners/endpoints", manager, json=body), 403, "not_in_scope")
+    front.town.appoint(manager, "manager")
+    front.parts.credentials._facts.clear()
+    endpoint = front.ask("POST", "/v1/partners/endpoints", manager, json=body).json()
+    push(front)
+    front.town.do("DELETE FROM roles WHERE account_no = %s AND place_id IS NULL", manager.account_no)
+    front.town.appoint(manager, "courier")
+    front.town.appoint(manager, "auditor")
+    announce(front)
+    push(front)
+    times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    again = front.ask("POST", f"/v1/partners/endpoints/{endpoint['id']}/recover", manager, json=times)
+    assert is_problem(again, 403, "not_allowed")
+    front.parts.credentials._facts.clear()
+    assert is_problem(front.ask("POST", "/v1/partners/endpoints", manager, json=body), 403, "not_in_scope")
+    push(front)
+    assert sink.notices() == []
+
+
+def test_a_narrow_key_does_not_reach_what_a_wider_one_of_its_account_made(front: Front, sink: Sink) -> None:
+    manager = a_manager(front)
+    wide = a_system(front, manager)
+    account = wide.told["account_id"]
+    narrow = a_system(front, manager, account_id=account, types=["test.other.*"])
+    below = a_system(front, manager, account_id=account, region="330411105003")
+    like = a_system(front, manager, account_id=account)
+    endpoint = an_endpoint(front, wide, sink.url())
+    path = f"partners/endpoints/{endpoint['id']}"
+    for key in (narrow, below):
+        assert is_problem(key.get(path), 404, "not_there")
+        assert is_problem(key.get(f"{path}/secret"), 404, "not_there")
+        assert is_problem(key.ask("DELETE", path), 404, "not_there")
+        assert key.get("partners/endpoints").json()["items"] == []
+        assert is_problem(key.ask("DELETE", f"partners/keys/{wide.id}"), 403, "not_allowed")
+    assert like.get(f"{path}/secret").json()["secret"] == endpoint["secret"]
+    assert [one["id"] for one in like.get("partners/endpoints").json()["items"]] == [endpoint["id"]]
+    mine = an_endpoint(front, narrow, sink.url(), types=["test.other.*"])
+    assert [one["id"] for one in narrow.get("partners/endpoints").json()["items"]] == [mine["id"]]
+    assert narrow.ask("DELETE", f"partners/keys/{narrow.id}").status_code == 200
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -57,6 +57,7 @@ def entry_of(keys: Keyring, row: Any) -> Entry:
         row["starts_at"],
         row["ends_at"],
         row["used_at"] is not None,
+        row["person_name"],
     )
 
 

@@ -87,6 +87,8 @@ async def sign_out(
     entries = await _entries(tx, keys, claim["holder_no"])
     reasons = [*_late(told), *(["before_sign_in"] if told.at < inside["since"] else [])]
     code = rules.no_hand_over(adult, entries, told.at)
+    if code is None and told.decided is None:  # it is to be decided now, whatever a slow clock says
+        code = rules.no_hand_over(adult, entries, clock.now())
     at = clock.local(told.at)
     if code is not None and told.decided is None:
         return await _turned_away(tx, who, visit, claim, told, adult, code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.childcare.actions import CARERS
 from services.childcare.actions import visits as actions
 from services.childcare.routes import children, rooms, visits
 from services.childcare.routes.visits import VISITS, WHERE
@@ -41,7 +42,7 @@ app = web.service_app(
         children.router,
         rooms.router,
         rooms.incidents,
-        places.router("childcare", "rooms", KINDS, terms=RoomTerms),
+        places.router("childcare", "rooms", KINDS, terms=RoomTerms, readers=CARERS),
     ],
     opens=_lines,
     express={("POST", f"/v1/{WHERE}"): claiming.express(VisitIn, visits.make)},

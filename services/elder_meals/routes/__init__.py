@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from services.elder_meals.actions import SERVICE
+from services.elder_meals.actions import KITCHEN, SERVICE
 from services.elder_meals.actions.orders import make_orders
 from services.elder_meals.routes import doors, elders, kitchens, orders, standing
 from services.elder_meals.schemas.kitchens import KitchenTerms
@@ -30,7 +30,7 @@ app = web.service_app(
     [
         orders.router,
         collection.router(orders.ORDERS, OrderOut),
-        places.router(SERVICE, "kitchens", KINDS, terms=KitchenTerms),
+        places.router(SERVICE, "kitchens", KINDS, terms=KitchenTerms, readers=KITCHEN),
         kitchens.router,
         elders.router,
         standing.router,

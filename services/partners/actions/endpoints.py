@@ -42,7 +42,7 @@ class Wanted:
 
 async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[Any, str]:
     """A new endpoint and its secret. It gets a challenge first, and hears of what is stamped from now on."""
-    way = reach.within(await reach.of(tx, caller), wanted.community, wanted.types)
+    way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
     endpoint_id, secret, seed = clock.uuid7(), signing.new_secret(), signing.new_seed()
     try:
         await sql.insert(
@@ -85,15 +85,31 @@ def unsealed(keys: Keyring, endpoint_id: uuid.UUID, column: str, kept: bytes) ->
 
 
 async def readable(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, *, owned: bool = False, locked: bool = False) -> Any:
-    """An endpoint of the caller's account or region; only its owner's where `owned`."""
+    """An endpoint of the caller's account, as far as their key reaches, or region; only its owner's where `owned`."""
     if caller.account_no is None:
         raise errors.NotKnown
     row = await sql.read(tx, endpoint_id, locked=locked)
-    if row is None or (row["account_no"] != caller.account_no and not caller.may(reach.MAKERS, row["community"])):
+    if row is None or not (_is_theirs(caller, row) or caller.may(reach.MAKERS, row["community"])):
         raise errors.NotThere
     if owned and row["account_no"] != caller.account_no:
         raise errors.NotAllowed
     return row
+
+
+def _is_theirs(caller: Caller, row: Any) -> bool:
+    """Whether the caller's account has it, and the key they show was made for it or reaches as far."""
+    if row["account_no"] != caller.account_no:
+        return False
+    key = caller.key
+    return (
+        key is None
+        or row["key_id"] == key.id
+        or (
+            row["community"].startswith(key.prefix)
+            and all(rules.covers(key.types, kind) for kind in row["types"])
+            and key.place_id in (None, row["place_id"])
+        )
+    )
 
 
 async def listed(tx: Tx, caller: Caller, after: tuple[datetime, uuid.UUID] | None, limit: int) -> Sequence[Any]:
@@ -101,7 +117,9 @@ async def listed(tx: Tx, caller: Caller, after: tuple[datetime, uuid.UUID] | Non
     if caller.account_no is None:
         raise errors.NotKnown
     prefixes = [role.prefix for role in caller.roles if role.role in reach.MAKERS and role.place_id is None]
-    return await sql.several(tx, account_no=caller.account_no, prefixes=prefixes, after=after, limit=limit)
+    return await sql.several(
+        tx, account_no=caller.account_no, key=caller.key, prefixes=prefixes, after=after, limit=limit
+    )
 
 
 async def replace(
@@ -118,7 +136,7 @@ async def replace(
         )
         key_id = row["key_id"]
     else:
-        key_id = reach.within(await reach.of(tx, caller), wanted.community, wanted.types).key_id
+        key_id = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types).key_id
     again = wanted.enabled and (wanted.url != row["url"] or row["state"] == "disabled")
     state = "disabled" if not wanted.enabled else "unproven" if again else row["state"]
     reason = None if wanted.enabled else row["reason"] or "by_owner"
@@ -277,6 +295,8 @@ async def _recover(
 ) -> tuple[int, datetime | None]:
     row = await readable(tx, caller, endpoint_id)
     found = await keys_sql.read(tx, row["key_id"]) if row["key_id"] is not None else None
+    if found is None and not await sql.hears(tx, row["account_no"], row["community"], reach.PUSHED):
+        raise errors.NotAllowed
     count = await sql.recover(
         tx,
         endpoint_id,

@@ -56,7 +56,7 @@ async def make(tx: Tx, caller: Caller, wanted: Wanted) -> tuple[Any, str]:
         account = await sql.insert_account(tx, wanted.name)
     else:
         account = await sql.account(tx, wanted.account_id)
-        held = await sql.live(tx, account["no"]) if account is not None else []
+        held = await sql.every(tx, account["no"]) if account is not None else []
         if account is None or not all(caller.may(reach.MAKERS, one["community"], one["place_id"]) for one in held):
             raise wrong("/account_id", "unknown_account")
     key = PREFIX + secrets.token_urlsafe(32)
@@ -103,7 +103,9 @@ async def listed(tx: Tx, caller: Caller, after: tuple[datetime, uuid.UUID] | Non
 
 
 async def revoke(tx: Tx, caller: Caller, key_id: uuid.UUID) -> Any:
-    """End a key; again changes nothing."""
+    """End a key; again changes nothing. A key ends itself and no other one."""
     await readable(tx, caller, key_id)
+    if caller.key is not None and caller.key.id != key_id:
+        raise errors.NotAllowed
     await sql.revoke(tx, key_id)
     return await sql.read(tx, key_id)

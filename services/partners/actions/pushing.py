@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.partners import notices, rules, signing
+from services.partners.actions import reach
 from services.partners.actions.endpoints import unsealed
 from services.partners.outward import Came
 from services.partners.sql import endpoints as endpoints_sql
@@ -36,7 +37,7 @@ async def fan_out(tx: Tx) -> int:
     One transaction: whatever crashes when, nothing is left out and nothing is made out twice.
     """
     head = await endpoints_sql.head(tx)
-    rows = await sql.behind(tx, head, 200)
+    rows = await sql.behind(tx, head, 200, reach.PUSHED)
     if not rows:
         tx.discard()
         return 0

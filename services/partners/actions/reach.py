@@ -19,6 +19,8 @@ MAKERS: Final = frozenset({"manager", "operator", "administrator"})
 """Who gives keys to partners, within their region."""
 READERS: Final = MAKERS | {"staff", "auditor"}
 """Who may read the log of their region without a key."""
+PUSHED: Final = MAKERS | {"staff"}
+"""Who may have it sent somewhere without a key: auditors read."""
 
 
 class Reach(NamedTuple):
@@ -29,8 +31,8 @@ class Reach(NamedTuple):
     filter: Filter
 
 
-async def of(tx: Tx, caller: Caller) -> list[Reach]:
-    """Every way in which this caller reaches notices. Refuses who has none."""
+async def of(tx: Tx, caller: Caller, roles: frozenset[str] = READERS) -> list[Reach]:
+    """Every way in which this caller reaches notices, by a key or one of these roles. Refuses who has none."""
     if caller.account_no is None:
         raise errors.NotKnown
     if caller.key is not None:
@@ -39,7 +41,7 @@ async def of(tx: Tx, caller: Caller) -> list[Reach]:
     found = [
         Reach(None, ("*",), Filter(role.prefix, rules.pattern(["*"]), role.place_id))
         for role in caller.roles
-        if role.role in READERS
+        if role.role in roles
     ]
     for row in await sql.live(tx, caller.account_no):
         types = tuple(row["types"])
@@ -50,9 +52,11 @@ async def of(tx: Tx, caller: Caller) -> list[Reach]:
 
 
 def within(reach: Sequence[Reach], community: str, types: Iterable[str]) -> Reach:
-    """The way that covers a region and types; refuses what none of them covers."""
+    """The way that covers a region and types; refuses what none of them covers. A role at one place covers no region."""
     types = tuple(types)
     for one in reach:
+        if one.key_id is None and one.filter.place_id is not None:
+            continue
         if community.startswith(one.filter.prefix) and all(rules.covers(one.types, kind) for kind in types):
             return one
     raise errors.NotInScope

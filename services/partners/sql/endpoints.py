@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from services.partners.sql.reading import AT_PLACE
+from shared.assertion import Key
 from shared.db import Tx
 
 _SHOWN = """e.id, e.account_no, e.key_id, e.url, e.types, e.community, e.ordering, e.description, e.state, e.reason,
     e.public_key, e.position, e.failing_since, e.throttled_until, e.version, e.made_at,
+    (SELECT k.place_id FROM partner_keys k WHERE k.id = e.key_id) AS place_id,
     (SELECT count(*) FROM deliveries d WHERE d.endpoint_id = e.id AND d.state = 'due') AS due"""
 
 
@@ -40,13 +42,25 @@ async def read(tx: Tx, endpoint_id: uuid.UUID, *, locked: bool = False) -> Any |
 
 
 async def several(
-    tx: Tx, *, account_no: int, prefixes: Sequence[str], after: tuple[datetime, uuid.UUID] | None, limit: int
+    tx: Tx,
+    *,
+    account_no: int,
+    key: Key | None,
+    prefixes: Sequence[str],
+    after: tuple[datetime, uuid.UUID] | None,
+    limit: int,
 ) -> list[Any]:
-    """Endpoints of an account and those within these prefixes, newest first."""
+    """Endpoints of an account, as far as the key reaches that was shown, and those within these prefixes, newest first."""
     return await tx.fetch(
         f"""
         SELECT {_SHOWN} FROM endpoints e
-        WHERE (e.account_no = $1 OR EXISTS (SELECT 1 FROM unnest($2::text[]) p WHERE starts_with(e.community, p)))
+        WHERE (e.account_no = $1 AND ($6::uuid IS NULL OR e.key_id = $6 OR (
+                   starts_with(e.community, $7)
+                   AND ($9::uuid IS NULL OR $9 = (SELECT k.place_id FROM partner_keys k WHERE k.id = e.key_id))
+                   AND NOT EXISTS (SELECT 1 FROM unnest(e.types) t WHERE NOT EXISTS (
+                       SELECT 1 FROM unnest($8::text[]) k
+                       WHERE k IN ('*', t) OR (k LIKE '%.*' AND starts_with(t, left(k, -1)))))))
+               OR EXISTS (SELECT 1 FROM unnest($2::text[]) p WHERE starts_with(e.community, p)))
           AND ($3::timestamptz IS NULL OR (e.made_at, e.id) < ($3, $4::uuid))
         ORDER BY e.made_at DESC, e.id DESC LIMIT $5
         """,
@@ -55,6 +69,10 @@ async def several(
         after[0] if after else None,
         after[1] if after else None,
         limit,
+        key.id if key else None,
+        key.prefix if key else "",
+        list(key.types) if key else [],
+        key.place_id if key else None,
     )
 
 
@@ -167,6 +185,19 @@ async def resend(tx: Tx, delivery_id: uuid.UUID) -> None:
     """Make a delivery due now, whatever became of it."""
     await tx.execute(
         "UPDATE deliveries SET state = 'due', due_at = now(), done_at = NULL, attempts = 0 WHERE id = $1", delivery_id
+    )
+
+
+async def hears(tx: Tx, account_no: int, community: str, roles: Collection[str]) -> bool:
+    """Whether an account has one of these roles for all of this region now."""
+    return bool(
+        await tx.value(
+            "SELECT EXISTS (SELECT 1 FROM roles WHERE account_no = $1 AND starts_with($2, prefix) AND role = ANY($3::text[]) "
+            "AND place_id IS NULL AND starts_at <= now() AND (ends_at IS NULL OR ends_at > now()))",
+            account_no,
+            community,
+            list(roles),
+        )
     )
 
 

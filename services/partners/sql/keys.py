@@ -68,6 +68,11 @@ async def several(
     )
 
 
+async def every(tx: Tx, account_no: int) -> list[Any]:
+    """All keys an account ever had, revoked ones too: community, place_id."""
+    return await tx.fetch("SELECT community, place_id FROM partner_keys WHERE account_no = $1", account_no)
+
+
 async def live(tx: Tx, account_no: int) -> list[Any]:
     """The keys of an account that are not revoked: id, community, types, place_id; the widest first."""
     return await tx.fetch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,19 +11,24 @@ from services.partners.sql.reading import AT_PLACE
 from shared.db import Tx
 
 
-async def behind(tx: Tx, head: int, most: int) -> list[Any]:
-    """Enabled endpoints for which deliveries are to be made out, locked; another worker's are passed over."""
+async def behind(tx: Tx, head: int, most: int, roles: Collection[str]) -> list[Any]:
+    """Enabled endpoints for which deliveries are to be made out, locked; another worker's are passed over.
+
+    `may`: by a key, or by one of these roles for all of the region.
+    """
     return await tx.fetch(
         """
         SELECT e.id, e.position, e.community, e.types, k.types AS key_types, k.place_id,
                e.key_id IS NOT NULL OR EXISTS (
                    SELECT 1 FROM roles r WHERE r.account_no = e.account_no AND starts_with(e.community, r.prefix)
+                      AND r.role = ANY($3::text[]) AND r.place_id IS NULL
                       AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())) AS may
         FROM endpoints e LEFT JOIN partner_keys k ON k.id = e.key_id
         WHERE e.state = 'enabled' AND e.position < $1 ORDER BY e.id LIMIT $2 FOR UPDATE OF e SKIP LOCKED
         """,
         head,
         most,
+        list(roles),
     )
 
 

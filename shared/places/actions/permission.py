@@ -15,8 +15,8 @@ OWNERS: Final = frozenset({"manager", "operator"})
 """Who says what a place is, when it is open and by which rules."""
 STAFF: Final = frozenset({"staff", "manager", "operator"})
 """Who runs it from day to day: extra sessions, closures, and the sheet of who comes."""
-READERS: Final = STAFF | {"kitchen", "carer", "volunteer"}
-"""Who may see a day's sheet of a place their role reaches."""
+READERS: Final = STAFF | {"volunteer"}
+"""Who may see a day's sheet of a place their role reaches, where a service says nothing else."""
 
 Matches = Callable[[object], None]
 """Refuses unless the caller read this version."""

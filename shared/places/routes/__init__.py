@@ -5,16 +5,23 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 
 from shared import web
+from shared.places import actions
 from shared.places.routes.days import add_days
 from shared.places.routes.places import add_places
 from shared.places.routes.ruling import add_rules, add_terms
 from shared.web import EVERYWHERE
 
 
-def router(service: str, collection: str, kinds: tuple[str, ...], terms: type[web.In] | None = None) -> APIRouter:
+def router(
+    service: str,
+    collection: str,
+    kinds: tuple[str, ...],
+    terms: type[web.In] | None = None,
+    readers: frozenset[str] = actions.READERS,
+) -> APIRouter:
     """The routes of one service's places, `/v1/<service>/<collection>…`; their kinds are these.
 
-    `terms` is what the service alone wants to know of a place; everything in it has a default.
+    `terms` is what the service alone wants to know of a place; everything in it has a default. `readers` see who comes.
     """
     made = APIRouter(
         prefix=f"/v1/{service}/{collection}",
@@ -26,5 +33,5 @@ def router(service: str, collection: str, kinds: tuple[str, ...], terms: type[we
     add_rules(made, service, collection)
     if terms is not None:
         add_terms(made, service, collection, terms)
-    add_days(made, service, collection)
+    add_days(made, service, collection, readers)
     return made

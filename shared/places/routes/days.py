@@ -18,8 +18,8 @@ from shared.texts import language, say
 from shared.web import Ctx, Who, refuses
 
 
-def add_days(made: APIRouter, service: str, collection: str) -> None:
-    """What happens there on a day."""
+def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[str]) -> None:
+    """What happens there on a day; `readers` see who comes."""
 
     def named(verb: str) -> str:
         return f"{service}.{collection}.{verb}"
@@ -106,7 +106,7 @@ def add_days(made: APIRouter, service: str, collection: str) -> None:
         place_id: PlaceId, request: Request, ctx: Ctx, who: Who, day: Day = None, form: Format = "json"
     ) -> Response:
         place = await place_of(ctx, service, place_id)
-        who.require(actions.READERS, place.community, place_id)
+        who.require(readers, place.community, place_id)
         day = day or clock.today()
         if not date(2000, 1, 1) <= day <= date(2200, 1, 1):
             raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/date", "code": "range"}])
