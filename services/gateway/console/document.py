@@ -37,7 +37,7 @@ ALL: Final = {**EVERYWHERE, **refuses(errors.Broken)}
 _BUILDING: Final = threading.Lock()
 """FastAPI makes a route's fields when it first needs them, and two threads at it fall over each other."""
 
-_PLACES: Final = ("list", "read", "read_schedule", "read_policy", "list_closures", "occupancy")
+_PLACES: Final = ("list", "read", "read_schedule", "read_policy", "list_closures", "read_closure", "occupancy")
 OPEN: Final = frozenset(
     {
         "slots.list",
