@@ -56,13 +56,21 @@ async def announce(tx: Tx, notices: Sequence[Notice]) -> None:
         [notice.community for notice in notices],
         [notice.subject for notice in notices],
         ["{" + ",".join(map(str, notice.holders)) + "}" for notice in notices],
-        [wire.dumps(_told(notice.data)).decode() for notice in notices],
+        [wire.dumps(_as_told(notice.data)).decode() for notice in notices],
     )
 
 
-def _told(data: dict[str, Any]) -> dict[str, Any]:
-    """Moments as the town's clocks show them."""
-    return {name: clock.local(one) if isinstance(one, datetime) else one for name, one in data.items()}
+def _as_told(value: Any) -> Any:
+    """The same with every moment as the town's clocks show it, as in every answer."""
+    match value:
+        case datetime():
+            return clock.local(value)
+        case dict():
+            return {name: _as_told(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_as_told(one) for one in value]
+        case _:
+            return value
 
 
 async def stamp(tx: Tx, *, most: int = 1000) -> int:

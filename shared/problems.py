@@ -20,6 +20,7 @@ TYPE = "https://linli.example/problems/"
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]{0,40}")
+_RULE = re.compile(r"[a-z_]{1,30}(,? [a-z_]{1,30}){0,15}")
 
 
 def document(refusal: errors.Refusal, *, lang: str, request_id: str | None) -> dict[str, Any]:
@@ -59,6 +60,15 @@ def render(
     return refusal.status, headers, body
 
 
+def _code(one: Any) -> str:
+    """What is wrong, as a code. A rule of ours is a sentence in small words, and `value_error` would hide it.
+
+    What a caller sent is no such sentence where anybody else quotes it: quotes, digits and capitals are not told on.
+    """
+    rule = one["msg"].removeprefix("Value error, ") if one["type"] == "value_error" else ""
+    return re.sub("[ ,]+", "_", rule) if _RULE.fullmatch(rule) else str(one["type"])
+
+
 def of_validation(found: Sequence[Any]) -> errors.Refusal:
     """Pydantic's findings as a problem that says where, and never what was sent."""
     places = []
@@ -69,7 +79,7 @@ def of_validation(found: Sequence[Any]) -> errors.Refusal:
         unreadable |= one["type"] in ("json_invalid", "json_type") and where == "body"
         # A step may be a name the caller made up; only what looks like one is told back.
         pointer = "".join(f"/{step}" if isinstance(step, int) or _NAME.fullmatch(step) else "/?" for step in loc)
-        places.append({"in": where, "pointer": pointer or "/", "code": one["type"]})
+        places.append({"in": where, "pointer": pointer or "/", "code": _code(one)})
     if unreadable:
         return errors.Unreadable(errors=places)
     return errors.Unprocessable(errors=places)

@@ -392,7 +392,11 @@ class CollectorIn(In):
     )
     id_last4: Last4 | None = None
     starts_at: AwareDatetime | None = Field(default=None, alias="from")
-    ends_at: AwareDatetime | None = Field(default=None, alias="until")
+    ends_at: AwareDatetime | None = Field(
+        default=None,
+        alias="until",
+        description=say("Needed with `once`: how long its code is good.", "`once` 时必填：一次性接送码的有效期限。"),
+    )
     note: Text | None = None
 
     @model_validator(mode="after")

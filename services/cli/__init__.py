@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Coroutine
@@ -46,7 +47,9 @@ def _settings(data_dir: Path | None, **changes: Any) -> Any:
         name = str(first["loc"][0]).upper().removeprefix("LINLI_")
         raise Stop(f"The setting LINLI_{name} cannot be used: {first['msg'].rstrip('.')}.") from None
     except SettingsError as wrong:
-        raise Stop(f"A setting cannot be read: {str(wrong).rstrip('.')}.") from None
+        field = re.search(r'field "([a-z_]+)"', str(wrong))
+        name = f"The setting LINLI_{field[1].upper()}" if field else "A setting"
+        raise Stop(f"{name} cannot be read: it is JSON; docs/settings.md has examples.") from None
 
 
 @app.command()

@@ -173,6 +173,18 @@ def replaced(
     return faults, gone, added
 
 
+def recognised(before: Sequence[Session], wanted: Sequence[Session]) -> tuple[Session, ...]:
+    """The wanted sessions, those without an id known by their times.
+
+    Whoever says the same times again means the same session: nobody loses a seat because an id was left out.
+    """
+    named = {one.id for one in wanted}
+    free = {(one.starts_at, one.ends_at): one.id for one in before if not one.is_cancelled and one.id not in named}
+    return tuple(
+        one._replace(id=free.pop((one.starts_at, one.ends_at), None)) if one.id is None else one for one in wanted
+    )
+
+
 def past(sessions: Sequence[Session], now: datetime) -> list[Fault]:
     """Sessions that have begun already."""
     return [

@@ -50,7 +50,10 @@ class SessionIn(In):
 
     id: uuid.UUID | None = Field(
         default=None,
-        description=say("Of one that is there and stays; without it, a new one.", "已有场次的编号；省略则为新增。"),
+        description=say(
+            "Of one that is there and stays; without it, the one of the same times, or a new one.",
+            "已有场次的编号；省略则按时间匹配，无匹配则为新增。",
+        ),
     )
     starts_at: When
     ends_at: When

@@ -141,6 +141,9 @@ class ToldOut(Out):
     id: uuid.UUID
     type: str = Field(description=say("`service.thing.happened`", "`服务.事物.事件`"))
     community: str
+    subject: uuid.UUID = Field(
+        description=say("What it is about, as its type says; e.g. the event.", "通知的主题，依类型而定，例如活动编号。")
+    )
     occurred_at: Moment
     persons: list[uuid.UUID] = Field(description=say("Whom of the caller's people it is about.", "涉及的人员。"))
     data: dict[str, Any] = Field(description=say("More about it; nothing personal.", "事件详情，不含个人信息。"))

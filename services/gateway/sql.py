@@ -171,9 +171,9 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
 
 
 async def told(tx: Tx, holders: Sequence[int], after: int, limit: int) -> list[Any]:
-    """Notices about any of these holders, behind a position: position, id, type, community, data, occurred_at, holders."""
+    """Notices about any of these holders, behind a position: position, id, type, community, subject, data, occurred_at, holders."""
     return await tx.fetch(
-        "SELECT position, id, type, community, data, occurred_at, holders FROM notices "
+        "SELECT position, id, type, community, subject, data, occurred_at, holders FROM notices "
         "WHERE holders && $1::bigint[] AND position > $2 ORDER BY position LIMIT $3",
         holders,
         after,

@@ -27,6 +27,7 @@ class Told(NamedTuple):
     id: uuid.UUID
     type: str
     community: str
+    subject: uuid.UUID
     occurred_at: datetime
     persons: Sequence[uuid.UUID]
     data: dict[str, Any]
@@ -58,7 +59,14 @@ def _found(asking: Asking, rows: Sequence[Any]) -> Found:
         if persons:
             notices.append(
                 Told(
-                    row["position"], row["id"], row["type"], row["community"], row["occurred_at"], persons, row["data"]
+                    row["position"],
+                    row["id"],
+                    row["type"],
+                    row["community"],
+                    row["subject"],
+                    row["occurred_at"],
+                    persons,
+                    row["data"],
                 )
             )
     return Found(notices, rows[-1]["position"] if rows else asking.after, len(rows) == asking.limit)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
 
 from services.partners import rules
 from shared.claiming import Moment, Short, Text
@@ -280,6 +280,12 @@ class RecoverIn(In):
 
     since: When = Field(description=say("From here.", "起始时间。"))
     until: When = Field(description=say("To here, exclusive.", "截止时间（不含）。"))
+
+    @model_validator(mode="after")
+    def _is_a_time(self) -> Self:
+        if self.since >= self.until:
+            raise ValueError("since comes before until")
+        return self
 
 
 class RecoveredOut(Out):

@@ -226,5 +226,8 @@ def test_settings_that_cannot_be_used() -> None:
     told = refusal("doctor", LINLI_POOL_SIZE="1000")
     assert told.startswith("The setting LINLI_POOL_SIZE cannot be used: Input should be less than or equal to")
     assert refusal("doctor", LINLI_UPSTREAMS="booking=http://127.0.0.1").startswith(
-        'A setting cannot be read: error parsing value for field "upstreams"'
+        "The setting LINLI_UPSTREAMS cannot be read: it is JSON"
+    )
+    assert refusal("doctor", LINLI_PARTNER_NETWORKS="127.0.0.0/8").startswith(
+        "The setting LINLI_PARTNER_NETWORKS cannot"
     )

@@ -95,9 +95,16 @@ def test_a_menu_cannot_take_away_what_somebody_has_ordered(kitchen: Kitchen, fro
     (elder,) = kitchen.elder()
     made = kitchen.order(elder, ("清蒸鱼", 3), n=5)
     assert made.status_code == 201, made.text
-    assert kitchen.menu(5, 清蒸鱼=2, status=409)["code"] == "capacity_taken"
-    assert kitchen.menu(5, 清蒸鱼=0, status=409)["code"] == "capacity_taken"
-    assert kitchen.menu(5, published=False, status=409)["code"] == "capacity_taken"
+    n = list(kitchen.dishes).index("清蒸鱼")
+    tries: list[tuple[dict[str, Any], str]] = [
+        ({"清蒸鱼": 2}, f"/dishes/{n}/portions"),
+        ({"清蒸鱼": 0}, "/dishes"),
+        ({"published": False}, "/published"),
+    ]
+    for changes, where in tries:
+        refused = kitchen.menu(5, status=409, **changes)
+        assert (refused["code"], refused["taken"]) == ("capacity_taken", 3)
+        assert [one["pointer"] for one in refused["errors"]] == [where], "the cook learns which dish it is"
     found = {one["name"]: one for one in kitchen.menu(5, 清蒸鱼=3)["dishes"]}
     assert (found["清蒸鱼"]["portions"], found["清蒸鱼"]["free"]) == (3, 0)
     (other,) = kitchen.elder()
@@ -469,6 +476,7 @@ def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(front: 
     body = {"slot_id": other.window(), "couriers": couriers}
     planned = other.says("POST", "/v1/elder-meals/rounds/plan", other.cook, json=body)["items"]
     assert [one["stops_total"] for one in planned] == [3, 2]
+    assert [one["courier"]["id"] for one in planned] == couriers, "the cook sees who brings what"
     ways = [other.says("GET", f"/v1/elder-meals/rounds/{one['id']}", other.cook)["stops"] for one in planned]
     assert [stop["address"] for way in ways for stop in way] == [f"健康路{n}号" for n in range(5)]
     assert fetched["id"] not in {stop["order_id"] for way in ways for stop in way}

@@ -168,6 +168,7 @@ def test_a_worker_that_died_in_between_is_followed_by_one_that_asks_with_the_sam
         {"until": "2020-01-01"},
         {"until": "2300-01-01"},
         {"window": "\u0000"},
+        {"window": "Lunch"},
         {"unknown": 1},
     ],
     ids=str,

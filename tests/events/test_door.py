@@ -119,6 +119,17 @@ def test_of_several_people_the_door_says_whom_it_means(day: Day, volunteer: Resi
     ) == [(parent.person_id, "confirmed"), (child.person_id, "attended")]
 
 
+def test_who_alone_is_left_of_several_needs_no_name(day: Day, volunteer: Resident) -> None:
+    parent, child = day.town.residents(2)
+    day.town.relate(parent, child)
+    event = day.festival(11, days=29)
+    made = day.register(parent, event, persons=[str(parent.person_id), str(child.person_id)]).json()
+    assert day.ask("DELETE", f"{made['href']}?person={child.person_id}", parent).status_code == 200
+    day.begin(event)
+    told = tick(day, volunteer, registration_id=made["id"]).json()
+    assert (told["accepted"], told["person"]) == (True, str(parent.person_id))
+
+
 def test_too_early_given_back_and_late_reports(day: Day, volunteer: Resident) -> None:
     one, two = day.town.residents(2)
     event = day.festival(12, days=21)

@@ -346,6 +346,18 @@ def test_a_session_that_is_left_out_is_cancelled_and_one_without_an_id_is_added(
     assert day.put(whole).json()["version"] == whole["version"]
 
 
+def test_who_leaves_out_the_ids_of_the_sessions_takes_no_seat_away(day: Day) -> None:
+    (who,) = day.town.residents()
+    group = day.venue(15, days=7)
+    event = day.publish(day.draft(session(15, days=7), venue_group_id=group)).json()
+    body = {"slot_id": event["sessions"][0]["id"]}
+    assert day.ask("POST", REGISTRATIONS, who, key=uuid.uuid4().hex, json=body).status_code == 201
+    changed = day.put(event, text="改", sessions=[session(15, days=7)])
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["sessions"] == event["sessions"]
+    assert [one["state"] for one in day.get(REGISTRATIONS, who).json()["items"]] == ["confirmed"]
+
+
 def registration(day: Day, who: Resident, event: dict[str, Any]) -> str:
     return str(
         day.town.one(

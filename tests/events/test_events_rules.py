@@ -109,6 +109,14 @@ def test_required_answers_are_missed_and_strange_ones_are_named() -> None:
     assert rules.answer_faults(questions, [("size", "S"), ("size", "M")]) == [Fault("/answers/1/question", "twice")]
 
 
+def test_a_session_without_an_id_is_known_by_its_times() -> None:
+    before = [session(0, 1, "a"), session(2, 3, "b"), session(4, 5, "c", is_cancelled=True)]
+    assert rules.recognised(before, [session(0, 1), before[1]]) == tuple(before[:2])
+    new = [session(0, 2), session(4, 5), before[1], session(2, 3)]
+    assert rules.recognised(before, new) == tuple(new), "other times, a cancelled one's, those of one that is named"
+    assert rules.recognised(before, [session(0, 1), session(0, 1)]) == (before[0], session(0, 1)), "once"
+
+
 def test_a_published_session_stays_with_its_times_goes_or_is_new() -> None:
     before = [session(0, 1, "a"), session(2, 3, "b"), session(4, 5, "c", is_cancelled=True)]
     assert rules.replaced(before, before[:2], at(-1)) == ([], [], [])

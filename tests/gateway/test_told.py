@@ -39,6 +39,8 @@ def test_everybody_is_told_of_their_own_people_and_of_nobody_else(front: Front) 
     assert (notice["type"], notice["position"]) == ("booking.reservation.made", 1)
     assert sorted(notice["persons"]) == sorted(both)
     assert notice["data"]["group_id"] == made["group_id"]
+    assert notice["subject"] == made["id"], "what it is about: `data` of some types names it nowhere"
+    assert notice["data"]["starts_at"] == made["slot"]["starts_at"], "as the town's clocks show it, as everywhere else"
     assert [one["persons"] for one in told(front, child)] == [[str(child.person_id)]], "the child hears of itself only"
     assert told(front, stranger) == []
     assert "holder" not in front.get("/v1/notices", parent).text

@@ -295,6 +295,8 @@ def test_what_was_missed_is_recovered_and_asking_again_does_nothing(front: Front
     times = {"since": (now - timedelta(minutes=5)).isoformat(), "until": (now + timedelta(minutes=1)).isoformat()}
     assert system.ask("POST", f"{path}/recover", json=times).json() == {"recovered": 4, "done": True, "next": None}
     assert system.ask("POST", f"{path}/recover", json=times).json()["recovered"] == 0
+    backwards = system.ask("POST", f"{path}/recover", json={"since": times["until"], "until": times["since"]})
+    assert (backwards.status_code, backwards.json()["errors"][0]["code"]) == (422, "since_comes_before_until")
     push(front)
     assert sorted(one.told["position"] for one in sink.notices()) == [1, 2, 3, 4, 5]
     long_ago = {"since": "2020-01-01T00:00:00Z", "until": "2020-02-01T00:00:00Z"}

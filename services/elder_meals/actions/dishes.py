@@ -99,7 +99,11 @@ async def _write(
     for one in await sql.stocks(tx, place.id, day):
         wanted = portions.get(one.dish_id, 0) if is_published else 0
         if one.taken > wanted:
-            raise errors.CapacityTaken
+            n = next((n for n, (dish_id, _) in enumerate(told) if dish_id == one.dish_id), None)
+            where = "/published" if not is_published else "/dishes" if n is None else f"/dishes/{n}/portions"
+            raise errors.CapacityTaken(
+                taken=one.taken, errors=[{"in": "body", "pointer": where, "code": "capacity_taken"}]
+            )
         if wanted:
             sizes.append((one.slot_id, wanted))
         else:

@@ -118,6 +118,7 @@ def _round(who: Caller, row: Any) -> dict[str, Any]:
         "slot_id": row["slot_id"],
         "date": row["day"],
         "n": row["n"],
+        "courier": {"id": row["courier_id"], "name": row["courier_name"]} if row["courier_id"] is not None else None,
         "mine": row["courier_no"] is not None and row["courier_no"] == who.account_no,
         "stops_total": row["total"],
         "stops_open": row["open"],

@@ -43,6 +43,7 @@ async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
     place = await places.place(tx, SERVICE, wanted.kitchen_id)
     if place is None:
         raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "unknown"}])
+    await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
     return await sql.insert_standing(
         tx,
@@ -78,6 +79,17 @@ def _said(who: Caller, person: Any, wanted: Wanted, today: date) -> list[Any]:
     ]
 
 
+async def _knows_window(tx: Tx, wanted: Wanted) -> None:
+    """Refuse a window that the kitchen does not have: nothing would ever be ordered, and nobody told."""
+    titles = {line.title for line in (await places.schedule(tx, wanted.kitchen_id)).lines}
+    if wanted.window in titles:
+        return
+    today = clock.today()
+    coming = await dishes.windows(tx, [wanted.kitchen_id], today, today + timedelta(days=AHEAD_DAYS))
+    if all(one.title != wanted.window for one in coming):
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/window", "code": "unknown"}])
+
+
 async def _knows_dishes(tx: Tx, wanted: Wanted) -> None:
     lines = wanted.meal.get("lines") or []
     known = await dishes.dishes_by_id(tx, [uuid.UUID(one["dish_id"]) for one in lines])
@@ -107,6 +119,8 @@ async def replace_standing(
         raise errors.AlreadyRecorded
     if wanted.kitchen_id != row["place_id"] or wanted.person_id not in (None, row["person_id"]):
         raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "fixed"}])
+    if wanted.window != row["title"]:
+        await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
     said = _said(who, person, wanted._replace(starts_on=wanted.starts_on or row["starts_on"]), row["starts_on"])
     await sql.update_standing(tx, standing_id, [who.account_no, *said])

@@ -112,7 +112,10 @@ async def read_standing(standing_id: StandingId, ctx: Ctx, who: Who) -> Response
     operation_id="elder-meals.standing-orders.replace",
     response_model=StandingOut,
     summary=say("Change a standing order", "修改长期订餐"),
-    description=say("Meals it has ordered already stay.", "已自动下单的餐保持不变。"),
+    description=say(
+        "Meals it has ordered already stay. Staff send If-Match, others may.",
+        "已自动下单的餐保持不变。工作人员须带 If-Match，其他人可选。",
+    ),
     responses=refuses(errors.AlreadyRecorded, errors.Exists, errors.Changed, errors.ConditionMissing),
 )
 async def replace_standing(standing_id: StandingId, told: StandingIn, request: Request, ctx: Ctx, who: Who) -> Response:

@@ -105,6 +105,7 @@ class RoundOut(Out):
     slot_id: uuid.UUID
     date: Date
     n: int
+    courier: NamedOut | None = Field(description=say("null: whoever takes it.", "空值：由任一送餐员承担。"))
     mine: bool
     stops_total: int
     stops_open: int

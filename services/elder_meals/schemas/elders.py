@@ -99,7 +99,9 @@ class StandingIn(In):
     )
     kitchen_id: uuid.UUID
     weekdays: Weekdays = Field(description=say("0 is Monday.", "0 为星期一。"))
-    window: Short = Field(description=say("Title of the window.", "时段名称。"))
+    window: Short = Field(
+        description=say("Title of the window, as the kitchen's slots have it.", "时段名称，与厨房场次的名称一致。")
+    )
     lines: Lines | None = Field(
         default=None,
         description=say(

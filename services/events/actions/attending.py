@@ -23,6 +23,8 @@ from shared.uploads import UploadIn
 
 MARKERS: Final = STAFF | {"volunteer"}
 """Who stands at the door."""
+GONE: Final = frozenset({"released", "lapsed", "lost"})
+"""Who has given the place back is not meant, if somebody of the same registration has not."""
 
 
 async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arrival) -> dict[str, Any]:
@@ -83,7 +85,10 @@ async def _seat(tx: Tx, keys: Keyring, who: Caller, told: Arrival) -> Seat:
     if not seats:
         raise errors.NotThere
     if len({one.person_id for one in seats}) > 1:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "missing"}])
+        left = {one.person_id for one in seats if one.state not in GONE}
+        if len(left) != 1:
+            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "missing"}])
+        seats = [one for one in seats if one.person_id in left]
     return min(seats, key=lambda one: _distance(one, told.at))
 
 

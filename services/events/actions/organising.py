@@ -7,6 +7,7 @@ has a venue is decided by the schema.
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -131,6 +132,7 @@ async def _replace(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, told_: D
 async def _change(tx: Tx, event: Any, before: list[Session], told_: Description, account_no: int) -> bool:
     """Change what is published; whether somebody is to be released."""
     now = clock.now()
+    told_ = dataclasses.replace(told_, sessions=rules.recognised(before, told_.sessions))
     faults, gone, added = rules.replaced(before, told_.sessions, now)
     _wrong([*faults, *_fixed(event, told_, now)])
     added = _new(added)

@@ -160,9 +160,9 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         else say("Change an event (staff)", "修改活动（工作人员）"),
         description=say(
             "Once published, times, community and audience stay; text, seats (not below what is taken), deadlines and, while "
-            "nobody is registered, questions may change. A session that is left out is cancelled, one without an id is "
-            "added. Those who are registered are told.",
-            "发布后，时间、所属社区与对象不变；文字、名额（不少于已占用）、期限可改，无人报名时问题可改。未列出的场次将取消，无编号的场次为新增。已报名者会收到通知。",
+            "nobody is registered, questions may change. A session that is left out is cancelled, one of other "
+            "times is added. Those who are registered are told.",
+            "发布后，时间、所属社区与对象不变；文字、名额（不少于已占用）、期限可改，无人报名时问题可改。未列出的场次将取消，时间不同的场次为新增。已报名者会收到通知。",
         ),
         responses=refuses(
             errors.Conflict,

@@ -37,7 +37,8 @@ ALL: Final = {**EVERYWHERE, **refuses(errors.Broken)}
 _BUILDING: Final = threading.Lock()
 """FastAPI makes a route's fields when it first needs them, and two threads at it fall over each other."""
 
-_PLACES: Final = ("list", "read", "read_schedule", "read_policy", "list_closures", "occupancy")
+_PLACES: Final = ("list", "read", "read_schedule", "read_policy", "list_closures", "read_closure", "occupancy")
+_SERVED: Final = ("booking.facilities", "elder-meals.kitchens", "childcare.rooms")
 OPEN: Final = frozenset(
     {
         "slots.list",
@@ -52,11 +53,7 @@ OPEN: Final = frozenset(
         "childcare.rooms.now",
         "partners.types.list",
         *(f"open.{one}" for one in ("slots.list", "dataset.read")),
-        *(
-            f"{places}.{verb}"
-            for places in ("booking.facilities", "elder-meals.kitchens", "childcare.rooms")
-            for verb in _PLACES
-        ),
+        *(f"{places}.{verb}" for places in _SERVED for verb in _PLACES),
         *(f"events.{kind}.{verb}" for kind in ("events", "series") for verb in ("list", "read", "read_feedback")),
         "events.calendar.read",
     }

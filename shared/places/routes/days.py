@@ -37,58 +37,7 @@ def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[
         href = f"/v1/slots/{slot_id}"
         return web.json(schemas.SlotMadeOut(id=slot_id, href=href), 201, {"Location": href})
 
-    @made.get(
-        "/{place_id}/closures",
-        operation_id=named("list_closures"),
-        response_model=Page[ClosureOut],
-        summary=say("When a place is shut, the latest first", "关闭时段，由近及远"),
-    )
-    async def list_closures(place_id: PlaceId, ctx: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Response:
-        await place_of(ctx, service, place_id)
-        after: Any = pages.after(cursor, datetime, uuid.UUID)
-        found = await ctx.db.read(sql.closures, place_id, after, limit + 1)
-        last = found[limit - 1] if len(found) > limit else None
-        return web.json(
-            Page[ClosureOut](
-                items=[ClosureOut.model_validate(one) for one in found[:limit]],
-                next=pages.cursor(last.starts_at, last.id) if last is not None else None,
-            )
-        )
-
-    @made.post(
-        "/{place_id}/closures",
-        operation_id=named("create_closure"),
-        status_code=201,
-        response_model=schemas.ClosingOut,
-        summary=say("Shut a place for a time (staff)", "临时关闭场所（工作人员）"),
-        description=say(
-            "Its slots are closed, and everybody who has a place in them is released and told. With `dry_run` it only says "
-            "how many, with 200.",
-            "关闭该时段的场次，释放并通知所有已预约者。`dry_run` 仅返回影响数量（200）。",
-        ),
-        responses={200: {"model": schemas.ClosingOut, "description": say("A dry run.", "预览。")}},
-    )
-    async def create_closure(place_id: PlaceId, told: ClosureIn, ctx: Ctx, who: Who) -> Response:
-        if told.dry_run:
-            seen = await ctx.db.read(actions.foresee_closure, who, service, place_id, told.starts_at, told.ends_at)
-            return web.json(schemas.closing_out(seen))
-        done = await actions.close_place(ctx.db, who, service, place_id, told.starts_at, told.ends_at, told.reason)
-        return web.json(schemas.closing_out(done), 201)
-
-    @made.delete(
-        "/{place_id}/closures/{closure_id}",
-        operation_id=named("delete_closure"),
-        status_code=204,
-        summary=say("Take back a closure that is not over (staff)", "撤销尚未结束的关闭（工作人员）"),
-        description=say(
-            "What it closed and has not begun opens again. Who was released is not put back.",
-            "恢复尚未开始的场次；已释放的名额不会恢复。",
-        ),
-        responses=refuses(errors.Conflict),
-    )
-    async def delete_closure(place_id: PlaceId, closure_id: ClosureId, ctx: Ctx, who: Who) -> Response:
-        await ctx.db.run(actions.take_back_closure, who, service, place_id, closure_id)
-        return Response(status_code=204)
+    _add_closures(made, service, collection)
 
     @made.get(
         "/{place_id}/sheet",
@@ -136,3 +85,78 @@ def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[
         return web.json(
             schemas.OccupancyOut(facility=named_out, at=clock.now(), people=now.people, capacity=now.capacity)
         )
+
+
+def _add_closures(made: APIRouter, service: str, collection: str) -> None:
+    """When it is shut."""
+
+    def named(verb: str) -> str:
+        return f"{service}.{collection}.{verb}"
+
+    @made.get(
+        "/{place_id}/closures",
+        operation_id=named("list_closures"),
+        response_model=Page[ClosureOut],
+        summary=say("When a place is shut, the latest first", "关闭时段，由近及远"),
+    )
+    async def list_closures(place_id: PlaceId, ctx: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Response:
+        await place_of(ctx, service, place_id)
+        after: Any = pages.after(cursor, datetime, uuid.UUID)
+        found = await ctx.db.read(sql.closures, place_id, after, limit + 1)
+        last = found[limit - 1] if len(found) > limit else None
+        return web.json(
+            Page[ClosureOut](
+                items=[ClosureOut.model_validate(one) for one in found[:limit]],
+                next=pages.cursor(last.starts_at, last.id) if last is not None else None,
+            )
+        )
+
+    @made.post(
+        "/{place_id}/closures",
+        operation_id=named("create_closure"),
+        status_code=201,
+        response_model=schemas.ClosingOut,
+        summary=say("Shut a place for a time (staff)", "临时关闭场所（工作人员）"),
+        description=say(
+            "Its slots are closed, and everybody who has a place in them is released and told. With `dry_run` it only says "
+            "how many, with 200.",
+            "关闭该时段的场次，释放并通知所有已预约者。`dry_run` 仅返回影响数量（200）。",
+        ),
+        responses={200: {"model": schemas.ClosingOut, "description": say("A dry run.", "预览。")}},
+    )
+    async def create_closure(place_id: PlaceId, told: ClosureIn, ctx: Ctx, who: Who) -> Response:
+        if told.dry_run:
+            seen = await ctx.db.read(actions.foresee_closure, who, service, place_id, told.starts_at, told.ends_at)
+            return web.json(schemas.closing_out(seen))
+        done = await actions.close_place(ctx.db, who, service, place_id, told.starts_at, told.ends_at, told.reason)
+        return web.json(
+            schemas.closing_out(done), 201, {"Location": f"/v1/{service}/{collection}/{place_id}/closures/{done.id}"}
+        )
+
+    @made.get(
+        "/{place_id}/closures/{closure_id}",
+        operation_id=named("read_closure"),
+        response_model=ClosureOut,
+        summary=say("Read one closure", "查看关闭时段"),
+    )
+    async def read_closure(place_id: PlaceId, closure_id: ClosureId, ctx: Ctx) -> Response:
+        await place_of(ctx, service, place_id)
+        found = await ctx.db.read(sql.closure, place_id, closure_id)
+        if found is None:
+            raise errors.NotThere
+        return web.json(ClosureOut.model_validate(found))
+
+    @made.delete(
+        "/{place_id}/closures/{closure_id}",
+        operation_id=named("delete_closure"),
+        status_code=204,
+        summary=say("Take back a closure that is not over (staff)", "撤销尚未结束的关闭（工作人员）"),
+        description=say(
+            "What it closed and has not begun opens again. Who was released is not put back.",
+            "恢复尚未开始的场次；已释放的名额不会恢复。",
+        ),
+        responses=refuses(errors.Conflict),
+    )
+    async def delete_closure(place_id: PlaceId, closure_id: ClosureId, ctx: Ctx, who: Who) -> Response:
+        await ctx.db.run(actions.take_back_closure, who, service, place_id, closure_id)
+        return Response(status_code=204)

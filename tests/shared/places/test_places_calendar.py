@@ -115,18 +115,25 @@ def test_a_closure_is_taken_back_and_what_it_closed_opens_again(tell: Tell) -> N
     async def story(town: Town) -> None:
         place_id, slot = await a_hall(town)
         await town.claim(slot["id"])
-        made = (await town.call("POST", f"/{place_id}/closures", json=window(3, 8, 20))).json()
+        answer = await town.call("POST", f"/{place_id}/closures", json=window(3, 8, 20))
+        made = answer.json()
+        assert answer.headers["location"].endswith(f"/{place_id}/closures/{made['id']}")
         other = (await town.call("POST", f"/{place_id}/closures", json=window(3, 10, 11))).json()
         assert (made["slots"], made["released"]) == (3, 1)
         assert (await town.put(f"/{place_id}/policy", {"close_minutes": 5}, 1)).status_code == 200
         path = f"/{place_id}/closures/{made['id']}"
+        listed = (await town.call("GET", f"/{place_id}/closures")).json()["items"]
+        assert (await town.call("GET", path, town.anybody)).json() in listed, "what is listed can be read"
+        assert code(await town.call("GET", f"/{place_id}/closures/{uuid.uuid4()}")) == (404, "not_there")
         assert code(await town.call("DELETE", path, town.anybody)) == (401, "not_known")
         assert code(await town.call("DELETE", path, town.resident)) == (403, "not_allowed")
         assert code(await town.call("DELETE", path, town.foreign)) == (403, "not_allowed")
         assert code(await town.call("DELETE", f"/{place_id}/closures/{uuid.uuid4()}")) == (404, "not_there")
         elsewhere = await town.place(name="另一处")
         assert code(await town.call("DELETE", f"/{elsewhere}/closures/{made['id']}")) == (404, "not_there")
+        assert code(await town.call("GET", f"/{elsewhere}/closures/{made['id']}")) == (404, "not_there")
         assert (await town.call("DELETE", path, town.staff)).status_code == 204
+        assert code(await town.call("GET", path)) == (404, "not_there")
         assert code(await town.call("DELETE", path, town.staff)) == (404, "not_there")
         (left,) = (await town.call("GET", f"/{place_id}/closures")).json()["items"]
         assert left["id"] == other["id"]
