@@ -321,7 +321,7 @@ class Group(NamedTuple):
 
 GROUP = """
     SELECT c.id, c.group_id, c.service, c.account_no, c.resource_id, c.slot_id, c.holder_no, c.units, c.state, c.reason,
-           c.held_until, c.made_at, c.channel, c.community, c.place_id, h.id AS person_id, h.name AS person_name,
+           c.held_until, c.made_at, c.channel, c.community, c.place_id, h.id AS person_id, h.name AS person_name, h.kind AS holder_kind,
            coalesce(a.person_id, a.id) AS made_by,
            p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state
     FROM claims c JOIN slots s ON s.id = c.slot_id JOIN places p ON p.id = s.place_id JOIN holders h ON h.no = c.holder_no
@@ -359,6 +359,22 @@ async def several(tx: Tx, group_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Gro
 async def group(tx: Tx, group_id: uuid.UUID) -> Group | None:
     """One group, or None when the ledger has no claim of it."""
     return (await several(tx, [group_id])).get(group_id)
+
+
+def of_party(group: Group, account_no: int | None, holder_nos: Sequence[int]) -> Group:
+    """What of a group is an account's own: the people it acts for now, and the committee it made the group for.
+
+    Having made it is not enough: whoever is no longer a child's guardian has nothing to do with the child's places.
+    """
+    own = set(holder_nos)
+    is_maker = account_no is not None and group.account_no == account_no
+    return group._replace(
+        claims=tuple(
+            one
+            for one in group.claims
+            if one["holder_no"] in own or (is_maker and one["holder_kind"] == "organisation")
+        )
+    )
 
 
 def new_id() -> uuid.UUID:

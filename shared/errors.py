@@ -384,6 +384,13 @@ class OutsideDeliveryArea(Conflict):
     zh = "超出厨房的配送范围。"
 
 
+class TooEarly(Conflict):
+    """It is too early for this."""
+
+    code = "too_early"
+    zh = "尚未到时间。"
+
+
 class TooLate(Conflict):
     """It is too late for this; please ask the staff."""
 

@@ -12,17 +12,17 @@ def story(town: Any) -> None:
     kitchen, courier = town.as_("kitchen"), town.as_("courier")
 
     town.say("The kitchen's windows are public: the next one that can still be ordered from.")
-    slots = town.as_("anybody").get("/v1/slots", service="elder-meals", limit=200)["items"]
+    town.as_("anybody").get("/v1/slots", service="elder-meals", limit=200)
     father = elder.id
-    taken = {one["slot"]["id"] for one in son.get("/v1/claims", service="elder-meals", limit=200)["items"]}
-    open_ = [one for one in slots if one["subject"] is None and one["free"] > 0 and one["id"] not in taken]
-    window = next(one for one in open_ if datetime.fromisoformat(one["closes_at"]) > datetime.now(UTC))
+    slots = son.get("/v1/slots", service="elder-meals", limit=500, **{"for": father})["items"]
+    window = next(one for one in slots if one["bookable"] and one["subject"] is None)
     place, day = window["facility"]["id"], window["starts_at"][:10]
+    there = {one["subject"]["id"] for one in slots if one["bookable"] and one["subject"] and _is_beside(one, window)}
     menu = son.get(f"/v1/elder-meals/kitchens/{place}/menus/{day}")
 
     town.say("The son orders for his father: what the father must not eat is refused, and named.")
     profile = son.get(f"/v1/elder-meals/elders/{father}")
-    good = [one for one in menu["dishes"] if _suits(one, profile) and one["free"]]
+    good = [one for one in menu["dishes"] if _suits(one, profile) and one["dish_id"] in there]
     bad = [one for one in menu["dishes"] if not _suits(one, profile)]
     for dish in bad[:1]:
         son.post("/v1/elder-meals/orders", _order(window, father, dish), expect=409)
@@ -58,6 +58,10 @@ def story(town: Any) -> None:
     assert closed["state"] == "closed"
     courier.post(f"{order['href']}/outcome", _report(outcome="delivered"))
     assert son.get(order["href"])["state"] == "attended"
+
+
+def _is_beside(stock: dict[str, Any], window: dict[str, Any]) -> bool:
+    return stock["facility"] == window["facility"] and stock["starts_at"][:10] == window["starts_at"][:10]
 
 
 def _order(window: dict[str, Any], father: str, dish: dict[str, Any]) -> dict[str, Any]:

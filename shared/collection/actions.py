@@ -55,7 +55,7 @@ async def cancel(
 ) -> ClaimOut:
     """Give back places, all or one person's; doing it again changes nothing."""
     row, group = await readable(tx, who, of, resource_id)
-    if not _is_party(row, group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
+    if not _is_party(group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
         raise errors.NotAllowed  # whoever only reads for their work cancels nothing
     mine = shown(group, who, of).claims  # whoever was booked together with strangers gives back only their own place
     holders = [one["holder_no"] for one in mine if person_id is None or one["person_id"] == person_id]
@@ -88,7 +88,7 @@ async def shown_at_the_door(
 ) -> Shown:
     """The claim that somebody's pass is of: that of the slot, else the first that is not over yet."""
     row, group = await readable(tx, who, of, resource_id)
-    if not _is_party(row, group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
+    if not _is_party(group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
         raise errors.NotAllowed
     mine = [one for one in shown(group, who, of).claims if slot_id is None or one["slot_id"] == slot_id]
     people = {one["person_id"] for one in mine}
@@ -116,7 +116,7 @@ async def readable(tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID) 
     group = await claims.group(tx, row["group_id"]) if row is not None else None
     if row is None or group is None:
         raise errors.NotThere
-    if not _is_party(row, group, who, of) and not who.may(of.readers | of.staff, row["community"], row["place_id"]):
+    if not _is_party(group, who, of) and not who.may(of.readers | of.staff, row["community"], row["place_id"]):
         raise errors.NotThere
     return row, group
 
@@ -124,17 +124,14 @@ async def readable(tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID) 
 def shown(group: Group, who: Caller, of: Collection) -> Group:
     """The group without people who are nothing to the caller."""
     first = group.claims[0]
-    if group.account_no == who.account_no or who.may(of.readers | of.staff, first["community"], first["place_id"]):
+    if who.may(of.readers | of.staff, first["community"], first["place_id"]):
         return group
-    own = set(who.holders_in(of.service))
-    return group._replace(claims=tuple(one for one in group.claims if one["holder_no"] in own))
+    return claims.of_party(group, who.account_no, who.holders_in(of.service))
 
 
-def _is_party(row: Any, group: Group, who: Caller, of: Collection) -> bool:
-    """Whether the caller made it, or may act for somebody in it."""
-    return row["account_no"] == who.account_no or bool(
-        set(who.holders_in(of.service)) & {one["holder_no"] for one in group.claims}
-    )
+def _is_party(group: Group, who: Caller, of: Collection) -> bool:
+    """Whether the caller may act for somebody in it, or made it for a committee."""
+    return bool(claims.of_party(group, who.account_no, who.holders_in(of.service)).claims)
 
 
 async def _out(tx: Tx, keys: Keyring, of: Collection, row: Any, group: Group) -> ClaimOut:

@@ -44,8 +44,11 @@ async def rows(tx: Tx, of: Collection, asked: Asked) -> list[Any]:
     return await tx.fetch(
         f"""
         SELECT {_columns(of)} FROM {of.table} r
-        WHERE ($1::bigint[] IS NULL OR r.account_no = $2 OR EXISTS (
-                  SELECT 1 FROM claims c WHERE c.group_id = r.group_id AND c.holder_no = ANY($1)))
+        WHERE ($1::bigint[] IS NULL OR EXISTS (
+                  SELECT 1 FROM claims c WHERE c.group_id = r.group_id AND c.holder_no = ANY($1))
+               OR (r.account_no = $2 AND EXISTS (
+                  SELECT 1 FROM claims c JOIN holders h ON h.no = c.holder_no
+                  WHERE c.group_id = r.group_id AND h.kind = 'organisation')))
           AND ($1 IS NOT NULL OR EXISTS (
                   SELECT 1 FROM unnest($3::text[], $4::uuid[]) AS a(prefix, place_id)
                   WHERE starts_with(r.community, a.prefix) AND (a.place_id IS NULL OR a.place_id = r.place_id)))

@@ -1,9 +1,9 @@
-"""The kitchen of the demo town: lunch for elders, brought to the door."""
+"""The kitchens of the demo town: lunch that is ordered the day before, and a canteen that cooks at any hour."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -37,6 +37,15 @@ KITCHEN: Final[dict[str, Any]] = {
     )
     | {"audience": {"min_age": 60, "max_age": None, "regions": None, "level": 0, "needs_guardian": False}},
 }
+CANTEEN: Final[dict[str, Any]] = {
+    **KITCHEN,
+    "name": "沈荡社区全天食堂",
+    "name_en": "Shendang All-Day Canteen",
+    "resources": [("热餐", "Hot Meals", 20)],
+    "lines": [line("热餐", "00:00", "24:00", 60, "热餐")],
+    "policy": {**KITCHEN["policy"], "close_at": None, "cancel_at": None, "cancel_minutes": 0},
+}
+"""Same-day: a meal can be ordered until its hour begins, whenever somebody tries the town."""
 TERMS: Final = {
     "area": ["330424101"],
     "subsidy": {
@@ -104,19 +113,23 @@ PORTIONS: Final = 20
 
 
 async def build(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:
-    """The kitchen, its dishes and menus, and what must be known of the elder who lives alone."""
-    place_id = await found(tx, "elder-meals", KITCHEN, is_exclusive=False, terms=TERMS)
-    ids = [await sql.insert_dish(tx, place_id, HOME, told) for told in DISHES]
+    """The kitchens, their dishes and menus, and what must be known of the elder who lives alone."""
+    await _kitchen(tx, KITCHEN, lambda n: (n, n + 2, n + 4, 6))
+    await _kitchen(tx, CANTEEN, lambda _: tuple(range(len(DISHES))))
+    await _elder(tx, keys, people)
+
+
+async def _kitchen(tx: Tx, told: Mapping[str, Any], offered: Callable[[int], Sequence[int]]) -> None:
+    """A kitchen with its dishes, and a menu for each day of those that are `offered` on the n-th."""
+    place_id = await found(tx, "elder-meals", told, is_exclusive=False, terms=TERMS)
+    ids = [await sql.insert_dish(tx, place_id, HOME, dish) for dish in DISHES]
     today = clock.today()
     for n in range(MENU_DAYS):
         day = today + timedelta(days=n)
         await sql.write_menu(tx, place_id, HOME, day, is_published=True)
-        offered = [ids[(n + k) % len(ids)] for k in (0, 2, 4)] + [ids[6]]
-        await sql.write_menu_dishes(
-            tx, place_id, HOME, day, [(dish_id, PORTIONS) for dish_id in dict.fromkeys(offered)]
-        )
+        chosen = dict.fromkeys(ids[k % len(ids)] for k in offered(n))
+        await sql.write_menu_dishes(tx, place_id, HOME, day, [(dish_id, PORTIONS) for dish_id in chosen])
         await sql.make_stock(tx, place_id, day)
-    await _elder(tx, keys, people)
 
 
 async def _elder(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:

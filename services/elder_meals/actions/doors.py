@@ -23,6 +23,8 @@ from shared.places import sql as places
 from shared.texts import say
 from shared.uploads import UploadIn
 
+EARLY: Final = timedelta(hours=2)
+"""How long before its window a meal may be on its way; what is said earlier is a mistake, and would end the meal."""
 LATE: Final = timedelta(hours=1)
 """An outcome that comes later than that is called late."""
 SEEN: Final = timedelta(days=1)
@@ -45,6 +47,8 @@ async def record(
     group = await claims.group(tx, order["group_id"])
     if group is None or group.state not in ("confirmed", "attended"):
         raise errors.Conflict(say("This meal was given back.", "此餐已取消。"))
+    if report.at < order["starts_at"] - EARLY:
+        raise errors.TooEarly
     if outcome in ("delivered", "to_neighbour"):
         await claims.attend(tx, [one["id"] for one in group.claims])
     now = await orders.order(tx, order_id, locked=True)

@@ -92,7 +92,12 @@ async def read_round(round_id: RoundId, ctx: Ctx, who: Who) -> Response:
         "相同 id 重复提交得到相同答复，允许补报。`unanswered` 将发起探视任务，长者已报备外出的除外。",
     ),
     responses=refuses(
-        errors.AlreadyRecorded, errors.NeighbourNotAgreed, errors.Conflict, errors.InFlight, errors.KeyReused
+        errors.AlreadyRecorded,
+        errors.NeighbourNotAgreed,
+        errors.Conflict,
+        errors.InFlight,
+        errors.KeyReused,
+        errors.TooEarly,
     ),
 )
 async def record(order_id: OrderId, told: OutcomeIn, ctx: Ctx, who: Who) -> Response:

@@ -28,22 +28,16 @@ router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 
 
 def _is_visible(group: claims.Group, who: Caller) -> bool:
-    own = set(who.holders_in(group.service))
-    return (
-        group.account_no == who.account_no
-        or any(row["holder_no"] in own for row in group.claims)
-        or any(who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims)
+    return bool(claims.of_party(group, who.account_no, who.holders_in(group.service)).claims) or any(
+        who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims
     )
 
 
 def _shown(group: claims.Group, who: Caller) -> claims.Group:
     """The group without people who are nothing to the caller (others whom the same staff booked)."""
-    own = set(who.holders_in(group.service))
-    if group.account_no == who.account_no or any(
-        who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims
-    ):
+    if any(who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims):
         return group
-    return group._replace(claims=tuple(row for row in group.claims if row["holder_no"] in own))
+    return claims.of_party(group, who.account_no, who.holders_in(group.service))
 
 
 async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.UUID, ClaimOut]:
