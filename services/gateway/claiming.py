@@ -16,6 +16,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from starlette.types import Scope
 
 from services import SERVICES, Service, load
 from services import service as service_named
+from services.gateway import credentials
 from services.gateway import sql as gateway_sql
 from services.gateway.arbiter import sql
 from services.gateway.arbiter.line import Asked, Outcome
@@ -247,6 +249,9 @@ class Claiming:
             raise errors.NotThere
         headers = [(b"location", location(service, group).encode())]
         if group.resource_id is not None:
+            # Reading needs to know for whom the caller acts, which claiming looks up by itself.
+            (facts,) = await self._db.read(credentials.facts, [call.caller])
+            call = call._replace(caller=replace(call.caller, roles=facts.roles, acts_for=facts.acts_for))
             try:
                 answer = await self.forward(service.name, call, method="GET", path=location(service, group), body=b"")
             except NoAnswer:

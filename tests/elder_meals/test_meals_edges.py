@@ -658,6 +658,10 @@ def test_what_an_elder_took_back_is_neither_used_nor_overlooked(kitchen: Kitchen
 def test_a_courier_stands_only_at_the_doors_of_a_round(kitchen: Kitchen, front: Front) -> None:
     (elder,) = kitchen.elder()
     order = kitchen.order(elder, n=4, collect=True).json()["id"]
+    early = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}
+    assert is_problem(front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=early), 409, "too_early")
+    assert front.town.one("SELECT outcome FROM meal_orders WHERE id = %s", order) is None
+    kitchen.comes(order)
     report = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}
     assert is_problem(front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.courier, json=report), 403, "not_allowed")
     assert front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=report).status_code == 200

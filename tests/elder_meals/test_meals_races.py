@@ -143,6 +143,7 @@ def ordered(two: Two, elder: Resident, n: int) -> str:
     answer = two.kitchen.order(elder, ("小米粥", 1), n=n, deliver_to=DOOR)
     assert answer.status_code == 201, answer.text
     two.kitchen.on_a_round(answer.json()["id"])
+    two.kitchen.comes(answer.json()["id"])
     return str(answer.json()["id"])
 
 

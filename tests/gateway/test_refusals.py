@@ -136,7 +136,7 @@ def test_a_slot_that_is_not_there_belongs_to_where_the_caller_lives(front: Front
 def test_a_service_that_refuses_by_itself_is_noted_too(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     (who,), slot = front.town.residents(), front.town.slot(8)
 
-    async def refuse(*_: object) -> Answer:
+    async def refuse(*_: object, **__: object) -> Answer:
         return Answer(*problems.render(errors.Suspended(), accept_language="en", request_id="its-own-words"))
 
     monkeypatch.setattr(Guard, "call", refuse)

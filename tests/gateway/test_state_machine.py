@@ -39,7 +39,7 @@ from tests.town import COMMUNITY, Resident, Town
 
 KEYS = Keyring.fresh()
 CHECKS = " UNION ALL ".join(
-    f"SELECT '{name}' AS broken, found.id::text FROM ({query}) AS found(id)"
+    f"SELECT $${name}$$ AS broken, found.id::text FROM ({query}) AS found(id)"
     for name, query in doctor.CHECKS.items()
     if name != "no hold outlives its time by more than a minute"
 )

@@ -460,7 +460,7 @@ def test_without_being_named_no_network_of_ones_own_is_called(
 ) -> None:
     from tests.gateway.test_front import opened  # noqa: PLC0415
 
-    with opened(database_url, keys, settings.model_copy(update={"partner_networks": ()})) as front:
+    with opened(database_url, keys, settings.model_copy(update={"partner_networks": (), "demo": False})) as front:
         system = a_system(front)
         endpoints = [
             an_endpoint(front, system, url, proven=False)
