@@ -55,6 +55,8 @@ class Refusals:
         self._most = most
         self._noted: dict[_Key, Noted] = {}
         self._task: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        """One writes at a time, so that rows are numbered as they were noted."""
 
     @property
     def waiting(self) -> int:
@@ -85,18 +87,19 @@ class Refusals:
     async def flush(self) -> int:
         """Write what was noted; how many rows. What the database did not take is kept for the next time."""
         written = 0
-        while self._noted:
-            some = dict(islice(self._noted.items(), AT_ONCE))
-            for key in some:
-                del self._noted[key]
-            try:
-                await self._db.run(write, some)
-            except errors.Unknown:
-                raise  # it may have been written: rather lost than told twice
-            except errors.Refusal:
-                self._put_back(some)
-                raise
-            written += len(some)
+        async with self._writing:
+            while self._noted:
+                some = dict(islice(self._noted.items(), AT_ONCE))
+                for key in some:
+                    del self._noted[key]
+                try:
+                    await self._db.run(write, some)
+                except errors.Unknown:
+                    raise  # it may have been written: rather lost than told twice
+                except errors.Refusal:
+                    self._put_back(some)
+                    raise
+                written += len(some)
         return written
 
     def _put_back(self, some: dict[_Key, Noted]) -> None:

@@ -93,7 +93,7 @@ class World:
     async def confirm(self, grant: Grant, account_no: int | None) -> bool:
         """As booking's route does; whether it could."""
         try:
-            await self.reservations.submit(booking.Making(grant, account_no or 0, None, booking.new_id()))
+            await self.reservations.submit(booking.Making(grant, account_no or 0, None))
         except errors.HoldLapsed:
             return False
         return True
