@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -22,7 +22,7 @@ from services import doctor
 from services.booking import actions as booking
 from services.booking.routes import RESERVATIONS
 from services.gateway import actions as gateway
-from services.gateway import tasks
+from services.gateway import credentials, tasks
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
 from services.gateway.arbiter.rules import Granted, Refused, Replayed, Waiting
@@ -279,11 +279,12 @@ class Ledger(RuleBasedStateMachine):
     def _cancel(self, group: Group, person: int | None) -> None:
         found = self.run(self.world.gateway.read(claims.group, group.group_id))
         assert found.resource_id is not None, "the ledger knows which reservation a confirmed group is"
+        (facts,) = self.run(self.world.gateway.read(credentials.facts, [group.asked.caller]))
         self.run(
             self.world.booking.run(
                 collections.cancel,
                 KEYS,
-                group.asked.caller,
+                replace(group.asked.caller, roles=facts.roles, acts_for=facts.acts_for),
                 RESERVATIONS,
                 found.resource_id,
                 person_id=None if person is None else self.people[person].person_id,
