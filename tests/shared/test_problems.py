@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError, field_validator
 
-from services.childcare.schemas import CollectorIn
+from services.childcare.schemas.children import CollectorIn
 from services.elder_meals.schemas.elders import StandingIn
 from services.elder_meals.schemas.orders import OrderIn
 from services.events.schemas import RegistrationIn

@@ -16,7 +16,7 @@ from shared.crypto import Keyring
 from shared.db import Tx
 
 if TYPE_CHECKING:
-    from services.childcare.schemas import ChildIn
+    from services.childcare.schemas.children import ChildIn
 
 
 def is_guardian(who: Caller, child_id: uuid.UUID) -> bool:

@@ -18,7 +18,7 @@ from shared.crypto import Keyring
 from shared.db import Tx
 
 if TYPE_CHECKING:
-    from services.childcare.schemas import CollectorIn
+    from services.childcare.schemas.children import CollectorIn
 
 MOST: Final = 50
 """Lines that one guardian may have about one child."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from services.childcare.actions import Facts, children, collecting
-from services.childcare.schemas import ChildIn, ChildOut, CollectorIn, CollectorOut, ReadOut, TripOut
+from services.childcare.schemas.children import ChildIn, ChildOut, CollectorIn, CollectorOut, ReadOut, TripOut
 from shared import errors, pages, web
 from shared.assertion import Caller
 from shared.pages import Cursor, Limit, Page
