@@ -119,7 +119,7 @@ def test_nobody_finds_what_is_not_there_and_no_answer_is_undeclared(everybody: E
     assert wrong == []
 
 
-@pytest.mark.parametrize("persona", EVERYBODY)
+@pytest.mark.parametrize("persona", ["nobody", "resident", "manager", "partner"])  # who may do least and most
 def test_hostile_ids_find_nothing(everybody: Everybody, persona: str) -> None:
     wrong = []
     for one in OPERATIONS:
