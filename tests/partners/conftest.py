@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from shared import embedded
 from shared.crypto import Keyring
 from shared.settings import Settings
+from tests.conftest import copy_of
+from tests.gateway import doors
 from tests.gateway.test_front import Front, opened
 from tests.partners.sink import Sink
 
@@ -22,6 +25,15 @@ def settings(tmp_path: Path) -> Settings:
 def front(database_url: str, keys: Keyring, settings: Settings) -> Iterator[Front]:
     with opened(database_url, keys, settings) as front:
         yield front
+
+
+@pytest.fixture(scope="module")
+def shared_front(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """A gateway for tests that are refused and leave nothing behind."""
+    with copy_of(server, template) as url:
+        told = doors.demo(tmp_path_factory.mktemp("refused"))
+        with opened(url, Keyring.fresh(), told) as front:
+            yield front
 
 
 @pytest.fixture

@@ -142,7 +142,8 @@ def test_a_key_narrows_the_roles_of_its_account(front: Front) -> None:
         {"is_admin": True},
     ],
 )
-def test_what_cannot_be_a_key_is_refused(front: Front, wrong: dict[str, object]) -> None:
+def test_what_cannot_be_a_key_is_refused(shared_front: Front, wrong: dict[str, object]) -> None:
+    front = shared_front
     body = {"name": "x", "types": ["*"], "region": "330411105"} | wrong
     answer = front.ask("POST", "/v1/partners/keys", a_manager(front), json=body)
     assert is_problem(answer, 422), answer.text

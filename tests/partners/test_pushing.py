@@ -439,9 +439,9 @@ def test_a_narrow_key_does_not_reach_what_a_wider_one_of_its_account_made(front:
         "https://example.org/\r\nX: y", "https://例子.中国/", "https://" + "a" * 600 + "/",
     ],
 )  # fmt: skip
-def test_what_cannot_be_an_address_is_refused(front: Front, url: str) -> None:
+def test_what_cannot_be_an_address_is_refused(shared_front: Front, url: str) -> None:
     body = {"url": url, "types": ["*"], "community": "330411105"}
-    assert is_problem(a_system(front).ask("POST", "partners/endpoints", json=body), 422)
+    assert is_problem(a_system(shared_front).ask("POST", "partners/endpoints", json=body), 422)
 
 
 def test_too_much_data_stays_at_home(front: Front, sink: Sink) -> None:

@@ -163,8 +163,8 @@ def test_a_reader_of_something_rare_gets_on_a_window_at_a_time(front: Front, mon
     ["after=-1", "after=x", f"after={1 << 63}", "after=", "after=1e3", "after=99", "wait=31", "wait=-1", "limit=0", "limit=1001",
      "types=a%27b", "types=booking.reservation.eaten", "types=%00", "community=x", "community=%25", "types=*.a"],
 )  # fmt: skip
-def test_what_cannot_be_read_is_refused(front: Front, query: str) -> None:
-    assert is_problem(a_system(front).get(f"partners/notices?{query}"), 422)
+def test_what_cannot_be_read_is_refused(shared_front: Front, query: str) -> None:
+    assert is_problem(a_system(shared_front).get(f"partners/notices?{query}"), 422)
 
 
 # Consumers
@@ -241,7 +241,7 @@ def test_a_reader_belongs_to_its_account(front: Front) -> None:
         ("commit", {"lease": str(uuid.uuid4()), "position": 1 << 70}),
     ],
 )
-def test_a_wrong_lease_or_commit_is_refused(front: Front, path: str, body: dict[str, object]) -> None:
-    system = a_system(front)
+def test_a_wrong_lease_or_commit_is_refused(shared_front: Front, path: str, body: dict[str, object]) -> None:
+    system = a_system(shared_front)
     system.ask("PUT", "partners/consumers/one", json={})
     assert is_problem(system.ask("POST", f"partners/consumers/one/{path}", json=body), 422)
