@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -15,8 +16,11 @@ from tests.conftest import copy_of
 from tests.gateway import doors
 from tests.gateway.test_front import Front, opened
 
+APART = ["services apart"] if os.environ.get("LINLI_LONG") else []
+"""Both compositions are tried with LINLI_LONG=1; events, meals and the front door always try both."""
 
-@pytest.fixture(scope="module", params=["in one process", "services apart"])
+
+@pytest.fixture(scope="module", params=["in one process", *APART])
 def front(
     request: pytest.FixtureRequest,
     server: embedded.Embedded,
