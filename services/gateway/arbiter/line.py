@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from services import SERVICES
 from services.gateway.arbiter import rules, sql
@@ -114,16 +114,19 @@ class Arbiter:
     @staticmethod
     def _refused(one: Asked, ask: Ask, decision: Refused) -> Outcome:
         slot_id = ask.takes[decision.slot].slot_id if decision.slot is not None else None
-        subjects = {take.subject_id for take in one.takes if isinstance(take, Subject)}
-        if decision.code == "not_there" and slot_id in subjects:
-            decision, slot_id = Refused("not_offered"), None
+        if decision.code == "not_there":
+            subjects = {take.subject_id for take in one.takes if isinstance(take, Subject)}
+            if slot_id in subjects:
+                decision, slot_id = Refused("not_offered"), None
         return Outcome(ask.group_id, decision, None, slot_id)
 
     @staticmethod
     async def _takes(tx: Tx, asked: Sequence[Asked]) -> list[tuple[Take, ...]]:
         """What each ask takes, its subjects replaced by their slots; one without any stands for itself, which is no slot."""
         subjects = [(one.service, take) for one in asked for take in one.takes if isinstance(take, Subject)]
-        found = await sql.slots_of(tx, subjects) if subjects else {}
+        if not subjects:
+            return cast("list[tuple[Take, ...]]", [one.takes for one in asked])
+        found = await sql.slots_of(tx, subjects)
         takes: list[tuple[Take, ...]] = []
         n = 0
         for one in asked:
