@@ -111,7 +111,8 @@ class Load:
             try:
                 if await act(db):
                     self.counts[what] += 1
-            except (asyncpg.CheckViolationError, errors.Refusal) as error:
+            except (asyncpg.CheckViolationError, asyncpg.DeadlockDetectedError, errors.Refusal) as error:
+                # whoever was chosen to break a circle, the database has counted it
                 self.counts[f"{what}: {type(error).__name__}"] += 1
             await asyncio.sleep(pause)
 
