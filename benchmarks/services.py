@@ -116,8 +116,8 @@ def visits(url: str, people: list[Any]) -> Claimed:
             ([one[0] for one in people], children),
         )
         c.execute(
-            "INSERT INTO consents (person_id, step, purpose, version, given, channel, by_account_no, by_person_id, community) "
-            "SELECT p, 1, 'childcare', 1, true, 'app', n, a, '33' FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[]) AS r(a, p, n)",
+            "INSERT INTO consents (person_id, step, purpose, version, given, channel, given_by, by_account_no, by_person_id, "
+            "community) SELECT p, 1, 'childcare', 1, true, 'app', 'guardian', n, a, '33' FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[]) AS r(a, p, n)",
             ([one[0] for one in people], children, [one[3] for one in people]),
         )
     return Claimed(

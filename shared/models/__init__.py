@@ -4,6 +4,7 @@
 Every referee is here: whatever the code does, these constraints decide.
 """
 
+from shared.models.audit import AuditEntry
 from shared.models.base import Base
 from shared.models.booking import Reservation
 from shared.models.childcare import (
@@ -58,6 +59,7 @@ __all__ = [
     "Account",
     "Ask",
     "Attempt",
+    "AuditEntry",
     "Base",
     "Calendar",
     "ChildRecord",
