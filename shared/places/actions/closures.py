@@ -139,14 +139,14 @@ async def take_back_closure(tx: Tx, who: Caller, service: str, place_id: uuid.UU
     now = clock.now()
     if closure.ends_at <= now:
         raise errors.Conflict(say("That closure is over.", "该关闭时段已结束。"))
-    await sql.delete_closure(tx, closure_id)
     closed = await sql.closed_slots(tx, place_id, closure.starts_at, closure.ends_at)
+    # All that may change here at once, and in order, before the closure itself: the schedule is followed below.
+    future = await sql.slots_after(tx, place_id, now)
+    await claims.lock_slots(tx, [*(one.id for one in closed), *(one.id for one in future)])
+    await sql.delete_closure(tx, closure_id)
     others = await sql.closure_windows(tx, place_id, now)
     # What the schedule made follows it, the calendar included; the rest has nothing else to follow.
     back = [one for one in closed if not one.is_scheduled and not rules.is_shut(one.starts_at, one.ends_at, others)]
-    # All that may change here at once, and in order: the schedule is followed below.
-    future = await sql.slots_after(tx, place_id, now)
-    await claims.lock_slots(tx, [*(one.id for one in closed), *(one.id for one in future)])
     await sql.open_slots(tx, [one.id for one in back])
     policy, policy_id = await written_policy(tx, place_id)
     await follow(tx, place_id, clock.today())
