@@ -46,7 +46,7 @@ from shared.web import Context, loggable
 
 log = structlog.get_logger(__name__)
 
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ALWAYS: Final = [(b"x-content-type-options", b"nosniff")]
 
 
@@ -196,6 +196,7 @@ class Gateway:
                 refusals=refusals,
             )
             self._own = routes.app(self.parts)
+            console.operation_ids()  # now, not while somebody waits for the answer to a partner's first request
             try:
                 yield self
             finally:

@@ -41,7 +41,7 @@ def bounded(told: Any) -> Any:
     if "string" in kinds and not {"enum", "const"} & made.keys():
         made.setdefault("maxLength", LONGEST.get(made.get("format", ""), TEXT))
     if "integer" in kinds:
-        most = INTEGERS.get(made.get("format", ""), INTEGERS["int64"])
+        most = INTEGERS.get(made.setdefault("format", "int64"), INTEGERS["int64"])
         if "exclusiveMinimum" not in made:
             made.setdefault("minimum", -most)
         if "exclusiveMaximum" not in made:
