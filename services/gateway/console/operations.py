@@ -20,7 +20,7 @@ def table() -> dict[str, list[tuple[re.Pattern[str], str]]]:
     found: dict[str, list[tuple[re.Pattern[str], str]]] = {}
     for one in iter_route_contexts(routes()):
         if one.include_in_schema and one.operation_id:
-            parts = _PART.split(one.path_format)
+            parts = _PART.split(one.path_format or "")
             pattern = re.compile("".join(_ANY if part[:1] == "{" else re.escape(part) for part in parts))
             for verb in one.methods or ():
                 found.setdefault(verb, []).append((pattern, one.operation_id))
