@@ -76,7 +76,7 @@ async def poll(
     wait: Annotated[int, Query(ge=0, le=30, description=say("Seconds to wait.", "等待秒数。"))] = 0,
 ) -> Response:
     kinds = reach.known([kind for one in types or ["*"] for kind in one.split(",")], where="query")
-    found = await actions.poll(ctx.db, who, actions.Wanted(after, kinds, community or "", limit), wait)
+    found = await actions.poll(ctx.db, who, actions.Wanted(after, kinds, community or "", limit), wait, ctx.stopping)
     return web.plain_json({"items": told(found.items), "next": found.next, "done": found.done})
 
 
