@@ -82,6 +82,8 @@ class GrantedSlot(NamedTuple):
     cancel_by: datetime | None
     state: str = "open"
     subject_id: uuid.UUID | None = None
+    resource_id: uuid.UUID | None = None
+    resource_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +331,10 @@ GROUP = """
            c.held_until, c.made_at, c.channel, c.community, c.place_id, h.id AS person_id, h.name AS person_name, h.kind AS holder_kind,
            h.community AS holder_community,
            coalesce(a.person_id, a.id) AS made_by,
-           p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state
+           p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state,
+           r.id AS slot_resource_id, r.name AS slot_resource_name
     FROM claims c JOIN slots s ON s.id = c.slot_id JOIN places p ON p.id = s.place_id JOIN holders h ON h.no = c.holder_no
-    JOIN accounts a ON a.no = c.account_no
+    JOIN accounts a ON a.no = c.account_no LEFT JOIN resources r ON r.no = s.resource_no
 """
 """One row a claim with what is shown of it; complete it with a WHERE on `c`."""
 
