@@ -11,7 +11,7 @@ from services.gateway.routes.given import Gate, Who
 from services.gateway.schemas import ToldOut, ToldPage
 from services.gateway.told import Asking
 from shared import clock, errors, web
-from shared.pages import Limit
+from shared.pages import LAST, Limit
 from shared.texts import say
 from shared.web import EVERYWHERE
 
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 async def list_told(
     gate: Gate,
     who: Who,
-    after: Annotated[int, Query(ge=0, le=1 << 62, description=say("A position.", "起始位置。"))] = 0,
+    after: Annotated[int, Query(ge=0, le=LAST, description=say("A position.", "起始位置。"))] = 0,
     wait: Annotated[int, Query(ge=0, le=30, description=say("Seconds to wait.", "等待秒数。"))] = 0,
     limit: Limit = 50,
 ) -> Response:

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from services.partners.schemas import OpenPageOut
 from services.partners.sql import opening as sql
 from shared import web, wire
+from shared.pages import LAST
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who
 
@@ -74,7 +75,7 @@ async def slots(
         Query(
             alias="afterChangeNumber",
             ge=0,
-            le=1 << 62,
+            le=LAST,
             description=say("`modified` of the last item.", "上一页最后一条的 `modified`。"),
         ),
     ] = 0,
