@@ -50,6 +50,9 @@ def load(name: str) -> Any:
 GATEWAY_NOTICES = "services.gateway.notices:TYPES"
 """What the ledger itself announces, whichever service it was about."""
 
+OPERATIONS = "services.gateway.console:operation_ids"
+"""Makes the set of all operationIds: the gateway knows every route, its own ones, too."""
+
 SERVICES: tuple[Service, ...] = (
     Service(
         name="identity",
@@ -125,3 +128,8 @@ def notice_types() -> tuple[Any, ...]:
     """Every kind of notice there is (`shared.notices.NoticeType`), in the order of their names."""
     named = [GATEWAY_NOTICES, *(one.notices for one in SERVICES if one.notices is not None)]
     return tuple(sorted((kind for one in named for kind in load(one)), key=lambda kind: str(kind.name)))
+
+
+def operation_ids() -> frozenset[str]:
+    """Every operation of the gateway and of all services, by operationId: what a partner's key may name."""
+    return cast("frozenset[str]", load(OPERATIONS)())

@@ -229,21 +229,35 @@ def _grant(told: dict[str, Any]) -> Grant:
             GrantedClaim(uuid.UUID(claim), _uuid(slot), no, _uuid(person), name, units, band)
             for claim, slot, no, person, name, units, band in told["claims"]
         ),
-        tuple(
-            GrantedSlot(
-                _uuid(slot),
-                _uuid(place),
-                place_name,
-                title,
-                community,
-                datetime.fromisoformat(starts_at),
-                datetime.fromisoformat(ends_at),
-                datetime.fromisoformat(cancel_by) if cancel_by else None,
-                state,
-                _id(subject),
-            )
-            for slot, place, place_name, title, community, starts_at, ends_at, cancel_by, state, subject in told[
-                "slots"
-            ]
-        ),
+        tuple(_granted_slot(*one) for one in told["slots"]),
+    )
+
+
+def _granted_slot(  # noqa: PLR0913, PLR0917 - the members of a GrantedSlot, as JSON tells them
+    slot: str,
+    place: str,
+    place_name: str,
+    title: str,
+    community: str,
+    starts_at: str,
+    ends_at: str,
+    cancel_by: str | None,
+    state: str,
+    subject: str | None,
+    resource: str | None,
+    resource_name: str | None,
+) -> GrantedSlot:
+    return GrantedSlot(
+        _uuid(slot),
+        _uuid(place),
+        place_name,
+        title,
+        community,
+        datetime.fromisoformat(starts_at),
+        datetime.fromisoformat(ends_at),
+        datetime.fromisoformat(cancel_by) if cancel_by else None,
+        state,
+        _id(subject),
+        _id(resource),
+        resource_name,
     )

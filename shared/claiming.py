@@ -239,11 +239,23 @@ class NamedOut(Out):
     name: str
 
 
+RESOURCE: Final = say(
+    "Where in the facility: a court, a hall; null when it is none of them.",
+    "场所内的场地，如某块球场；无具体场地时为空。",
+)
+
+
+def named(one: uuid.UUID | None, name: str | None) -> dict[str, Any] | None:
+    """A NamedOut as plain values; None of nothing."""
+    return {"id": one, "name": name} if one is not None else None
+
+
 class SlotOut(Out):
     """A slot, as far as a claim shows it."""
 
     id: uuid.UUID
     facility: NamedOut
+    resource: NamedOut | None = Field(default=None, description=RESOURCE)
     title: str
     community: str
     starts_at: Moment
@@ -290,6 +302,7 @@ def slot_out(told: Any) -> SlotOut:
     return SlotOut(
         id=told.id,
         facility=NamedOut(id=told.place_id, name=told.place_name),
+        resource=named(told.resource_id, told.resource_name),
         title=told.title,
         community=told.community,
         starts_at=told.starts_at,
@@ -307,6 +320,7 @@ def of_grant(
         {
             "id": slot.id,
             "facility": {"id": slot.place_id, "name": slot.place_name},
+            "resource": named(slot.resource_id, slot.resource_name),
             "title": slot.title,
             "community": slot.community,
             "starts_at": clock.local(slot.starts_at),
@@ -344,6 +358,7 @@ def of_group(group: Group, *, where: str) -> dict[str, Any]:
             slots[row["slot_id"]] = SlotOut(
                 id=row["slot_id"],
                 facility=NamedOut(id=row["place_id"], name=row["place_name"]),
+                resource=named(row["slot_resource_id"], row["slot_resource_name"]),
                 title=row["title"],
                 community=row["community"],
                 starts_at=row["starts_at"],

@@ -11,12 +11,17 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shared import clock, errors
 from shared.db import Tx, constraint_of
 
+if TYPE_CHECKING:
+    from shared.assertion import Caller
+
 OFFLINE = ("desk", "phone", "paper")
+DESK: Final = frozenset({"staff", "manager", "operator"})
+"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
 
 
 REFEREES: Mapping[str, type[errors.Refusal]] = {
@@ -77,6 +82,8 @@ class GrantedSlot(NamedTuple):
     cancel_by: datetime | None
     state: str = "open"
     subject_id: uuid.UUID | None = None
+    resource_id: uuid.UUID | None = None
+    resource_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,10 +329,12 @@ class Group(NamedTuple):
 GROUP = """
     SELECT c.id, c.group_id, c.service, c.account_no, c.resource_id, c.slot_id, c.holder_no, c.units, c.state, c.reason,
            c.held_until, c.made_at, c.channel, c.community, c.place_id, h.id AS person_id, h.name AS person_name, h.kind AS holder_kind,
+           h.community AS holder_community,
            coalesce(a.person_id, a.id) AS made_by,
-           p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state
+           p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state,
+           r.id AS slot_resource_id, r.name AS slot_resource_name
     FROM claims c JOIN slots s ON s.id = c.slot_id JOIN places p ON p.id = s.place_id JOIN holders h ON h.no = c.holder_no
-    JOIN accounts a ON a.no = c.account_no
+    JOIN accounts a ON a.no = c.account_no LEFT JOIN resources r ON r.no = s.resource_no
 """
 """One row a claim with what is shown of it; complete it with a WHERE on `c`."""
 
@@ -361,20 +370,24 @@ async def group(tx: Tx, group_id: uuid.UUID) -> Group | None:
     return (await several(tx, [group_id])).get(group_id)
 
 
-def of_party(group: Group, account_no: int | None, holder_nos: Sequence[int]) -> Group:
-    """What of a group is an account's own: the people it acts for now, and the committee it made the group for.
+def of_party(group: Group, who: Caller) -> Group:
+    """What of a group is the caller's own: the people they act for now, and the committees they work for.
 
     Having made it is not enough: whoever is no longer a child's guardian has nothing to do with the child's places.
     """
-    own = set(holder_nos)
-    is_maker = account_no is not None and group.account_no == account_no
+    own = set(who.holders_in(group.service))
     return group._replace(
         claims=tuple(
             one
             for one in group.claims
-            if one["holder_no"] in own or (is_maker and one["holder_kind"] == "organisation")
+            if one["holder_no"] in own or is_office(who, one["holder_kind"], one["holder_community"])
         )
     )
+
+
+def is_office(who: Caller, kind: str, community: str) -> bool:
+    """Whether a holder is a committee, and the caller works for it."""
+    return kind == "organisation" and who.may(DESK, community)
 
 
 def new_id() -> uuid.UUID:

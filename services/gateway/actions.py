@@ -12,7 +12,6 @@ from shared import claims, errors
 from shared.assertion import Caller
 from shared.db import Tx
 
-PLACE_STAFF = frozenset({"staff", "manager", "operator"})
 CALENDAR_STAFF = frozenset({"manager"})
 
 
@@ -39,7 +38,7 @@ async def set_capacity(
     slot = await sql.slot_for_edit(tx, slot_id)
     if slot is None:
         raise errors.NotThere
-    caller.require(PLACE_STAFF, slot["community"], slot["place_id"])
+    caller.require(claims.DESK, slot["community"], slot["place_id"])
     matches(slot["capacity"])
     if capacity < slot["taken"]:
         raise errors.CapacityTaken(taken=slot["taken"])

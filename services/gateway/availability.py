@@ -18,6 +18,7 @@ from typing import Any
 from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Holder, Slot
 from shared import clock, errors, wire
+from shared.claiming import named
 from shared.db import Tx
 
 
@@ -255,6 +256,7 @@ def _fixed(row: Any) -> bytes:
         row["id"], row["service"], row["place_id"], row["place_name"], row["title"], row["subject_kind"],
         row["subject_id"], row["community"], row["starts_at"], row["ends_at"], row["opens_at"], row["closes_at"],
         row["cancel_by"], row["allocation"], row["min_age"], row["max_age"], row["level"],
+        row["resource_id"], row["resource_name"],
     )  # fmt: skip
     known = _written.get(told[0])
     if known is not None and known[0] == told:
@@ -276,6 +278,7 @@ def _write(row: Any) -> bytes:
             "id": row["id"],
             "service": row["service"],
             "facility": {"id": row["place_id"], "name": row["place_name"]},
+            "resource": named(row["resource_id"], row["resource_name"]),
             "title": row["title"],
             "subject": subject,
             "community": row["community"],

@@ -16,7 +16,6 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -239,19 +238,23 @@ class Claiming:
         raise none.refusal from none
 
     async def show(self, service: Service, call: Call, group_id: uuid.UUID) -> Answer:
-        """What a group is now: the service's own words if it can be asked, else the ledger's. 202 while it waits."""
-        group = await self._db.read(claims.group, group_id)
-        if group is None or group.resource_id is None:
-            waiting = await self._db.read(waiting_shape, group_id, service)
+        """What a group is now, as far as the caller may see it still: 404 for who has nothing to do with its people any more.
+
+        The service's own words if it can be asked, else the ledger's. 202 while it waits.
+        """
+        # Reading needs to know for whom the caller acts, which claiming looks up by itself.
+        (facts,) = await self._db.read(credentials.facts, [call.caller])
+        call = call._replace(caller=credentials.told_of(call.caller, facts))
+        found = await self._db.read(claims.group, group_id)
+        if found is None or found.resource_id is None:
+            waiting = await self._db.read(waiting_shape, group_id, call.caller)
             if waiting is not None:
                 return of(202, waiting, [(b"location", f"/v1/claims/{group_id}".encode())])
+        group = seen(found, call.caller) if found is not None else None
         if group is None:
             raise errors.NotThere
         headers = [(b"location", location(service, group).encode())]
         if group.resource_id is not None:
-            # Reading needs to know for whom the caller acts, which claiming looks up by itself.
-            (facts,) = await self._db.read(credentials.facts, [call.caller])
-            call = call._replace(caller=replace(call.caller, roles=facts.roles, acts_for=facts.acts_for))
             try:
                 answer = await self.forward(service.name, call, method="GET", path=location(service, group), body=b"")
             except NoAnswer:
@@ -363,47 +366,45 @@ def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
     return claiming.ClaimOut(**claiming.of_group(group, where=f"{service.name}/{service.collection}"))
 
 
-async def waiting_shape(
-    tx: Tx, group_id: uuid.UUID, service: Service, only: Sequence[int] | None = None
-) -> claiming.ClaimOut | None:
-    """A waiting ask in the one shape, with `only` these holders of it; None when there is no such ask."""
+def seen(group: claims.Group, who: Caller) -> claims.Group | None:
+    """As much of a group as the caller may see: all of it among the staff of its place, else their own; None if nothing is."""
+    if any(who.may(claims.DESK, row["community"], row["place_id"]) for row in group.claims):
+        return group
+    own = claims.of_party(group, who)
+    return own if own.claims else None
+
+
+async def waiting_shape(tx: Tx, group_id: uuid.UUID, who: Caller) -> claiming.ClaimOut | None:
+    """A waiting ask in the one shape, as far as the caller may see it; None when that is nothing."""
     waits = await sql.waits(tx, group_id)
-    if not waits:
-        return None
-    slot_ids = [row["slot_id"] for row in waits]
-    shown = await _asked(tx, group_id, service, "waiting", slot_ids, waits[0], only)
-    return shown.model_copy(update={"position": max(row["position"] for row in waits)})
+    shown = await _asked(tx, group_id, who, "waiting", [row["slot_id"] for row in waits], waits[0]) if waits else None
+    return shown.model_copy(update={"position": max(row["position"] for row in waits)}) if shown else None
 
 
-async def ended_shape(tx: Tx, group_id: uuid.UUID, caller: Caller) -> claiming.ClaimOut | None:
-    """An ask that left its waiting lists without a place, as far as it is the caller's; None when there is no such ask."""
+async def ended_shape(tx: Tx, group_id: uuid.UUID, who: Caller) -> claiming.ClaimOut | None:
+    """An ask that left its waiting lists without a place, as far as the caller may see it; None when that is nothing."""
     ask = await sql.ended_ask(tx, group_id)
-    if ask is None:
-        return None
-    only = None if ask["account_no"] == caller.account_no else caller.holders_in(ask["service"])
-    if only is not None and not set(only) & set(ask["holders"]):
-        return None
-    state = "released" if ask["state"] == "left" else "lost"
-    shown = await _asked(tx, group_id, service_named(ask["service"]), state, ask["slot_ids"], ask, only)
-    return shown.model_copy(update={"reason": ask["reason"]})
+    state = "released" if ask is not None and ask["state"] == "left" else "lost"
+    shown = await _asked(tx, group_id, who, state, ask["slot_ids"], ask) if ask is not None else None
+    return shown.model_copy(update={"reason": ask["reason"]}) if shown and ask is not None else None
 
 
 async def _asked(
-    tx: Tx,
-    group_id: uuid.UUID,
-    service: Service,
-    state: str,
-    slot_ids: Sequence[uuid.UUID],
-    row: Any,
-    only: Sequence[int] | None,
-) -> claiming.ClaimOut:
+    tx: Tx, group_id: uuid.UUID, who: Caller, state: str, slot_ids: Sequence[uuid.UUID], row: Any
+) -> claiming.ClaimOut | None:
     rows = sorted(await sql.slots(tx, slot_ids), key=lambda one: (one["starts_at"], one["id"]))
+    service = rows[0]["service"]
+    people = await sql.holders(tx, row["holders"])
+    if not any(who.may(claims.DESK, one["community"], one["place_id"]) for one in rows):
+        own = set(who.holders_in(service))
+        people = [one for one in people if one["no"] in own or claims.is_office(who, one["kind"], one["community"])]
+    if not people:
+        return None
     slots = [claiming.slot_out(sql.granted_slot(one)) for one in rows]
-    people = await sql.holders(tx, [no for no in row["holders"] if only is None or no in only])
     return claiming.ClaimOut(
         id=None,
         group_id=group_id,
-        service=service.name,
+        service=service,
         state=state,
         slot=slots[0],
         slots=slots,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from shared.claiming import Moment, NamedOut, Short
+from shared.claiming import RESOURCE, Moment, NamedOut, Short
 from shared.texts import say
 from shared.web import In, Out
 
@@ -34,6 +34,7 @@ class SlotOut(Out):
     id: uuid.UUID
     service: str
     facility: NamedOut
+    resource: NamedOut | None = Field(description=RESOURCE)
     title: str
     subject: SubjectOut | None
     community: str

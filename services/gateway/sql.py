@@ -117,13 +117,15 @@ async def ask_by_key(tx: Tx, account_no: int, key: str) -> Any | None:
     )
 
 
+async def committee(tx: Tx, community: str) -> list[int]:
+    """The holder's number of a region's committee, once it has asked for something."""
+    rows = await tx.fetch("SELECT no FROM holders WHERE kind = 'organisation' AND community = $1", community)
+    return [row["no"] for row in rows]
+
+
 async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
-    """Who stands on a waiting list with this group: account_no, key, holders, service, community."""
-    return await tx.row(
-        "SELECT w.account_no, w.key, w.holders, s.service, s.community FROM waits w JOIN slots s ON s.id = w.slot_id "
-        "WHERE w.group_id = $1 LIMIT 1",
-        group_id,
-    )
+    """Who stands on a waiting list with this group: account_no, key, holders."""
+    return await tx.row("SELECT account_no, key, holders FROM waits WHERE group_id = $1 LIMIT 1", group_id)
 
 
 async def account(tx: Tx, account_no: int) -> Any | None:

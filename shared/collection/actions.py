@@ -55,7 +55,7 @@ async def cancel(
 ) -> ClaimOut:
     """Give back places, all or one person's; doing it again changes nothing."""
     row, group = await readable(tx, who, of, resource_id)
-    if not _is_party(group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
+    if not _is_party(group, who) and not who.may(of.staff, row["community"], row["place_id"]):
         raise errors.NotAllowed  # whoever only reads for their work cancels nothing
     mine = shown(group, who, of).claims  # whoever was booked together with strangers gives back only their own place
     holders = [one["holder_no"] for one in mine if person_id is None or one["person_id"] == person_id]
@@ -88,7 +88,7 @@ async def shown_at_the_door(
 ) -> Shown:
     """The claim that somebody's pass is of: that of the slot, else the first that is not over yet."""
     row, group = await readable(tx, who, of, resource_id)
-    if not _is_party(group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
+    if not _is_party(group, who) and not who.may(of.staff, row["community"], row["place_id"]):
         raise errors.NotAllowed
     mine = [one for one in shown(group, who, of).claims if slot_id is None or one["slot_id"] == slot_id]
     people = {one["person_id"] for one in mine}
@@ -116,7 +116,7 @@ async def readable(tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID) 
     group = await claims.group(tx, row["group_id"]) if row is not None else None
     if row is None or group is None:
         raise errors.NotThere
-    if not _is_party(group, who, of) and not who.may(of.readers | of.staff, row["community"], row["place_id"]):
+    if not _is_party(group, who) and not who.may(of.readers | of.staff, row["community"], row["place_id"]):
         raise errors.NotThere
     return row, group
 
@@ -126,12 +126,12 @@ def shown(group: Group, who: Caller, of: Collection) -> Group:
     first = group.claims[0]
     if who.may(of.readers | of.staff, first["community"], first["place_id"]):
         return group
-    return claims.of_party(group, who.account_no, who.holders_in(of.service))
+    return claims.of_party(group, who)
 
 
-def _is_party(group: Group, who: Caller, of: Collection) -> bool:
-    """Whether the caller may act for somebody in it, or made it for a committee."""
-    return bool(claims.of_party(group, who.account_no, who.holders_in(of.service)).claims)
+def _is_party(group: Group, who: Caller) -> bool:
+    """Whether the caller may act for somebody in it, or for its committee."""
+    return bool(claims.of_party(group, who).claims)
 
 
 async def _out(tx: Tx, keys: Keyring, of: Collection, row: Any, group: Group) -> ClaimOut:

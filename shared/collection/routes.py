@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from shared import claiming, errors, pages, passes, web
+from shared import claiming, claims, errors, pages, passes, web
 from shared.claiming import ClaimOut
 from shared.collection import Collection, actions
 from shared.collection.sql import Asked
@@ -67,6 +67,7 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
         after = pages.after(cursor, datetime, uuid.UUID)
         asked = Asked(
             account_no=who.account_no,
+            offices=[one.prefix for one in who.roles if one.role in claims.DESK and one.place_id is None],
             holders=None if is_narrowed and roles else who.holders_in(of.service),
             roles=roles,
             place_id=facility,

@@ -15,9 +15,13 @@ from shared.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The filters of one question. `holders` None asks as staff of `roles`."""
+    """The filters of one question. `holders` None asks as staff of `roles`.
+
+    What the account made for a committee is its own while it works there: `offices` are the regions it may act for.
+    """
 
     account_no: int
+    offices: Sequence[str]
     holders: Sequence[int] | None
     roles: Sequence[Role]
     place_id: uuid.UUID | None
@@ -48,7 +52,8 @@ async def rows(tx: Tx, of: Collection, asked: Asked) -> list[Any]:
                   SELECT 1 FROM claims c WHERE c.group_id = r.group_id AND c.holder_no = ANY($1))
                OR (r.account_no = $2 AND EXISTS (
                   SELECT 1 FROM claims c JOIN holders h ON h.no = c.holder_no
-                  WHERE c.group_id = r.group_id AND h.kind = 'organisation')))
+                  WHERE c.group_id = r.group_id AND h.kind = 'organisation'
+                    AND EXISTS (SELECT 1 FROM unnest($12::text[]) AS o(prefix) WHERE starts_with(h.community, o.prefix)))))
           AND ($1 IS NOT NULL OR EXISTS (
                   SELECT 1 FROM unnest($3::text[], $4::uuid[]) AS a(prefix, place_id)
                   WHERE starts_with(r.community, a.prefix) AND (a.place_id IS NULL OR a.place_id = r.place_id)))
@@ -72,4 +77,5 @@ async def rows(tx: Tx, of: Collection, asked: Asked) -> list[Any]:
         asked.after[0] if asked.after else None,
         asked.after[1] if asked.after else None,
         asked.limit,
+        asked.offices,
     )

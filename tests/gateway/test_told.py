@@ -100,7 +100,29 @@ def test_who_waits_hears_at_once_and_who_waits_in_vain_hears_nothing(front: Fron
     assert front.get("/v1/notices?after=1&wait=1", who).json() == {"items": [], "next": 1}
 
 
-@pytest.mark.parametrize("query", ["after=-1", "after=x", f"after={1 << 63}", "wait=31", "wait=-1", "limit=0"])
+def test_whoever_waits_is_answered_when_the_server_stops(front: Front) -> None:
+    (who,) = front.town.residents()
+    front.town.appoint(who, "manager")
+
+    async def waiting() -> list[httpx.Response]:
+        paths = ("/v1/notices?wait=30", "/v1/partners/notices?wait=30")
+        asking = [front.client.get(path, headers=who.headers(front.keys), timeout=60) for path in paths]
+        readers = [asyncio.create_task(one) for one in asking]
+        done, _ = await asyncio.wait(readers, timeout=1)
+        assert not done, "there is nothing new"
+        front.gateway.stopping.set()
+        done, late = await asyncio.wait(readers, timeout=20)
+        assert not late
+        return [one.result() for one in readers]
+
+    answers = front.runner.run(waiting())
+    assert [one.status_code for one in answers] == [200, 200]
+    assert [one.json() for one in answers] == [{"items": [], "next": 0}, {"items": [], "next": 0, "done": True}]
+
+
+@pytest.mark.parametrize(
+    "query", ["after=-1", "after=x", f"after={1 << 53}", f"after={1 << 63}", "wait=31", "wait=-1", "limit=0"]
+)
 def test_what_cannot_be_read_is_refused(front: Front, query: str) -> None:
     (who,) = front.town.residents()
     assert is_problem(front.get(f"/v1/notices?{query}", who), 422)

@@ -23,8 +23,6 @@ from shared.line import SKIPPED, Answer
 _NOBODY: frozenset[int] = frozenset()
 _NONE: frozenset[str] = frozenset()
 
-DESK = frozenset({"staff", "manager", "operator"})
-"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
 BANDED = frozenset(one.name for one in SERVICES if "age_band" in one.facts)
 """Services that may know in which five years of age somebody is."""
 BAND_YEARS = 5
@@ -326,7 +324,7 @@ class Arbiter:
         """Whether the account works for the committee of the region that is to hold the places."""
         return any(
             role["account_no"] == one.caller.account_no
-            and role["role"] in DESK
+            and role["role"] in claims.DESK
             and (one.holder or "").startswith(role["prefix"])
             and role["place_id"] is None
             for role in roles
@@ -340,7 +338,7 @@ class Arbiter:
                 continue
             if not any(
                 role["account_no"] == one.caller.account_no
-                and role["role"] in DESK
+                and role["role"] in claims.DESK
                 and row["community"].startswith(role["prefix"])
                 and role["place_id"] in (None, row["place_id"])
                 for role in roles

@@ -123,7 +123,7 @@ MEMBERS: Final[dict[str, Any]] = {
 HEADERS: Final[dict[str, Any]] = {
     "X-Request-Id": {
         "description": say("The request's id: yours, or ours.", "请求编号：由您提供或由我们生成。"),
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"},
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
     "Idempotency-Replayed": {
         "description": say("`true` when this key was answered before.", "该幂等键已处理过时为 `true`。"),

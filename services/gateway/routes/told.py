@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Annotated
 
@@ -11,8 +10,8 @@ from fastapi import APIRouter, Query, Response
 from services.gateway.routes.given import Gate, Who
 from services.gateway.schemas import ToldOut, ToldPage
 from services.gateway.told import Asking
-from shared import errors, web
-from shared.pages import Limit
+from shared import clock, errors, web
+from shared.pages import LAST, Limit
 from shared.texts import say
 from shared.web import EVERYWHERE
 
@@ -37,7 +36,7 @@ router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 async def list_told(
     gate: Gate,
     who: Who,
-    after: Annotated[int, Query(ge=0, le=1 << 62, description=say("A position.", "起始位置。"))] = 0,
+    after: Annotated[int, Query(ge=0, le=LAST, description=say("A position.", "起始位置。"))] = 0,
     wait: Annotated[int, Query(ge=0, le=30, description=say("Seconds to wait.", "等待秒数。"))] = 0,
     limit: Limit = 50,
 ) -> Response:
@@ -47,8 +46,9 @@ async def list_told(
     while True:
         found = await gate.told.submit(Asking(who, after, limit))
         after = found.next
-        if found.notices or (not found.is_more and time.monotonic() >= until):
+        is_over = gate.stopping.is_set() or time.monotonic() >= until
+        if found.notices or (not found.is_more and is_over):
             items = [ToldOut.model_validate(one) for one in found.notices]
             return web.json(ToldPage(items=items, next=after))
         if not found.is_more:
-            await asyncio.sleep(min(_LOOKS_EVERY, max(0.0, until - time.monotonic())))
+            await clock.pause(min(_LOOKS_EVERY, until - time.monotonic()), gate.stopping)

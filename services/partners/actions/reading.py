@@ -39,16 +39,16 @@ class Found(NamedTuple):
     done: bool
 
 
-async def poll(db: Database, caller: Caller, wanted: Wanted, wait: float) -> Found:
-    """What there is behind a position; waits for it where asked to."""
+async def poll(db: Database, caller: Caller, wanted: Wanted, wait: float, stopping: asyncio.Event) -> Found:
+    """What there is behind a position; waits for it where asked to, but no longer than the server runs."""
     until = time.monotonic() + wait
     while True:
         found = await db.read(look, caller, wanted)
-        if found.items or (found.done and time.monotonic() >= until):
+        if found.items or (found.done and (stopping.is_set() or time.monotonic() >= until)):
             return found
         wanted = wanted._replace(after=found.next)
         if found.done:
-            await asyncio.sleep(max(0.0, min(LOOKS_EVERY, until - time.monotonic())))
+            await clock.pause(min(LOOKS_EVERY, until - time.monotonic()), stopping)
 
 
 async def look(tx: Tx, caller: Caller, wanted: Wanted) -> Found:

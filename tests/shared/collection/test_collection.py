@@ -76,7 +76,14 @@ def caller(
 
 
 def asked(who: Caller, **told: Any) -> Asked:
-    nothing: dict[str, Any] = {"place_id": None, "slot_id": None, "person_id": None, "day": None, "after": None}
+    nothing: dict[str, Any] = {
+        "offices": (),
+        "place_id": None,
+        "slot_id": None,
+        "person_id": None,
+        "day": None,
+        "after": None,
+    }
     own = {"account_no": who.account_no, "holders": who.holders_in("booking"), "roles": who.roles, "limit": 50}
     return Asked(**(nothing | own | told))
 
