@@ -10,12 +10,12 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from services.elder_meals import notices, rules
-from services.elder_meals.actions import KITCHEN
+from services.elder_meals.actions import KITCHEN, acts_for
 from services.elder_meals.actions.sealing import HEALTH, is_about_health, needs_of, readable, seal, unseal
 from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
-from shared import claiming, claims, clock, consents, errors
+from shared import audit, claiming, clock, consents, errors
 from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Grant, Group
@@ -247,14 +247,31 @@ async def releasing(tx: Tx, who: Caller, row: Any, group: Group, _holders: Seque
         raise errors.TooLate(cancel_by=clock.local(cancel_by))
 
 
-async def finish_closed(tx: Tx) -> int:
-    """Give back the dishes of orders whose window a closure took back; how many orders."""
-    groups = await sql.half_released(tx)
-    for group_id in groups:
-        await claims.release(tx, group_id, reason="closed")
-    if not groups:
-        tx.discard()
-    return len(groups)
+async def shown(tx: Tx, who: Caller, row: Any, out: Any, *, alone: bool) -> Any:
+    """An order as this caller hears it.
+
+    The phone at the door is told in full to the elder's own people, and to the kitchen that looks at this very order,
+    which is written down.
+    """
+    door = out.deliver_to
+    if door is None or door.phone is None or acts_for(who, row["holder_no"]):
+        return out
+    if alone:
+        await phone_read(tx, who, row["id"], row["person_id"], row["community"])
+        return out
+    return out.model_copy(update={"deliver_to": door.model_copy(update={"phone": rules.masked(door.phone)})})
+
+
+async def phone_read(tx: Tx, who: Caller, order_id: uuid.UUID, person_id: uuid.UUID, community: str) -> None:
+    """Write down that somebody was told the phone of an elder in full."""
+    await audit.record(
+        tx,
+        who.account_no,
+        "meals.phone.read",
+        community=community,
+        person_id=person_id,
+        data={"order_id": order_id},
+    )
 
 
 def new_id() -> uuid.UUID:

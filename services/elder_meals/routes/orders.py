@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from services.elder_meals import notices
+from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN, SERVICE
 from services.elder_meals.actions import orders as actions
 from services.elder_meals.schemas.orders import OrderIn, OrderOut, order_part
@@ -39,6 +39,8 @@ ORDERS = Collection(
     columns=(
         "no",
         "slot_id",
+        "holder_no",
+        "person_id",
         "price_fen",
         "subsidy_fen",
         "fee_fen",
@@ -53,6 +55,7 @@ ORDERS = Collection(
     cancelled=notices.order_cancelled,
     details=actions.details,
     releasing=actions.releasing,
+    shown=actions.shown,
     refusals=(errors.AlreadyRecorded, errors.TooLate),
     words=Words(
         list=say("Meals: mine, or those of my kitchens (staff)", "订餐列表：我的，或本厨房的（工作人员）"),
@@ -95,6 +98,8 @@ async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
         told.note,
     )
     order = await line.submit(making)
+    if told.channel != "app" and order["deliver_to"] is not None:  # staff are told phones where it is written down
+        order["deliver_to"] = order["deliver_to"] | {"phone": rules.masked(order["deliver_to"].get("phone"))}
     made = claiming.of_grant(
         grant, service=SERVICE, where=WHERE, resource_id=making.id, made_by=who.person_id or who.account_id
     )

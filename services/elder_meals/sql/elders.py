@@ -273,9 +273,9 @@ async def withdraw_absence(tx: Tx, absence_id: uuid.UUID) -> None:
 
 
 async def away(tx: Tx, person_ids: Sequence[uuid.UUID], first: date, last: date) -> list[Any]:
-    """Absences of these people that meet these days: person_id, first, last."""
+    """Absences of these people that meet these days: person_id, first, last, made_at."""
     return await tx.fetch(
-        "SELECT person_id, first, last FROM absences WHERE person_id = ANY($1::uuid[]) AND state = 'active' "
+        "SELECT person_id, first, last, made_at FROM absences WHERE person_id = ANY($1::uuid[]) AND state = 'active' "
         "AND first <= $3 AND last >= $2",
         list(person_ids),
         first,

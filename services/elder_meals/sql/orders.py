@@ -63,7 +63,7 @@ async def order(tx: Tx, order_id: uuid.UUID, *, locked: bool = False) -> Any | N
     """One order, for whoever brings it."""
     return await tx.row(
         "SELECT id, no, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions, "
-        "region, sealed, outcome FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
+        "region, sealed, outcome, made_at FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
         order_id,
     )
 
@@ -110,19 +110,5 @@ async def of_person(tx: Tx, person_id: uuid.UUID, first: date, last: date) -> li
         person_id,
         first,
         last,
-    )
-    return [row[0] for row in rows]
-
-
-async def half_released(tx: Tx) -> list[uuid.UUID]:
-    """Groups whose window was taken back, by a closure, while their dishes still take portions."""
-    rows = await tx.fetch(
-        """
-        SELECT o.group_id FROM meal_orders o
-        WHERE o.day >= current_date - 1
-          AND EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.state IN ('held', 'confirmed'))
-          AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id AND c.is_active)
-        ORDER BY o.group_id LIMIT 500
-        """
     )
     return [row[0] for row in rows]

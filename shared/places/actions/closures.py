@@ -88,6 +88,7 @@ async def _empty(db: Database, slot_id: uuid.UUID) -> int:
 
 
 async def _release_chunk(tx: Tx, slot_id: uuid.UUID) -> int:
+    await claims.lock_slots(tx, [slot_id, *await sql.beside(tx, slot_id)])
     slot = await sql.shut(tx, slot_id)
     ids = await sql.releasable(tx, slot_id, CHUNK) if slot is not None else []
     if slot is None or not ids:
@@ -96,7 +97,9 @@ async def _release_chunk(tx: Tx, slot_id: uuid.UUID) -> int:
     freed = await claims.free(tx, ids, state="released", reason="closed")
     holders: dict[uuid.UUID, list[int]] = {}
     for one in freed:
-        holders.setdefault(one.group_id, []).append(one.holder_no)
+        if one.slot_id == slot_id:  # a dish goes with its window, and is not told by itself
+            holders.setdefault(one.group_id, []).append(one.holder_no)
+    released = sum(map(len, holders.values()))
     data = {
         "reason": "closed",
         "slot_id": str(slot.id),
@@ -111,8 +114,8 @@ async def _release_chunk(tx: Tx, slot_id: uuid.UUID) -> int:
         ],
     )
     if slot.closure_id is not None:
-        await sql.count_closure(tx, slot.closure_id, released=len(freed))
-    return len(freed)
+        await sql.count_closure(tx, slot.closure_id, released=released)
+    return released
 
 
 async def finish_closures(db: Database, service: str | None = None) -> int:
