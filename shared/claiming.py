@@ -40,6 +40,8 @@ class ClaimIn(In):
     """What every claim says; a service's own body adds its own fields, some of which may stand `instead` of slots."""
 
     instead: ClassVar[tuple[str, ...]] = ()
+    names_subject: ClassVar[str] = ""
+    """Where a body names the n-th of the subjects it takes, for the problem that says which is not offered."""
     slot_id: uuid.UUID | None = Field(default=None, description=say("The slot to claim.", "要预约的场次。"))
     slot_ids: list[uuid.UUID] | None = Field(
         default=None,

@@ -103,7 +103,7 @@ class Claiming:
         self._line = line
         self._guards = guards
         self._refusals = refusals
-        self._told: OrderedDict[tuple[Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
+        self._told: OrderedDict[tuple[str, Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
         self._others_line = Readers("alternatives", db, alternatives)
         self._bodies = {f"/v1/{one.name}/{one.collection}": one for one in SERVICES if one.claims}
 
@@ -220,12 +220,14 @@ class Claiming:
         """
         self._note(decision, slot_id, asked, call)
         lang = language(call.header(b"accept-language"))
-        told = self._told.get((decision, slot_id, lang))
+        told = self._told.get((asked.service, decision, slot_id, lang))
         if told is None or told[0] <= time.monotonic():
             is_full = decision.code in ("full", "held")
             others = await self._others_line.submit(slot_id) if is_full and slot_id is not None else None
-            answer = Answer(*problems.render(refusal(decision, others), accept_language=lang, request_id=_ITS_ID))
-            told = self._told[decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
+            answer = Answer(
+                *problems.render(refusal(decision, others, asked.service), accept_language=lang, request_id=_ITS_ID)
+            )
+            told = self._told[asked.service, decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
             if len(self._told) > _MOST_HINTS:
                 self._told.popitem(last=False)
         return told[1]._replace(body=told[1].body.replace(_ITS_ID.encode(), call.request_id.encode(), 1))
@@ -337,10 +339,14 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[list[dict[
     ]
 
 
-def refusal(decision: Refused, others: list[dict[str, Any]] | None = None) -> errors.Refusal:
-    """A decision as the problem its caller hears: which person or slot it was, and until when."""
+def refusal(
+    decision: Refused, others: list[dict[str, Any]] | None = None, service: str | None = None
+) -> errors.Refusal:
+    """A decision as the problem its caller hears: which person, slot or subject it was, and until when."""
     kind = errors.by_code(decision.code)
     pointer = f"/persons/{decision.person}" if decision.person is not None else None
+    if decision.subject is not None and service is not None:
+        pointer = load(service_named(service).claims or "").names_subject.format(decision.subject)
     retry = 1 if decision.code == "in_flight" else None
     until = {"held": "held_until", "not_open_yet": "opens_at", "suspended": "until"}.get(decision.code)
     extra: dict[str, Any] = {until: decision.until} if until else {}

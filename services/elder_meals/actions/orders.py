@@ -109,8 +109,9 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     ordered = [known.dishes.get(dish_id) for dish_id, _ in one.lines]
     if window.subject_id is not None:
         return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "not_a_window"}])
-    if any(row is None or row["place_id"] != window.place_id for row in ordered):
-        return errors.NotOffered()
+    strange = [n for n, row in enumerate(ordered) if row is None or row["place_id"] != window.place_id]
+    if strange:
+        return errors.NotOffered(errors=[{"pointer": f"/lines/{n}/dish_id", "code": "not_offered"} for n in strange])
     profile = readable(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
     if profile is None:
         return errors.Broken()  # what an elder must not eat is not guessed

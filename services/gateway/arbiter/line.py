@@ -15,7 +15,7 @@ from services import SERVICES
 from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
-from shared.assertion import Caller
+from shared.assertion import KEEPERS, Caller
 from shared.claims import Grant, GrantedClaim, Subject, Take
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
@@ -24,7 +24,8 @@ _NOBODY: frozenset[int] = frozenset()
 _NONE: frozenset[str] = frozenset()
 
 DESK = frozenset({"staff", "manager", "operator"})
-"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
+"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region. Those of
+`KEEPERS` act so only at the very place they are bound to, and for no committee."""
 BANDED = frozenset(one.name for one in SERVICES if "age_band" in one.facts)
 """Services that may know in which five years of age somebody is."""
 BAND_YEARS = 5
@@ -115,9 +116,9 @@ class Arbiter:
     def _refused(one: Asked, ask: Ask, decision: Refused) -> Outcome:
         slot_id = ask.takes[decision.slot].slot_id if decision.slot is not None else None
         if decision.code == "not_there":
-            subjects = {take.subject_id for take in one.takes if isinstance(take, Subject)}
+            subjects = [take.subject_id for take in one.takes if isinstance(take, Subject)]
             if slot_id in subjects:
-                decision, slot_id = Refused("not_offered"), None
+                decision, slot_id = Refused("not_offered", subject=subjects.index(slot_id)), None
         return Outcome(ask.group_id, decision, None, slot_id)
 
     @staticmethod
@@ -340,9 +341,12 @@ class Arbiter:
                 continue
             if not any(
                 role["account_no"] == one.caller.account_no
-                and role["role"] in DESK
                 and row["community"].startswith(role["prefix"])
-                and role["place_id"] in (None, row["place_id"])
+                and (
+                    role["place_id"] == row["place_id"]
+                    if role["role"] in KEEPERS
+                    else role["role"] in DESK and role["place_id"] in (None, row["place_id"])
+                )
                 for role in roles
             ):
                 return False

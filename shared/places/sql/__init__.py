@@ -52,14 +52,15 @@ from shared.places.sql.ruling import (
     write_schedule,
 )
 from shared.places.sql.slots import (
+    Ruled,
     cancel_slots,
     displace_slots,
     insert_slots,
     open_slots,
-    openings,
     reopen_slots,
     resize_slots,
     rule_slots,
+    ruled,
     slots_after,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "Closure",
     "Occupancy",
     "Place",
+    "Ruled",
     "Ruling",
     "Schedule",
     "Session",
@@ -97,7 +99,6 @@ __all__ = [
     "locked_place",
     "occupancy",
     "open_slots",
-    "openings",
     "place",
     "place_ids",
     "places",
@@ -109,6 +110,7 @@ __all__ = [
     "resize_slots",
     "resources_with_slots",
     "rule_slots",
+    "ruled",
     "schedule",
     "sheet",
     "shut",
