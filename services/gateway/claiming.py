@@ -62,6 +62,8 @@ class Call(NamedTuple):
     caller: Caller
     request_id: str
     query: bytes = b""
+    told: claiming.ClaimIn | None = None
+    """The body of a claim as its service's schema has read it already."""
 
     def header(self, name: bytes) -> str | None:
         """The header of this (lower-case) name."""
@@ -84,6 +86,7 @@ class Call(NamedTuple):
             "headers": headers,
             "client": ("gateway", 0),
             "server": ("service", 80),
+            claiming.TOLD: self.told,
         }
 
 
@@ -143,7 +146,8 @@ class Claiming:
         if call.caller.holder_no is None:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))
-        takes, persons, channel, waits, fingerprint, holder = reading(service, call)
+        takes, persons, channel, waits, fingerprint, holder, told = reading(service, call)
+        call = call._replace(told=told)
         asked = Asked(
             service.name,
             call.caller,
@@ -290,6 +294,7 @@ class Reading(NamedTuple):
     waits: bool
     fingerprint: bytes
     holder: str | None
+    told: claiming.ClaimIn
 
 
 def reading(service: Service, call: Call) -> Reading:
@@ -315,6 +320,7 @@ def _read(name: str, body: bytes) -> Reading:
         told.if_full == "wait",
         hashlib.sha256(f"/v1/{service.name}/{service.collection}".encode() + b"\0" + body).digest()[:16],
         told.holder,
+        told,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared import clock, embedded
+from shared import claiming, clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
 from tests.elder_meals.kitchens import DOOR, HOME, Kitchen
@@ -163,3 +163,27 @@ def test_what_is_not_offered_is_named(kitchen: Kitchen, front: Front) -> None:
     nothing = front.ask("POST", "/v1/events/registrations", elder, key=uuid.uuid4().hex, json=series)
     assert is_problem(nothing, 409, "not_offered")
     assert [one["pointer"] for one in nothing.json()["errors"]] == ["/series_id"]
+
+
+def test_a_body_is_read_once_and_nothing_said_is_nothing_sealed(
+    kitchen: Kitchen, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def read(schema: Any, body: bytes) -> Any:
+        reads.append(schema.__name__)
+        return schema.model_validate_json(body)
+
+    monkeypatch.setattr(claiming, "read", read)
+    plain, told = kitchen.elder(count=2)
+    orders = [kitchen.order(plain, n=5, collect=True).json(), kitchen.order(told, n=5, collect=True, note="软").json()]
+    assert reads == ["OrderIn"] * 2
+    sealed = [bytes(front.town.one("SELECT sealed FROM meal_orders WHERE id = %s", one["id"])) for one in orders]
+    assert [bool(one) for one in sealed] == [False, True]
+    assert [front.get(one["href"], who).json() for one, who in zip(orders, (plain, told), strict=True)] == orders
+    sheet = kitchen.says("GET", f"{kitchen.path}/production?date={kitchen.day(5)}", kitchen.cook)
+    tickets = {one["order_id"]: one for one in sheet["windows"][0]["tickets"]}
+    assert [(tickets[one["id"]]["texture"], tickets[one["id"]]["note"]) for one in orders] == [
+        ("normal", None),
+        ("normal", "软"),
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -63,10 +64,10 @@ class _Known(NamedTuple):
     """What is known for a list of orders, with one question a table."""
 
     dishes: Mapping[uuid.UUID, Any]
-    terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]
-    profiles: Mapping[uuid.UUID, bytes]
+    recipes: Mapping[uuid.UUID, rules.Dish]
+    terms: Mapping[uuid.UUID, Terms]
+    elders: Mapping[int, Any]
     consenting: AbstractSet[uuid.UUID]
-    homes: Mapping[int, str]
 
 
 async def make_orders(
@@ -92,14 +93,18 @@ async def make_orders(
 
 
 async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
-    elder = [one.grant.claims[0] for one in several]
-    profiles = await elders.profiles(tx, list({one.person_id for one in elder}))
+    people = {one.grant.claims[0].holder_no: one.grant.claims[0].person_id for one in several}
+    kitchens = {one.grant.slots[0].place_id for one in several}
+    known = await elders.known(tx, list(people))
+    told = [people[no] for no, row in known.items() if row["sealed"] is not None]
+    terms = await places.terms(tx, kitchens)
+    ordered = await dishes.dishes_by_id(tx, list({dish_id for one in several for dish_id, _ in one.lines}))
     return _Known(
-        await dishes.dishes_by_id(tx, list({dish_id for one in several for dish_id, _ in one.lines})),
-        await places.terms(tx, list({one.grant.slots[0].place_id for one in several})),
-        profiles,
-        await consents.given(tx, list(profiles), HEALTH) if profiles else frozenset(),
-        await sql.communities(tx, list({one.holder_no for one in elder})),
+        ordered,
+        {one: dishes.dish_of(row) for one, row in ordered.items()},
+        {one: rules.terms_of(*terms.get(one, (0, {}))) for one in kitchens},
+        known,
+        await consents.given(tx, told, HEALTH) if told else frozenset(),
     )
 
 
@@ -112,7 +117,8 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     strange = [n for n, row in enumerate(ordered) if row is None or row["place_id"] != window.place_id]
     if strange:
         return errors.NotOffered(errors=[{"pointer": f"/lines/{n}/dish_id", "code": "not_offered"} for n in strange])
-    profile = readable(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
+    row = known.elders[elder.holder_no]
+    profile = readable(keys, "profile", elder.person_id, row["sealed"])
     if profile is None:
         return errors.Broken()  # what an elder must not eat is not guessed
     if is_about_health(profile) and elder.person_id not in known.consenting:
@@ -120,76 +126,67 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     needs = needs_of(profile, one.diet)
     found = [
         {"pointer": f"/lines/{n}", "code": code}
-        for n, row in enumerate(ordered)
-        for code in rules.conflicts(dishes.dish_of(row), needs)
+        for n, (dish_id, _) in enumerate(one.lines)
+        for code in rules.conflicts(known.recipes[dish_id], needs)
     ]
     if found:
         return errors.DietConflict(errors=found)
-    terms = rules.terms_of(*known.terms.get(window.place_id, (0, {})))
+    terms = known.terms[window.place_id]
     door = None if one.is_collected else one.deliver_to or profile.get("deliver_to")
     if door is not None and not rules.delivers_to(door["region"], terms.area):
         return errors.OutsideDeliveryArea(errors=[{"pointer": "/deliver_to/region", "code": "outside_delivery_area"}])
     lines = rules.priced(
         [Wish(portions, row["price_fen"]) for (_, portions), row in zip(one.lines, ordered, strict=True) if row],
         elder.band,
-        known.homes.get(elder.holder_no, ""),
+        row["community"],
         terms.pricing,
     )
     said = {
         "deliver_to": door,
         "diet": sorted(needs.diets),
         "allergens": sorted(needs.allergens),
-        "texture": needs.texture,
+        "texture": needs.texture if needs.texture != "normal" else None,
         "note": one.note,
     }
     return _Decided(terms, lines, terms.pricing.delivery_fee_fen if door is not None else 0, said)
 
 
 async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]]) -> dict[uuid.UUID, int]:
-    nos = await sql.insert_orders(
-        tx,
-        [
-            (
-                one.id,
-                one.grant.group_id,
-                one.grant.slots[0].place_id,
-                one.grant.slots[0].community,
-                one.account_no,
-                one.grant.slots[0].id,
-                one.grant.claims[0].holder_no,
-                one.grant.claims[0].person_id,
-                one.day,
-                one.grant.slots[0].starts_at,
-                sum(portions for _, portions in one.lines),
-                decided.terms.version,
-                one.grant.claims[0].band,
-                *decided.sums,
-                decided.said["deliver_to"]["region"] if decided.said["deliver_to"] else None,
-                seal(keys, "order", one.id, decided.said),
-            )
-            for one, decided in made
-        ],
-    )
-    await sql.insert_lines(
-        tx,
-        [
-            (
-                one.id,
-                n,
-                one.grant.slots[0].community,
-                dish_id,
-                portions,
-                line.price_fen,
-                line.subsidy_fen,
-                line.pay_fen,
-                dict(line.why),
-            )
-            for one, decided in made
-            for n, ((dish_id, portions), line) in enumerate(zip(one.lines, decided.lines, strict=True))
-        ],
-    )
+    nos = await sql.insert_orders(tx, [_row(keys, one, decided) for one, decided in made])
     await told.announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
     return nos
+
+
+def _row(keys: Keyring, one: Making, decided: _Decided) -> dict[str, Any]:
+    window, elder = one.grant.slots[0], one.grant.claims[0]
+    price, subsidy, fee, pay = decided.sums
+    door = decided.said["deliver_to"]
+    sealed = seal(keys, "order", one.id, decided.said) if any(decided.said.values()) else b""
+    return {
+        "id": one.id,
+        "group_id": one.grant.group_id,
+        "place_id": window.place_id,
+        "community": window.community,
+        "account_no": one.account_no,
+        "slot_id": window.id,
+        "holder_no": elder.holder_no,
+        "person_id": elder.person_id,
+        "day": one.day,
+        "starts_at": window.starts_at,
+        "portions": sum(portions for _, portions in one.lines),
+        "terms_version": decided.terms.version,
+        "band": elder.band,
+        "price_fen": price,
+        "subsidy_fen": subsidy,
+        "fee_fen": fee,
+        "pay_fen": pay,
+        "region": door["region"] if door else None,
+        "sealed": b64encode(sealed).decode(),
+        "lines": [
+            {"n": n, "dish_id": dish_id, "portions": portions, **line._asdict()}
+            for n, ((dish_id, portions), line) in enumerate(zip(one.lines, decided.lines, strict=True))
+        ],
+    }
 
 
 def _told(one: Making, decided: _Decided, no: int, known: _Known) -> dict[str, Any]:

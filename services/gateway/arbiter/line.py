@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
@@ -16,7 +16,7 @@ from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
 from shared.assertion import KEEPERS, Caller
-from shared.claims import Grant, GrantedClaim, Subject, Take
+from shared.claims import Grant, GrantedClaim, GrantedSlot, Subject, Take
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
@@ -73,6 +73,11 @@ class _Looked:
     blocked_slots: set[uuid.UUID]
     blocked_holders: set[int]
     lapsed: int
+    _granted: dict[uuid.UUID, GrantedSlot] = field(default_factory=dict)
+
+    def granted(self, slot_id: uuid.UUID) -> GrantedSlot:
+        """A slot as grants name it, made once for all of them."""
+        return self._granted.get(slot_id) or self._granted.setdefault(slot_id, sql.granted_slot(self.rows[slot_id]))
 
 
 class Arbiter:
@@ -372,7 +377,7 @@ class Arbiter:
                 for take in ask.takes
                 for no in ask.holders
             ),
-            tuple(sql.granted_slot(looked.rows[take.slot_id]) for take in ask.takes),
+            tuple(looked.granted(take.slot_id) for take in ask.takes),
         )
 
     @staticmethod
