@@ -23,7 +23,6 @@ from shared.claims import Grant, Group
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.line import Answer
-from shared.places import sql as places
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,9 @@ class _Decided(NamedTuple):
 
     terms: Terms
     lines: list[rules.Priced]
-    fee_fen: int
+    sums: tuple[int, int, int, int]
+    """Price, subsidy, fee and what is to be paid."""
     said: dict[str, Any]
-
-    @property
-    def sums(self) -> tuple[int, int, int, int]:
-        """Price, subsidy, fee and what is to be paid."""
-        price, subsidy = sum(one.price_fen for one in self.lines), sum(one.subsidy_fen for one in self.lines)
-        return price, subsidy, self.fee_fen, price - subsidy + self.fee_fen
 
 
 class _Known(NamedTuple):
@@ -94,15 +88,14 @@ async def make_orders(
 
 async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
     people = {one.grant.claims[0].holder_no: one.grant.claims[0].person_id for one in several}
-    kitchens = {one.grant.slots[0].place_id for one in several}
     known = await elders.known(tx, list(people))
     told = [people[no] for no, row in known.items() if row["sealed"] is not None]
-    terms = await places.terms(tx, kitchens)
-    ordered = await dishes.dishes_by_id(tx, list({dish_id for one in several for dish_id, _ in one.lines}))
+    ordered = await dishes.dishes_with_terms(tx, list({dish_id for one in several for dish_id, _ in one.lines}))
+    terms = {row["place_id"]: (row["terms_version"] or 0, row["terms"] or {}) for row in ordered.values()}
     return _Known(
         ordered,
         {one: dishes.dish_of(row) for one, row in ordered.items()},
-        {one: rules.terms_of(*terms.get(one, (0, {}))) for one in kitchens},
+        {one: rules.terms_of(*said) for one, said in terms.items()},
         known,
         await consents.given(tx, told, HEALTH) if told else frozenset(),
     )
@@ -148,7 +141,9 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
         "texture": needs.texture if needs.texture != "normal" else None,
         "note": one.note,
     }
-    return _Decided(terms, lines, terms.pricing.delivery_fee_fen if door is not None else 0, said)
+    price, subsidy = sum(one.price_fen for one in lines), sum(one.subsidy_fen for one in lines)
+    fee = terms.pricing.delivery_fee_fen if door is not None else 0
+    return _Decided(terms, lines, (price, subsidy, fee, price - subsidy + fee), said)
 
 
 async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]]) -> dict[uuid.UUID, int]:
