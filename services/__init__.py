@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Service:
         return cast("Callable[[Context], ASGIApp]", load(self.app))(context)
 
 
+@cache
 def load(name: str) -> Any:
     """The attribute that "module:attribute" names."""
     module, _, attribute = name.partition(":")

@@ -91,7 +91,8 @@ CHECKS: Final = {
     "a door that stayed shut was looked after, or its elder was away": """
         SELECT d.id FROM meal_outcomes d JOIN meal_orders o ON o.id = d.order_id
         WHERE d.kind = 'unanswered'
-          AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.person_id = o.person_id AND o.day BETWEEN a.first AND a.last)
+          AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.person_id = o.person_id AND o.day BETWEEN a.first AND a.last
+                          AND a.made_at >= o.made_at)
           AND NOT EXISTS (SELECT 1 FROM welfare_checks w WHERE w.person_id = o.person_id AND w.made_at <= d.made_at
                           AND (w.closed_at IS NULL OR w.closed_at >= d.made_at))""",
     "no elder has two welfare checks open": """

@@ -31,6 +31,10 @@ LIFE_SECONDS: Final = 30
 _HEAD: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"linli+jws"}').rstrip(b"=") + b"."
 
 
+KEEPERS: Final = frozenset({"kitchen"})
+"""Roles that, bound to one place, act for residents at its desk and may shut it for a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """What the account may do, for everything whose region code starts with `prefix`."""
@@ -114,6 +118,10 @@ class Caller:
             and (role.place_id is None or role.place_id == place_id)
             for role in self.roles
         )
+
+    def keeps(self, place_id: uuid.UUID) -> bool:
+        """Whether the caller is the kitchen of this very place: a role that is bound to no place keeps none."""
+        return any(role.role in KEEPERS and role.place_id == place_id for role in self.roles)
 
     def require(self, roles: frozenset[str], community: str, place_id: uuid.UUID | None = None) -> None:
         """Refuse unless one of these roles reaches this community."""

@@ -40,6 +40,8 @@ class ClaimIn(In):
     """What every claim says; a service's own body adds its own fields, some of which may stand `instead` of slots."""
 
     instead: ClassVar[tuple[str, ...]] = ()
+    names_subject: ClassVar[str] = ""
+    """Where a body names the n-th of the subjects it takes, for the problem that says which is not offered."""
     slot_id: uuid.UUID | None = Field(default=None, description=say("The slot to claim.", "要预约的场次。"))
     slot_ids: list[uuid.UUID] | None = Field(
         default=None,
@@ -100,6 +102,9 @@ SHORT: Final = 60
 """Bytes of a body that is remembered once it was read: one slot for oneself, said by everybody in a rush. Nothing else that
 a person wrote fits in it."""
 
+TOLD: Final = "linli.told"
+"""In the scope of a request of this very process: the body as the gateway has read it with the service's own schema."""
+
 B = TypeVar("B", bound=ClaimIn)
 
 
@@ -118,6 +123,9 @@ def express(schema: type[ClaimIn], route: Callable[..., Awaitable[Response]]) ->
 
     async def endpoint(request: Request) -> Response:
         who = await web.caller(request)
+        told = request.scope.get(TOLD)
+        if isinstance(told, schema):  # read once is enough
+            return await route(told, await web.context(request), who)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise errors.WrongMediaType
         return await route(read(schema, await request.body()), await web.context(request), who)

@@ -32,6 +32,7 @@ class Window:
     place_id: uuid.UUID | None = None
     community: str | None = None
     slot_id: uuid.UUID | None = None
+    subject_id: uuid.UUID | None = None
     after: tuple[datetime, uuid.UUID] | None = None
     limit: int = 100
 
@@ -145,6 +146,10 @@ async def _page(tx: Tx, window: Window, now: datetime) -> Page:
     if window.slot_id is not None:
         where, args = [], []
         add("s.id = ?", window.slot_id)
+    elif window.subject_id is not None:
+        add("s.subject_id = ?", window.subject_id)
+    else:  # a dish is taken with its window: nobody can name its slot
+        where.append("s.subject_kind IS DISTINCT FROM 'dish'")
     if window.service is not None:
         add("s.service = ?", window.service)
     if window.place_id is not None:
@@ -293,13 +298,14 @@ def _write(row: Any) -> bytes:
     )[:-1]
 
 
-def window_of(
+def window_of(  # noqa: PLR0913 - the filters of one question
     *,
     starts_from: datetime | None,
     starts_until: datetime | None,
     service: str | None,
     place_id: uuid.UUID | None,
     community: str | None,
+    subject_id: uuid.UUID | None,
     after: tuple[datetime, uuid.UUID] | None,
     limit: int,
 ) -> Window:
@@ -308,4 +314,4 @@ def window_of(
     end = starts_until if starts_until is not None else begin + timedelta(days=7)
     if not timedelta(0) < end - begin <= timedelta(days=31):
         raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/to", "code": "window"}])
-    return Window(begin, end, service, place_id, community, None, after, limit)
+    return Window(begin, end, service, place_id, community, None, subject_id, after, limit)

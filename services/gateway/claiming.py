@@ -61,6 +61,8 @@ class Call(NamedTuple):
     caller: Caller
     request_id: str
     query: bytes = b""
+    told: claiming.ClaimIn | None = None
+    """The body of a claim as its service's schema has read it already."""
 
     def header(self, name: bytes) -> str | None:
         """The header of this (lower-case) name."""
@@ -83,6 +85,7 @@ class Call(NamedTuple):
             "headers": headers,
             "client": ("gateway", 0),
             "server": ("service", 80),
+            claiming.TOLD: self.told,
         }
 
 
@@ -102,7 +105,7 @@ class Claiming:
         self._line = line
         self._guards = guards
         self._refusals = refusals
-        self._told: OrderedDict[tuple[Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
+        self._told: OrderedDict[tuple[str, Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
         self._others_line = Readers("alternatives", db, alternatives)
         self._bodies = {f"/v1/{one.name}/{one.collection}": one for one in SERVICES if one.claims}
 
@@ -142,7 +145,8 @@ class Claiming:
         if call.caller.holder_no is None:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))
-        takes, persons, channel, waits, fingerprint, holder = reading(service, call)
+        takes, persons, channel, waits, fingerprint, holder, told = reading(service, call)
+        call = call._replace(told=told)
         asked = Asked(
             service.name,
             call.caller,
@@ -219,12 +223,14 @@ class Claiming:
         """
         self._note(decision, slot_id, asked, call)
         lang = language(call.header(b"accept-language"))
-        told = self._told.get((decision, slot_id, lang))
+        told = self._told.get((asked.service, decision, slot_id, lang))
         if told is None or told[0] <= time.monotonic():
             is_full = decision.code in ("full", "held")
             others = await self._others_line.submit(slot_id) if is_full and slot_id is not None else None
-            answer = Answer(*problems.render(refusal(decision, others), accept_language=lang, request_id=_ITS_ID))
-            told = self._told[decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
+            answer = Answer(
+                *problems.render(refusal(decision, others, asked.service), accept_language=lang, request_id=_ITS_ID)
+            )
+            told = self._told[asked.service, decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
             if len(self._told) > _MOST_HINTS:
                 self._told.popitem(last=False)
         return told[1]._replace(body=told[1].body.replace(_ITS_ID.encode(), call.request_id.encode(), 1))
@@ -291,6 +297,7 @@ class Reading(NamedTuple):
     waits: bool
     fingerprint: bytes
     holder: str | None
+    told: claiming.ClaimIn
 
 
 def reading(service: Service, call: Call) -> Reading:
@@ -316,6 +323,7 @@ def _read(name: str, body: bytes) -> Reading:
         told.if_full == "wait",
         hashlib.sha256(f"/v1/{service.name}/{service.collection}".encode() + b"\0" + body).digest()[:16],
         told.holder,
+        told,
     )
 
 
@@ -340,10 +348,14 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[list[dict[
     ]
 
 
-def refusal(decision: Refused, others: list[dict[str, Any]] | None = None) -> errors.Refusal:
-    """A decision as the problem its caller hears: which person or slot it was, and until when."""
+def refusal(
+    decision: Refused, others: list[dict[str, Any]] | None = None, service: str | None = None
+) -> errors.Refusal:
+    """A decision as the problem its caller hears: which person, slot or subject it was, and until when."""
     kind = errors.by_code(decision.code)
     pointer = f"/persons/{decision.person}" if decision.person is not None else None
+    if decision.subject is not None and service is not None:
+        pointer = load(service_named(service).claims or "").names_subject.format(decision.subject)
     retry = 1 if decision.code == "in_flight" else None
     until = {"held": "held_until", "not_open_yet": "opens_at", "suspended": "until"}.get(decision.code)
     extra: dict[str, Any] = {until: decision.until} if until else {}

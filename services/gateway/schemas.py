@@ -69,6 +69,10 @@ class SlotsQuery(In):
         pattern=r"^[0-9]{2,12}(-[0-9]{2})?$",
         description=say("A region code; all below it.", "区划代码（含下级）。"),
     )
+    subject: uuid.UUID | None = Field(
+        default=None,
+        description=say("Only what is about this event, series or dish.", "仅限此活动、系列课程或菜品的场次。"),
+    )
     starts_from: str | None = Field(
         default=None, alias="from", max_length=40, description=say("A date or time.", "起始日期或时间。")
     )

@@ -34,13 +34,14 @@ async def page(tx: Tx, keys: Keyring, who: Caller, of: Collection, asked: Asked)
     found = await sql.rows(tx, of, asked)
     groups = await claims.several(tx, [row["group_id"] for row in found])
     details = await of.details(tx, keys, [row["id"] for row in found]) if of.details and found else {}
-    return [(row, of.out(row, shown(groups[row["group_id"]], who, of), details.get(row["id"]))) for row in found]
+    told = [(row, of.out(row, shown(groups[row["group_id"]], who, of), details.get(row["id"]))) for row in found]
+    return [(row, await of.shown(tx, who, row, out, alone=False)) for row, out in told] if of.shown else told
 
 
 async def read(tx: Tx, keys: Keyring, who: Caller, of: Collection, resource_id: uuid.UUID) -> ClaimOut:
     """One resource as the caller may see it."""
     row, group = await readable(tx, who, of, resource_id)
-    return await _out(tx, keys, of, row, shown(group, who, of))
+    return await _out(tx, keys, who, of, row, group)
 
 
 async def cancel(
@@ -69,7 +70,7 @@ async def cancel(
         tx.discard()
     if any(one["state"] in ACTIVE for one in mine):  # freed here, or by somebody else meanwhile
         group = await claims.group(tx, group.group_id) or group
-    return await _out(tx, keys, of, row, shown(group, who, of))
+    return await _out(tx, keys, who, of, row, group)
 
 
 async def _released_with(tx: Tx, who: Caller, of: Collection, row: Any, group: Group, holders: Sequence[int]) -> bool:
@@ -134,6 +135,7 @@ def _is_party(group: Group, who: Caller) -> bool:
     return bool(claims.of_party(group, who).claims)
 
 
-async def _out(tx: Tx, keys: Keyring, of: Collection, row: Any, group: Group) -> ClaimOut:
+async def _out(tx: Tx, keys: Keyring, who: Caller, of: Collection, row: Any, group: Group) -> ClaimOut:
     details = await of.details(tx, keys, [row["id"]]) if of.details is not None else {}
-    return of.out(row, group, details.get(row["id"]))
+    out = of.out(row, shown(group, who, of), details.get(row["id"]))
+    return await of.shown(tx, who, row, out, alone=True) if of.shown is not None else out

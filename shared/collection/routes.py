@@ -84,7 +84,8 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
 
     @made.get(path, operation_id=f"{of.service}.{of.name}.read", response_model=out, summary=of.words.read)
     async def read(ctx: Ctx, who: Who, resource_id: uuid.UUID = which) -> Response:
-        return web.json(await ctx.db.read(actions.read, ctx.keys, who, of, resource_id))
+        use = ctx.db.read if of.shown is None else ctx.db.run  # that somebody has read it may have to be written down
+        return web.json(await use(actions.read, ctx.keys, who, of, resource_id))
 
     @made.delete(
         path,

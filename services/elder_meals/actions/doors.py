@@ -110,8 +110,12 @@ async def _neighbour_may(tx: Tx, keys: Keyring, terms: Terms, person_id: uuid.UU
 async def _nobody_opened(
     tx: Tx, order: Any, report: UploadIn, terms: Terms
 ) -> tuple[uuid.UUID | None, list[str], list[Notice]]:
-    """The welfare check that this opens or finds open; none for somebody who said they are away."""
-    if await elders.away(tx, [order["person_id"]], order["day"], order["day"]):
+    """The welfare check that this opens or finds open; none for somebody who said they are away since the meal was ordered.
+
+    Whoever orders after that expects the meal: that nobody opens is as alarming as on any other day.
+    """
+    away = await elders.away(tx, [order["person_id"]], order["day"], order["day"])
+    if any(one["made_at"] >= order["made_at"] for one in away):
         return None, ["elder_is_absent"], []
     ladder = {"rungs": [{"after_minutes": one.after_minutes, "step": one.step} for one in terms.ladder]}
     due_at = rules.due(terms.ladder, report.at, 0)
@@ -244,7 +248,8 @@ async def _told(tx: Tx, keys: Keyring, found: Sequence[Any]) -> list[dict[str, A
     told_of = []
     for row in found:
         ladder = rules.ladder_of(row["ladder"]["rungs"])
-        is_due = row["due_at"] is not None and row["rung"] < len(ladder)
+        done = [one["kind"] for one in steps.get(row["id"], ())]
+        rung = rules.next_rung(ladder, row["rung"], done) if row["state"] == "open" else len(ladder)
         told_of.append(
             {
                 "id": row["id"],
@@ -255,7 +260,9 @@ async def _told(tx: Tx, keys: Keyring, found: Sequence[Any]) -> list[dict[str, A
                 "outcome": row["outcome"],
                 "opened_at": row["opened_at"],
                 "closed_at": row["closed_at"],
-                "next": {"step": ladder[row["rung"]].step, "due_at": row["due_at"]} if is_due else None,
+                "next": {"step": ladder[rung].step, "due_at": rules.due(ladder, row["opened_at"], rung)}
+                if rung < len(ladder)
+                else None,
                 "steps": [
                     {
                         "id": one["id"],
