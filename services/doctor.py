@@ -128,6 +128,8 @@ CHECKS: Final = {
                       FROM handovers
             UNION ALL SELECT id, 'childcare.collector.refused' FROM turned_away
             UNION ALL SELECT id, 'childcare.incident.opened' FROM incidents
+            UNION ALL SELECT id, 'childcare.room.strained' FROM handovers
+                      WHERE reasons && '{room_full,too_few_carers,no_carer_recorded}'
             UNION ALL SELECT id, 'childcare.room.closed' FROM head_counts WHERE incident_id IS NULL) f
         WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = f.id AND n.type = f.type)""",
     "nothing was announced of children's rooms that is not there": """
@@ -137,6 +139,7 @@ CHECKS: Final = {
                 SELECT id, 'visit' AS thing FROM visits
                 UNION ALL SELECT id, 'child' FROM handovers UNION ALL SELECT id, 'collector' FROM turned_away
                 UNION ALL SELECT id, 'incident' FROM incidents UNION ALL SELECT id, 'room' FROM head_counts
+                UNION ALL SELECT id, 'room' FROM handovers UNION ALL SELECT id, 'room' FROM duties
                 UNION ALL SELECT claim_id, 'collection' FROM late_collections) f
             WHERE f.id = n.subject AND f.thing = split_part(n.type, '.', 2))
           AND n.type <> 'childcare.claim.released'""",

@@ -76,6 +76,15 @@ def no_entry(room: Room, terms: Terms, *, accompanied: bool) -> str | None:
     return "too_few_carers" if carers_needed(after, terms) > room.carers else None
 
 
+def strains(room: Room, terms: Terms, *, accompanied: bool) -> list[str]:
+    """What stands against a child who has come in already: more than the room can watch over, or nobody who does."""
+    after = entered(room, accompanied=accompanied)
+    found = ["room_full"] if after.children > terms.most_children else []
+    if not room.carers:
+        return [*found, "no_carer_recorded"]
+    return [*found, "too_few_carers"] if carers_needed(after, terms) > room.carers else found
+
+
 def no_leave_for_carer(room: Room) -> str | None:
     """Why a carer cannot go off duty; None when they can. Whoever falls ill may go, but nobody leaves children alone."""
     return "last_carer" if room.children and room.carers <= 1 else None

@@ -36,7 +36,11 @@ class Visit(Base):
 
 
 class RoomState(Base):
-    """How many are in a room now. Whoever lets somebody in or out holds this row."""
+    """How many are in a room now. Whoever lets somebody in or out holds this row.
+
+    A device may tell of children who had come in before it told of a carer: only then `is_unwatched` allows it, as long
+    as it is so.
+    """
 
     __tablename__ = "room_states"
 
@@ -46,13 +50,15 @@ class RoomState(Base):
     accompanied: Mapped[int] = mapped_column(server_default=text("0"))
     carers: Mapped[int] = mapped_column(server_default=text("0"))
     places: Mapped[int]
+    is_unwatched: Mapped[bool] = mapped_column(server_default=text("false"))
     version: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
         CheckConstraint("children BETWEEN 0 AND places", name="children_within_places"),
         CheckConstraint("accompanied BETWEEN 0 AND children", name="accompanied_within_children"),
         CheckConstraint("carers >= 0", name="carers_not_negative"),
-        CheckConstraint("children = 0 OR carers > 0", name="no_children_without_a_carer"),
+        CheckConstraint("children = 0 OR carers > 0 OR is_unwatched", name="no_children_without_a_carer"),
+        CheckConstraint("NOT is_unwatched OR (children > 0 AND carers = 0)", name="unwatched_only_without_a_carer"),
     )
 
 

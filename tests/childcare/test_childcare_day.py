@@ -231,11 +231,75 @@ def test_what_was_decided_offline_is_written_down_with_what_stands_against_it(fr
     visit = room.booked(parent, slot, child)
     assert is_problem(room.bring(parent, visit, child), 409, "room_full")
     done = room.bring(parent, visit, child, decided=True)
-    assert (done.status_code, done.json()["reasons"]) == (200, ["room_full"])
+    assert (done.status_code, done.json()["reasons"]) == (200, ["room_full", "too_few_carers"])
+    assert strains(front, room) == [["room_full", "too_few_carers"]]
     assert room.now()["children"] == 2
     assert is_problem(room.bring(parent, visit, child, decided=False), 422)
     gone = room.collect(visit, child, collector=str(room.carer.person_id), decided=True)
     assert (gone.status_code, gone.json()["reasons"]) == (200, ["collector_unknown"])
     kinds = front.town.all("SELECT kind, severity FROM incidents WHERE place_id = %s", room.place_id)
     assert kinds == [("collection", "serious")]
+    assert examined(front) == []
+
+
+def strains(front: Front, room: Nursery) -> list[list[str]]:
+    """What those who work in a room were told it could not watch over, in order."""
+    found = front.town.all(
+        "SELECT data->'reasons' FROM notices WHERE type = 'childcare.room.strained' AND data->>'room_id' = %s ORDER BY no",
+        str(room.place_id),
+    )
+    return [row[0] for row in found]
+
+
+def test_a_child_told_of_before_its_carer_is_in_the_books_and_somebody_hears_of_it(room: Nursery, front: Front) -> None:
+    parent, (child, sister) = room.family(2)
+    visit = room.booked(parent, room.slot(), child, sister)
+    at = clock.now() - timedelta(minutes=2)
+    assert is_problem(room.bring(parent, visit, child, at=at), 409, "too_few_carers")
+    done = room.bring(parent, visit, child, at=at, decided=True)
+    assert (done.status_code, done.json().get("reasons")) == (200, ["no_carer_recorded"]), done.text
+    assert (room.now()["children"], room.now()["carers"], room.now()["free"]) == (1, 0, 0)
+    assert strains(front, room) == [["no_carer_recorded"]]
+    assert is_problem(room.bring(parent, visit, sister), 409, "too_few_carers")
+    room.on_duty()
+    assert room.bring(parent, visit, sister).json()["reasons"] == []
+    assert is_problem(room.post(f"{room.path}/carers", room.carer, inside=False), 409, "last_carer")
+    for one in (child, sister):
+        assert room.collect(visit, one, collector=str(parent.person_id)).status_code == 200
+    assert strains(front, room) == [["no_carer_recorded"]]
+    assert examined(front) == []
+
+
+def test_children_told_of_before_their_carer_go_home_also_when_none_ever_comes(room: Nursery, front: Front) -> None:
+    slot = room.slot()
+    for _ in range(2):
+        parent, (child,) = room.family()
+        visit = room.booked(parent, slot, child)
+        assert room.bring(parent, visit, child, decided=True).json()["reasons"] == ["no_carer_recorded"]
+    assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200
+    assert room.now()["children"] == 1
+    assert examined(front) == []
+
+
+def test_a_last_carer_who_has_gone_already_is_gone(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    gone = room.post(f"{room.path}/carers", room.carer, inside=False, decided=True)
+    assert (gone.status_code, gone.json()["reasons"]) == (200, ["last_carer", "too_few_carers"])
+    assert strains(front, room) == [["last_carer"]]
+    assert (room.now()["children"], room.now()["carers"]) == (1, 0)
+    assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200
+    assert examined(front) == []
+
+
+def test_a_child_who_is_inside_already_is_in_the_books_also_with_a_code_that_was_misread(
+    room: Nursery, front: Front
+) -> None:
+    room.on_duty()
+    parent, (child,) = room.family()
+    visit = room.booked(parent, room.slot(), child)
+    assert is_problem(room.bring(parent, visit, child, code="00000000"), 403, "pass_invalid")
+    done = room.bring(parent, visit, child, code="00000000", decided=True)
+    assert (done.status_code, done.json()["reasons"]) == (200, ["pass_invalid"])
+    assert room.now()["children"] == 1
     assert examined(front) == []

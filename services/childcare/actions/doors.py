@@ -34,20 +34,25 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
         return uuid.UUID(earlier["id"])
     visit, group = await _visit(tx, who, of, visit_id)
     claim = _claim_at(_claims_of(group, told.person), told)
-    _require_pass(keys, claim, told)
     reasons = [*_late(told)]
+    try:
+        _require_pass(keys, claim, told)
+    except errors.Refusal as refusal:
+        _stands_against(told, reasons, refusal.code, refusal)
     state = (await claims.lock(tx, [claim["id"]])).get(claim["id"])
     await claims.attend(tx, [claim["id"]])
     if state not in ("confirmed", "attended"):
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
-    for code in (
-        rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes),
-        rules.no_entry(room, terms, accompanied=visit["stays"]),
-    ):
-        if code is not None:
-            _stands_against(told, reasons, code, errors.by_code(code)())
+    code = rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
+    if code is not None:
+        _stands_against(told, reasons, code, errors.by_code(code)())
+    code = rules.no_entry(room, terms, accompanied=visit["stays"])
+    if code is not None and told.decided is None:
+        raise errors.by_code(code)
+    strains = rules.strains(room, terms, accompanied=visit["stays"])
+    reasons += strains
     coming = Coming(
         claim["id"],
         claim["holder_no"],
@@ -60,11 +65,16 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     )
     await sql.insert_inside(tx, coming)
     room = rules.entered(room, accompanied=visit["stays"])
-    await sql.write_room(tx, visit["place_id"], room, max(terms.most_children, room.children))
+    most = max(terms.most_children, room.children)
+    await sql.write_room(tx, visit["place_id"], room, most, is_unwatched="no_carer_recorded" in strains)
     passing = _passing(visit, claim, who, told, "in", reasons)._replace(adult_id=told.brought_by or claim["made_by"])
     await sql.insert_handover(tx, passing)
     at = clock.local(told.at)
-    await told_.announce(tx, [notices.child_arrived(visit["community"], passing.id, visit_id, claim["holder_no"], at)])
+    where = (visit["community"], passing.id, visit["place_id"])
+    heard = [notices.child_arrived(*where, visit_id, claim["holder_no"], at)]
+    if strains:
+        heard.append(notices.room_strained(*where, strains, at))
+    await told_.announce(tx, heard)
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
@@ -106,9 +116,8 @@ async def sign_out(
         once_id=once if code is None else None,
     )
     await sql.insert_handover(tx, passing)
-    await told_.announce(
-        tx, [notices.child_collected(visit["community"], passing.id, visit_id, claim["holder_no"], at)]
-    )
+    where = (visit["community"], passing.id, visit["place_id"])
+    await told_.announce(tx, [notices.child_collected(*where, visit_id, claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
@@ -253,9 +262,8 @@ async def _turned_away(
         ),
     )
     at = clock.local(told.at)
-    await told_.announce(
-        tx, [notices.collector_refused(visit["community"], try_id, visit["id"], claim["holder_no"], at)]
-    )
+    where = (visit["community"], try_id, visit["place_id"])
+    await told_.announce(tx, [notices.collector_refused(*where, visit["id"], claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"refused": code})
     return errors.by_code(code)()
 

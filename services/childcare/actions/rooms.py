@@ -61,6 +61,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
         raise errors.NotCarer
     terms = await terms_of(tx, place_id)
     inside = await sql.locked_room(tx, place_id, place.community, terms.most_children)
+    reasons: list[str] = []
     if told.inside:
         await sql.begin_duty(tx, place_id, place.community, person_id, who.account_no or 0, told.at)
         inside = rules.with_carers(inside, 1)
@@ -68,12 +69,18 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
         duty = await sql.duty(tx, place_id, person_id)
         if duty is None:
             raise errors.NotInside
-        if (code := rules.no_leave_for_carer(inside)) is not None:
+        code = rules.no_leave_for_carer(inside)
+        if code is not None and told.decided is None:
             raise errors.by_code(code)
         await sql.end_duty(tx, duty["id"], told.at)
         inside = rules.with_carers(inside, -1)
-    await sql.write_room(tx, place_id, inside)
-    reasons = ["late"] if rules.is_told_late(told.at, clock.now()) else []
+        if code is not None:  # has gone already: the children are there all the same
+            reasons.append(code)
+            at = clock.local(told.at)
+            await told_.announce(tx, [notices.room_strained(place.community, duty["id"], place_id, [code], at)])
+    await sql.write_room(tx, place_id, inside, is_unwatched=True if reasons else None)
+    if rules.is_told_late(told.at, clock.now()):
+        reasons.insert(0, "late")
     if rules.carers_needed(inside, terms) > inside.carers:
         reasons.append("too_few_carers")
     answer = {

@@ -46,17 +46,23 @@ async def locked_room(tx: Tx, place_id: uuid.UUID, community: str, places: int) 
     return Room(row["children"], row["accompanied"], row["carers"])
 
 
-async def write_room(tx: Tx, place_id: uuid.UUID, room: Room, places: int | None = None) -> None:
-    """Who is in a room now, which is locked. `places` is written when a child comes in."""
+async def write_room(
+    tx: Tx, place_id: uuid.UUID, room: Room, places: int | None = None, *, is_unwatched: bool | None = None
+) -> None:
+    """Who is in a room now, which is locked. `places` is written when a child comes in.
+
+    `is_unwatched`: whether children may be there without a carer; as it was when left out. It ends with the first carer.
+    """
     try:
         await tx.execute(
             "UPDATE room_states SET children = $2, accompanied = $3, carers = $4, places = coalesce($5, places), "
-            "version = version + 1 WHERE place_id = $1",
+            "is_unwatched = coalesce($6, is_unwatched) AND $2 > 0 AND $4 = 0, version = version + 1 WHERE place_id = $1",
             place_id,
             room.children,
             room.accompanied,
             room.carers,
             places,
+            is_unwatched,
         )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise _refusal_of(error) or error from error
