@@ -65,6 +65,20 @@ def test_carers_read_about_a_child_only_around_its_visit_and_guardians_see_that_
     assert is_problem(front.get(f"{about(child)}/reads", room.carer), 404, "not_there")
 
 
+def test_what_is_about_a_childs_health_is_kept_only_with_consent_to_that(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family(consent=False)
+    room.consent(parent, child, "childcare")
+    for part in ({"allergies": ["花生"]}, {"notes": "怕打雷"}, ABOUT):
+        refused = front.ask("PUT", about(child), parent, json=part)
+        assert is_problem(refused, 409, "consent_required"), part
+        assert refused.json()["purposes"] == ["health"]
+    assert front.get(about(child), parent).json()["version"] == 0
+    plain = {"allergies": [], "notes": None, "contacts": ABOUT["contacts"]}
+    assert front.ask("PUT", about(child), parent, json=plain).json()["contacts"] == ABOUT["contacts"]
+    room.consent(parent, child, "health")
+    assert front.ask("PUT", about(child), parent, json=ABOUT).json()["allergies"] == ["花生", "鸡蛋"]
+
+
 def test_a_child_who_was_not_collected_is_known_to_the_carers_as_long_as_it_is_inside(
     room: Nursery, front: Front
 ) -> None:
