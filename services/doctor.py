@@ -170,6 +170,11 @@ CHECKS: Final = {
         UNION ALL SELECT c.id FROM collectors c JOIN handovers o ON o.once_id = c.id WHERE c.used_at IS NULL
         UNION ALL SELECT c.id FROM collectors c
                   WHERE c.used_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM handovers o WHERE o.collector_id = c.id)""",
+    "a notice that can be read knows the places of its slots": """
+        SELECT n.id FROM notices n CROSS JOIN LATERAL jsonb_array_elements_text(
+            CASE jsonb_typeof(n.data->'slots') WHEN 'array' THEN n.data->'slots' ELSE '[]' END) AS named(slot)
+        JOIN slots s ON s.id::text = named.slot
+        WHERE n.position IS NOT NULL AND s.place_id <> ALL (n.places)""",
     "every report of a device has its answer": "SELECT id FROM uploads WHERE answer IS NULL",
     "every confirmed claim in an event has its registration": """
         SELECT c.id FROM claims c LEFT JOIN registrations r ON r.id = c.resource_id AND r.group_id = c.group_id

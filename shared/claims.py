@@ -8,13 +8,16 @@ claims by id, own rows; each sorted. Whoever frees reads ids unlocked, locks in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared import clock, errors
 from shared.db import Tx, constraint_of
+
+if TYPE_CHECKING:
+    from shared.assertion import Caller
 
 OFFLINE = ("desk", "phone", "paper")
 
@@ -201,14 +204,14 @@ async def confirm(tx: Tx, grants: Sequence[tuple[Grant, uuid.UUID]], *, skip_loc
 
 
 async def release(
-    tx: Tx, group_id: uuid.UUID, *, holder_nos: Sequence[int] | None = None, reason: str, only_held: bool = False
+    tx: Tx, group_id: uuid.UUID, *, only: Sequence[uuid.UUID] | None = None, reason: str, only_held: bool = False
 ) -> list[Freed]:
-    """Free a group's active places, all or some holders'; what was freed. Nothing active is not an error."""
+    """Free a group's active places, all or only these claims; what was freed. Nothing active is not an error."""
     found = await tx.fetch(
-        "SELECT id, slot_id FROM claims WHERE group_id = $1 AND is_active AND ($2::bigint[] IS NULL OR holder_no = ANY($2))"
+        "SELECT id, slot_id FROM claims WHERE group_id = $1 AND is_active AND ($2::uuid[] IS NULL OR id = ANY($2))"
         " AND state <> 'attended'",
         group_id,
-        holder_nos,
+        only,
     )
     if not found:
         return []
@@ -373,6 +376,17 @@ def of_party(group: Group, account_no: int | None, holder_nos: Sequence[int]) ->
             one
             for one in group.claims
             if one["holder_no"] in own or (is_maker and one["holder_kind"] == "organisation")
+        )
+    )
+
+
+def seen_by(group: Group, who: Caller, roles: Collection[str]) -> Group:
+    """What of a group somebody may see: their own people, and whatever is at places that one of these roles reaches."""
+    reached = frozenset(roles)
+    own = {one["id"] for one in of_party(group, who.account_no, who.holders_in(group.service)).claims}
+    return group._replace(
+        claims=tuple(
+            one for one in group.claims if one["id"] in own or who.may(reached, one["community"], one["place_id"])
         )
     )
 

@@ -27,19 +27,6 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 
 
-def _is_visible(group: claims.Group, who: Caller) -> bool:
-    return bool(claims.of_party(group, who.account_no, who.holders_in(group.service)).claims) or any(
-        who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims
-    )
-
-
-def _shown(group: claims.Group, who: Caller) -> claims.Group:
-    """The group without people who are nothing to the caller (others whom the same staff booked)."""
-    if any(who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims):
-        return group
-    return claims.of_party(group, who.account_no, who.holders_in(group.service))
-
-
 async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.UUID, ClaimOut]:
     """Those of these groups that the caller may see, each as it is now: what it has, or that it waits."""
     found: dict[uuid.UUID, ClaimOut] = {}
@@ -56,8 +43,8 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
                     found[group_id] = waiting
         elif not is_active and (ended := await claiming.ended_shape(tx, group_id, who)) is not None:
             found[group_id] = ended
-        elif group is not None and _is_visible(group, who):
-            found[group_id] = claiming.shape(services.service(group.service), _shown(group, who))
+        elif group is not None and (seen := claims.seen_by(group, who, actions.PLACE_STAFF)).claims:
+            found[group_id] = claiming.shape(services.service(group.service), seen)
     return found
 
 

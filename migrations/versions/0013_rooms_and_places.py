@@ -1,9 +1,10 @@
-"""What a device tells of a children's room afterwards is written down, also when no carer was."""
+"""Children told of before their carer are in the books; a notice knows the places it is about."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import ARRAY
 
 revision = "0013"
 down_revision = "0012"
@@ -22,9 +23,15 @@ def upgrade() -> None:
     op.create_check_constraint(
         "unwatched_only_without_a_carer", "room_states", "NOT is_unwatched OR (children > 0 AND carers = 0)"
     )
+    op.add_column(
+        "notices", sa.Column("places", ARRAY(sa.Uuid()), server_default=sa.text("'{}'::uuid[]"), nullable=False)
+    )
+    op.create_index("notices_places_idx", "notices", ["places"], postgresql_using="gin")
 
 
 def downgrade() -> None:
+    op.drop_index("notices_places_idx", "notices")
+    op.drop_column("notices", "places")
     op.drop_constraint("unwatched_only_without_a_carer", "room_states", type_="check")
     op.drop_constraint("no_children_without_a_carer", "room_states", type_="check")
     # Rooms that stand without a carer are kept as they are: what happened is not made undone.
