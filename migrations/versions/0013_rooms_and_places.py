@@ -1,4 +1,4 @@
-"""Children told of before their carer are in the books; a notice knows the places it is about."""
+"""Children told of before their carer are in the books; a notice knows its places, and incidents are found by child."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ def upgrade() -> None:
     op.add_column(
         "notices", sa.Column("places", ARRAY(sa.Uuid()), server_default=sa.text("'{}'::uuid[]"), nullable=False)
     )
+    op.create_index("incidents_children_idx", "incidents", ["children"], postgresql_using="gin")
     op.create_index("notices_places_idx", "notices", ["places"], postgresql_using="gin")
 
 
 def downgrade() -> None:
+    op.drop_index("incidents_children_idx", "incidents")
     op.drop_index("notices_places_idx", "notices")
     op.drop_column("notices", "places")
     op.drop_constraint("unwatched_only_without_a_carer", "room_states", type_="check")

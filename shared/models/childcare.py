@@ -237,6 +237,7 @@ class Incident(Base):
         CheckConstraint("kind IN ('reported', 'count', 'collection')", name="incident_kind_known"),
         CheckConstraint("severity IN ('minor', 'moderate', 'serious')", name="incident_severity_known"),
         Index("incidents_place_id_at_idx", "place_id", "at"),
+        Index("incidents_children_idx", "children", postgresql_using="gin"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from services.childcare import notices, rules, sql
 from services.childcare.actions import CARERS, Facts, terms_of
 from services.childcare.actions.collecting import entry_of, index_of
+from services.childcare.actions.incidents import write_down
 from services.childcare.actions.written import collector_name, seal_incident
 from services.childcare.rules import Adult, Entry
 from services.childcare.sql.doors import Coming, Passing
@@ -286,17 +287,4 @@ async def _wrong_hands(tx: Tx, keys: Keyring, who: Caller, visit: Any, claim: An
         who.account_no or 0,
         told.at,
     )
-    await sql.insert_incident(tx, happened)
-    await told_.announce(
-        tx,
-        [
-            notices.incident_opened(
-                visit["community"],
-                incident_id,
-                visit["place_id"],
-                "collection",
-                "serious",
-                is_for_authority=False,
-            )
-        ],
-    )
+    await write_down(tx, happened)
