@@ -100,7 +100,14 @@ def children_left(room: Room, terms: Terms) -> int:
 
 def no_time(at: datetime, starts_at: datetime, ends_at: datetime, minutes_before: int) -> str | None:
     """Why a child cannot be signed in at this moment: from some minutes before the session to its end."""
-    return None if starts_at - timedelta(minutes=minutes_before) <= at <= ends_at else "outside_session"
+    if at < opens_at(starts_at, minutes_before):
+        return "too_early"
+    return None if at <= ends_at else "outside_session"
+
+
+def opens_at(starts_at: datetime, minutes_before: int) -> datetime:
+    """When signing in begins."""
+    return starts_at - timedelta(minutes=minutes_before)
 
 
 def is_told_late(at: datetime, now: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared import clock, passes
 from tests.childcare.nursery import COMMUNITY, REGION, VISITS, Nursery
@@ -155,12 +155,18 @@ def test_guardians_who_stay_count_as_adults_and_their_children_for_less(front: F
     assert (room.now()["children"], room.now()["adults"]) == (2, 3)
 
 
-def test_children_come_only_around_their_session(room: Nursery) -> None:
+def test_children_come_only_around_their_session(room: Nursery, front: Front) -> None:
     room.on_duty()
     parent, (child,) = room.family()
     slot = room.slot(30)
     visit = room.booked(parent, slot, child)
-    assert is_problem(room.bring(parent, visit, child), 409, "outside_session")
+    opens_at = datetime.fromisoformat(visit["slot"]["starts_at"]) - timedelta(minutes=15)
+    token = front.get(f"{visit['href']}/pass", parent).json()["token"]
+    for way in ({"code": room.code(parent, visit, child)}, {"pass": token}):
+        early = room.post(f"{visit['href']}/sign-in", room.carer, **way)
+        assert is_problem(early, 409, "too_early"), way
+        assert early.json()["opens_at"] == opens_at.isoformat()
+        assert is_problem(room.post(f"{visit['href']}/sign-in", Nursery(front).carer, **way), 404, "not_there")
     room.moved(slot, 30 + 121)
     assert is_problem(room.bring(parent, visit, child), 409, "outside_session")
     late = room.bring(parent, visit, child, at=clock.now() - timedelta(minutes=30))

@@ -659,7 +659,9 @@ def test_a_courier_stands_only_at_the_doors_of_a_round(kitchen: Kitchen, front: 
     (elder,) = kitchen.elder()
     order = kitchen.order(elder, n=4, collect=True).json()["id"]
     early = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}
-    assert is_problem(front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=early), 409, "too_early")
+    refused = front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=early)
+    assert is_problem(refused, 409, "too_early")
+    assert refused.json()["opens_at"].endswith("+08:00")
     assert front.town.one("SELECT outcome FROM meal_orders WHERE id = %s", order) is None
     kitchen.comes(order)
     report = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}

@@ -48,7 +48,9 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
     code = rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
     if code is not None:
-        _stands_against(told, reasons, code, errors.by_code(code)())
+        opens_at = clock.local(rules.opens_at(claim["starts_at"], terms.sign_in_minutes))
+        more = {"opens_at": opens_at} if code == "too_early" else {}
+        _stands_against(told, reasons, code, errors.by_code(code)(**more))
     code = rules.no_entry(room, terms, accompanied=visit["stays"])
     if code is not None and told.decided is None:
         raise errors.by_code(code)
@@ -172,7 +174,9 @@ def _require_pass(keys: Keyring, claim: Any, told: SignInIn) -> None:
     if told.code is not None:
         if not passes.matches(keys, claim["id"], told.code):
             raise errors.PassInvalid
-    elif passes.verify(keys, told.token or "", facility_id=claim["place_id"], now=told.at) != claim["id"]:
+        return
+    place_id, at = claim["place_id"], told.at
+    if passes.verify(keys, told.token or "", facility_id=place_id, now=at, has_own_hours=True) != claim["id"]:
         raise errors.PassInvalid
 
 

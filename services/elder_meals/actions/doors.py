@@ -48,7 +48,7 @@ async def record(
     if group is None or group.state not in ("confirmed", "attended"):
         raise errors.Conflict(say("This meal was given back.", "此餐已取消。"))
     if report.at < order["starts_at"] - EARLY:
-        raise errors.TooEarly
+        raise errors.TooEarly(opens_at=clock.local(order["starts_at"] - EARLY))
     if outcome in ("delivered", "to_neighbour"):
         await claims.attend(tx, [one["id"] for one in group.claims])
     now = await orders.order(tx, order_id, locked=True)
