@@ -26,6 +26,12 @@ def upgrade() -> None:
     op.add_column(
         "notices", sa.Column("places", ARRAY(sa.Uuid()), server_default=sa.text("'{}'::uuid[]"), nullable=False)
     )
+    op.drop_constraint("collected_by_somebody", "handovers", type_="check")
+    op.create_check_constraint(
+        "collected_by_somebody",
+        "handovers",
+        "direction = 'in' OR adult_id IS NOT NULL OR collector_id IS NOT NULL OR 'collector_unknown' = ANY (reasons)",
+    )
     op.create_index("incidents_children_idx", "incidents", ["children"], postgresql_using="gin")
     op.create_index("notices_places_idx", "notices", ["places"], postgresql_using="gin")
 
@@ -36,7 +42,12 @@ def downgrade() -> None:
     op.drop_column("notices", "places")
     op.drop_constraint("unwatched_only_without_a_carer", "room_states", type_="check")
     op.drop_constraint("no_children_without_a_carer", "room_states", type_="check")
-    # Rooms that stand without a carer are kept as they are: what happened is not made undone.
+    op.drop_constraint("collected_by_somebody", "handovers", type_="check")
+    # What happened is not made undone: rows of before are kept as they are.
+    op.execute(
+        "ALTER TABLE handovers ADD CONSTRAINT collected_by_somebody CHECK (direction = 'in' OR adult_id IS NOT NULL OR "
+        "collector_id IS NOT NULL) NOT VALID"
+    )
     op.execute(
         "ALTER TABLE room_states ADD CONSTRAINT no_children_without_a_carer CHECK (children = 0 OR carers > 0) NOT VALID"
     )

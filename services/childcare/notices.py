@@ -244,14 +244,24 @@ def collection_missed(row: Any, step: int) -> Notice:
 
 
 def incident_opened(
-    community: str, incident_id: uuid.UUID, place_id: uuid.UUID, kind: str, severity: str, *, is_for_authority: bool
+    community: str,
+    incident_id: uuid.UUID,
+    place_id: uuid.UUID,
+    kind: str,
+    severity: str,
+    *,
+    is_for_authority: bool,
+    children: Sequence[int],
 ) -> Notice:
-    """Something happened in a room and was written down; who and what stays there."""
+    """Something happened in a room and was written down; who and what stays there.
+
+    Guardians hear at once when a child has gone with somebody who may not collect it; of the rest the carers tell them.
+    """
     return Notice(
         "childcare.incident.opened",
         community,
         incident_id,
-        (),
+        tuple(children) if kind == "collection" else (),
         {"room_id": place_id, "kind": kind, "severity": severity, "report_to_authority": is_for_authority},
     )
 

@@ -172,15 +172,18 @@ def no_hand_over(adult: Adult, entries: Sequence[Entry], at: datetime) -> str | 
 def _means(entry: Entry, adult: Adult) -> bool:
     """Whether a line is about this adult: the same person, or the same name unless known digits tell them apart.
 
-    A name alone bars its namesakes, too: the carers can ask the guardians, and a mistake this way can be put right.
+    A name alone bars its namesakes, too: the carers can ask the guardians, and a mistake this way can be put right. A line
+    of the list that gives somebody else's name to a known person is about that name, too.
     """
-    if entry.person_id is not None and adult.person_id is not None:
-        return entry.person_id == adult.person_id
     told = adult.entry
     if told is not None and told.id == entry.id:
         return True
-    theirs = (adult.name, told.name, told.person_name) if told is not None else (adult.name,)
-    if not _names(entry.name, entry.person_name) & _names(*theirs):
+    theirs = _names(adult.name, *((told.name, told.person_name) if told is not None else ()))
+    if entry.person_id is not None and adult.person_id is not None:
+        if entry.person_id == adult.person_id:
+            return True
+        theirs -= _names(adult.name)  # two known people may have one name
+    if not _names(entry.name, entry.person_name) & theirs:
         return False
     if told is None:
         return True
@@ -188,14 +191,18 @@ def _means(entry: Entry, adult: Adult) -> bool:
     return next((one.upper() == other.upper() for one, other in pairs if one and other), True)
 
 
+_UNSEEN: Final = "\u115f\u1160"
+"""Letters that nobody sees."""
+
+
 def _names(*told: str | None) -> set[str]:
     return {plain(one) for one in told if one} - {""}
 
 
 def plain(name: str) -> str:
-    """A name as people are found by it: without spaces, case, width, and what nobody sees."""
-    wide = unicodedata.normalize("NFKC", name)
-    return "".join(one for one in wide if not one.isspace() and unicodedata.category(one) != "Cf").casefold()
+    """A name as people are found by it: its letters and digits, without case, width, accents, and what nobody sees."""
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(one for one in apart if unicodedata.category(one)[0] in "LN" and one not in _UNSEEN)
 
 
 def steps_due(ends_at: datetime, minutes: Sequence[int], done: int, now: datetime) -> list[int]:

@@ -135,7 +135,8 @@ class Handover(Base):
     __table_args__ = (
         CheckConstraint("direction IN ('in', 'out')", name="handover_direction_known"),
         CheckConstraint(
-            "direction = 'in' OR adult_id IS NOT NULL OR collector_id IS NOT NULL", name="collected_by_somebody"
+            "direction = 'in' OR adult_id IS NOT NULL OR collector_id IS NOT NULL OR 'collector_unknown' = ANY (reasons)",
+            name="collected_by_somebody",
         ),
         UniqueConstraint("once_id", name="one_handover_per_code"),
         Index("handovers_place_id_at_idx", "place_id", "at"),

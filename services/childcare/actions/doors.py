@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.childcare import notices, rules, sql
@@ -11,7 +12,7 @@ from services.childcare.actions import CARERS, Facts, terms_of
 from services.childcare.actions.collecting import entry_of, index_of
 from services.childcare.actions.incidents import write_down
 from services.childcare.actions.written import collector_name, seal_incident
-from services.childcare.rules import Adult, Entry
+from services.childcare.rules import Adult
 from services.childcare.sql.doors import Coming, Passing
 from services.childcare.sql.rooms import Happened
 from shared import claims, clock, errors, passes, uploads
@@ -46,6 +47,9 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
+    gone = await sql.left_at(tx, visit_id, claim["id"]) if told.decided else None
+    if gone is not None and told.at <= gone:  # told again under another id: the child is not there any more
+        raise errors.AlreadyRecorded
     code = rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
     if code is not None:
         opens_at = clock.local(rules.opens_at(claim["starts_at"], terms.sign_in_minutes))
@@ -96,12 +100,12 @@ async def sign_out(
     terms = await terms_of(tx, visit["place_id"])
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
     claim, inside = await _inside(tx, _claims_of(group, told.person))
-    adult = await _adult(tx, keys, claim, told)
-    entries = await _entries(tx, keys, claim["holder_no"])
+    # What is to be decided is decided now, whatever a slow clock says; what was, not before the child had come.
+    moment = clock.now() if told.decided is None else max(told.at, inside["since"])
+    rows = await sql.collectors(tx, claim["holder_no"], at=moment)
+    adult = await _adult(tx, keys, claim, told, rows, moment)
     reasons = [*_late(told), *(["before_sign_in"] if told.at < inside["since"] else [])]
-    code = rules.no_hand_over(adult, entries, told.at)
-    if code is None and told.decided is None:  # it is to be decided now, whatever a slow clock says
-        code = rules.no_hand_over(adult, entries, clock.now())
+    code = rules.no_hand_over(adult, [entry_of(keys, row) for row in rows], moment)
     at = clock.local(told.at)
     if code is not None and told.decided is None:
         return await _turned_away(tx, who, visit, claim, told, adult, code)
@@ -109,7 +113,7 @@ async def sign_out(
         reasons.append(code)
         await _wrong_hands(tx, keys, who, visit, claim, told, code)
     once = adult.entry.id if adult.entry is not None and adult.entry.kind == "once" else None
-    if once is not None and not await sql.use_code(tx, once) and code is None:
+    if once is not None and not await sql.use_code(tx, once) and code is None and told.decided is None:
         raise errors.CollectorUsed
     await sql.delete_inside(tx, claim["id"])
     await sql.write_room(tx, visit["place_id"], rules.left(room, accompanied=inside["stays"]))
@@ -219,13 +223,8 @@ async def _inside(tx: Tx, several: Sequence[Any]) -> tuple[Any, Any]:
     raise errors.NotInside
 
 
-async def _entries(tx: Tx, keys: Keyring, child_no: int) -> list[Entry]:
-    return [entry_of(keys, row) for row in await sql.collectors(tx, child_no)]
-
-
-async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn) -> Adult:
+async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn, rows: Sequence[Any], moment: datetime) -> Adult:
     """Who stands at the door: found by a one-time code, by a line of the list, or as somebody of the town."""
-    rows = await sql.collectors(tx, claim["holder_no"])
     row = None
     if told.code is not None:
         index = index_of(keys, told.code)
@@ -238,13 +237,10 @@ async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn) -> Adult:
     return Adult(
         person["id"] if person is not None else None,
         person["name"] if person is not None else entry.name if entry is not None else None,
-        is_guardian=person is not None and person["id"] in await _guardians(tx, claim),
+        is_guardian=person is not None
+        and person["id"] in {one["id"] for one in await sql.guardians(tx, claim["person_id"], moment)},
         entry=entry,
     )
-
-
-async def _guardians(tx: Tx, claim: Any) -> set[uuid.UUID]:
-    return {row["id"] for row in await sql.guardians(tx, claim["person_id"])}
 
 
 async def _turned_away(

@@ -34,6 +34,7 @@ async def write_down(tx: Tx, happened: Happened) -> None:
                 happened.kind,
                 happened.severity,
                 is_for_authority=happened.is_for_authority,
+                children=happened.children,
             )
         ],
     )

@@ -105,6 +105,7 @@ async def _handed_over(ctx: Context, done: uuid.UUID | errors.Refusal) -> Respon
         errors.RoomFull,
         errors.TooFewCarers,
         errors.AlreadyInside,
+        errors.AlreadyRecorded,
         errors.Cancelled,
     ),
 )

@@ -98,6 +98,14 @@ async def inside(tx: Tx, claim_id: uuid.UUID) -> Any | None:
     return await tx.row("SELECT child_no, stays, since FROM insides WHERE claim_id = $1", claim_id)
 
 
+async def left_at(tx: Tx, visit_id: uuid.UUID, claim_id: uuid.UUID) -> datetime | None:
+    """When the child of this claim was last collected."""
+    found: datetime | None = await tx.value(
+        "SELECT max(at) FROM handovers WHERE visit_id = $1 AND claim_id = $2 AND direction = 'out'", visit_id, claim_id
+    )
+    return found
+
+
 async def delete_inside(tx: Tx, claim_id: uuid.UUID) -> int:
     """The child of this claim is not inside any more; how many rows that were."""
     return await tx.execute("DELETE FROM insides WHERE claim_id = $1", claim_id)
