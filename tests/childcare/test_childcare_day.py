@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime, timedelta
 
+from services.gateway.tasks import stamp_notices
 from shared import clock, passes
 from tests.childcare.nursery import COMMUNITY, REGION, VISITS, Nursery
 from tests.gateway.test_front import Front, claim_part, examined, is_problem
@@ -309,3 +310,30 @@ def test_a_child_who_is_inside_already_is_in_the_books_also_with_a_code_that_was
     assert (done.status_code, done.json()["reasons"]) == (200, ["pass_invalid"])
     assert room.now()["children"] == 1
     assert examined(front) == []
+
+
+def test_carers_hear_what_happens_in_their_room_and_no_name(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    assert is_problem(room.collect(visit, child, collector=str(room.carer.person_id)), 403, "collector_unknown")
+    assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200
+    room.post(f"{room.path}/count", room.carer, count=0)
+    front.runner.run(stamp_notices(front.parts))
+    desk = f"/v1/notices?place={room.place_id}"
+    (manager,) = room.carers(role="manager")
+    for who in (room.carer, manager):
+        heard = front.get(desk, who).json()["items"]
+        assert [one["type"].removeprefix("childcare.") for one in heard] == [
+            "visit.made",
+            "child.arrived",
+            "collector.refused",
+            "child.collected",
+            "room.closed",
+        ]
+        assert {tuple(one["persons"]) for one in heard} == {()}
+        assert child.name not in str(heard)
+        assert str(child.person_id) not in str(heard)
+    (cook,) = room.carers(role="kitchen")
+    assert front.get(desk, cook).json()["items"] == [], "of meals, and there are none"
+    for nobody in (parent, Nursery(front).carer):
+        assert is_problem(front.get(desk, nobody), 403, "not_allowed")

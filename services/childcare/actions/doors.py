@@ -53,7 +53,7 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     code = rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
     if code is not None:
         opens_at = clock.local(rules.opens_at(claim["starts_at"], terms.sign_in_minutes))
-        more = {"opens_at": opens_at} if code == "too_early" else {}
+        more: dict[str, Any] = {"opens_at": opens_at} if code == "too_early" else {}
         _stands_against(told, reasons, code, errors.by_code(code)(**more))
     code = rules.no_entry(room, terms, accompanied=visit["stays"])
     if code is not None and told.decided is None:
