@@ -156,12 +156,17 @@ def holds(entry: Entry, at: datetime) -> bool:
 
 
 def no_hand_over(adult: Adult, entries: Sequence[Entry], at: datetime) -> str | None:
-    """Why the child may not go with this adult; None when they may. Whoever is on any guardian's never list may not."""
+    """Why the child may not go with this adult; None when they may. Whoever is on any guardian's never list may not.
+
+    `entries` are the lines that guardians have written; an adult may be known by a line that is none of them any more.
+    """
     if any(entry.kind == "never" and holds(entry, at) and _means(entry, adult) for entry in entries):
         return "collector_barred"
     if adult.is_guardian:
         return None
     if adult.entry is not None:
+        if adult.entry.id not in {entry.id for entry in entries}:
+            return "collector_unknown"
         if adult.entry.kind == "once" and adult.entry.is_used:
             return "collector_used"
         return None if adult.entry.kind != "never" and holds(adult.entry, at) else "collector_unknown"

@@ -62,6 +62,10 @@ def test_whom_a_former_guardian_allowed_takes_nobody_home(night: Nursery, front:
         {"code": code},
     ):
         assert is_problem(room.collect(visit, child, **told), 403, "collector_unknown"), told
+    assert {
+        row[0]
+        for row in front.town.all("SELECT collector_id::text FROM turned_away WHERE child_no = %s", child.holder_no)
+    } >= {line}
     seen = front.get(f"{about(child)}/collectors", room.carer).json()["items"]
     assert seen == [], "what no longer holds misleads no carer"
     assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200, (

@@ -105,7 +105,7 @@ async def sign_out(
     rows = await sql.collectors(tx, claim["holder_no"], at=moment)
     adult = await _adult(tx, keys, claim, told, rows, moment)
     reasons = [*_late(told), *(["before_sign_in"] if told.at < inside["since"] else [])]
-    code = rules.no_hand_over(adult, [entry_of(keys, row) for row in rows], moment)
+    code = rules.no_hand_over(adult, [entry_of(keys, row) for row in rows if row["is_in_force"]], moment)
     at = clock.local(told.at)
     if code is not None and told.decided is None:
         return await _turned_away(tx, who, visit, claim, told, adult, code)

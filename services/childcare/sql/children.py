@@ -125,15 +125,20 @@ async def insert_collector(tx: Tx, line: Line) -> bool:
 async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: datetime | None = None) -> list[Any]:
     """The lines of a child, all or one maker's, oldest first, with the person's name; removed ones are left out.
 
-    Only of who is a guardian now, or was at a moment: a guardianship that ends takes its lines along.
+    `is_in_force`: whether its maker is a guardian now, or was at a moment: a guardianship that ends takes its lines along.
+    Should there ever be too many, it is not those that forbid which are left out.
     """
     return await tx.fetch(
         f"""
-        SELECT c.*, h.name AS person_name FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
-        WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL AND EXISTS (
-            SELECT FROM relations r JOIN accounts a ON a.person_id = r.actor_id JOIN holders k ON k.id = r.person_id
-            WHERE a.no = c.maker_no AND k.no = c.child_no AND {_IS_GUARDIAN.format(at="coalesce($3, now())")})
-        ORDER BY c.made_at, c.id LIMIT 500
+        SELECT * FROM (
+            SELECT c.*, h.name AS person_name, EXISTS (
+                SELECT FROM relations r JOIN accounts a ON a.person_id = r.actor_id JOIN holders k ON k.id = r.person_id
+                WHERE a.no = c.maker_no AND k.no = c.child_no AND {_IS_GUARDIAN.format(at="coalesce($3, now())")}
+            ) AS is_in_force
+            FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
+            WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL
+            ORDER BY c.kind <> 'never', c.made_at, c.id LIMIT 500) lines
+        ORDER BY made_at, id
         """,
         child_no,
         maker_no,
