@@ -129,6 +129,8 @@ CHECKS: Final = {
                       FROM handovers
             UNION ALL SELECT id, 'childcare.collector.refused' FROM turned_away
             UNION ALL SELECT id, 'childcare.incident.opened' FROM incidents
+            UNION ALL SELECT id, 'childcare.room.strained' FROM handovers
+                      WHERE reasons && '{room_full,too_few_carers,no_carer_recorded}'
             UNION ALL SELECT id, 'childcare.room.closed' FROM head_counts WHERE incident_id IS NULL) f
         WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = f.id AND n.type = f.type)""",
     "nothing was announced of children's rooms that is not there": """
@@ -138,6 +140,7 @@ CHECKS: Final = {
                 SELECT id, 'visit' AS thing FROM visits
                 UNION ALL SELECT id, 'child' FROM handovers UNION ALL SELECT id, 'collector' FROM turned_away
                 UNION ALL SELECT id, 'incident' FROM incidents UNION ALL SELECT id, 'room' FROM head_counts
+                UNION ALL SELECT id, 'room' FROM handovers UNION ALL SELECT id, 'room' FROM duties
                 UNION ALL SELECT claim_id, 'collection' FROM late_collections) f
             WHERE f.id = n.subject AND f.thing = split_part(n.type, '.', 2))
           AND n.type <> 'childcare.claim.released'""",
@@ -168,6 +171,11 @@ CHECKS: Final = {
         UNION ALL SELECT c.id FROM collectors c JOIN handovers o ON o.once_id = c.id WHERE c.used_at IS NULL
         UNION ALL SELECT c.id FROM collectors c
                   WHERE c.used_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM handovers o WHERE o.collector_id = c.id)""",
+    "a notice that can be read knows the places of its slots": """
+        SELECT n.id FROM notices n CROSS JOIN LATERAL jsonb_array_elements_text(
+            CASE jsonb_typeof(n.data->'slots') WHEN 'array' THEN n.data->'slots' ELSE '[]' END) AS named(slot)
+        JOIN slots s ON s.id::text = named.slot
+        WHERE n.position IS NOT NULL AND s.place_id <> ALL (n.places)""",
     "every report of a device has its answer": "SELECT id FROM uploads WHERE answer IS NULL",
     "every confirmed claim in an event has its registration": """
         SELECT c.id FROM claims c LEFT JOIN registrations r ON r.id = c.resource_id AND r.group_id = c.group_id

@@ -8,7 +8,7 @@ claims by id, own rows; each sorted. Whoever frees reads ids unlocked, locks in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -208,14 +208,14 @@ async def confirm(tx: Tx, grants: Sequence[tuple[Grant, uuid.UUID]], *, skip_loc
 
 
 async def release(
-    tx: Tx, group_id: uuid.UUID, *, holder_nos: Sequence[int] | None = None, reason: str, only_held: bool = False
+    tx: Tx, group_id: uuid.UUID, *, only: Sequence[uuid.UUID] | None = None, reason: str, only_held: bool = False
 ) -> list[Freed]:
-    """Free a group's active places, all or some holders'; what was freed. Nothing active is not an error."""
+    """Free a group's active places, all or only these claims; what was freed. Nothing active is not an error."""
     found = await tx.fetch(
-        "SELECT id, slot_id FROM claims WHERE group_id = $1 AND is_active AND ($2::bigint[] IS NULL OR holder_no = ANY($2))"
+        "SELECT id, slot_id FROM claims WHERE group_id = $1 AND is_active AND ($2::uuid[] IS NULL OR id = ANY($2))"
         " AND state <> 'attended'",
         group_id,
-        holder_nos,
+        only,
     )
     if not found:
         return []
@@ -388,6 +388,17 @@ def of_party(group: Group, who: Caller) -> Group:
 def is_office(who: Caller, kind: str, community: str) -> bool:
     """Whether a holder is a committee, and the caller works for it."""
     return kind == "organisation" and who.may(DESK, community)
+
+
+def seen_by(group: Group, who: Caller, roles: Collection[str]) -> Group:
+    """What of a group somebody may see: their own people, and whatever is at places that one of these roles reaches."""
+    reached = frozenset(roles)
+    own = {one["id"] for one in of_party(group, who).claims}
+    return group._replace(
+        claims=tuple(
+            one for one in group.claims if one["id"] in own or who.may(reached, one["community"], one["place_id"])
+        )
+    )
 
 
 def new_id() -> uuid.UUID:

@@ -379,11 +379,9 @@ def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
 
 
 def seen(group: claims.Group, who: Caller) -> claims.Group | None:
-    """As much of a group as the caller may see: all of it among the staff of its place, else their own; None if nothing is."""
-    if any(who.may(claims.DESK, row["community"], row["place_id"]) for row in group.claims):
-        return group
-    own = claims.of_party(group, who)
-    return own if own.claims else None
+    """As much of a group as the caller may see: what is at places whose staff they are, and their own; None if nothing is."""
+    found = claims.seen_by(group, who, claims.DESK)
+    return found if found.claims else None
 
 
 async def waiting_shape(tx: Tx, group_id: uuid.UUID, who: Caller) -> claiming.ClaimOut | None:

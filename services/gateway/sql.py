@@ -183,6 +183,22 @@ async def told(tx: Tx, holders: Sequence[int], after: int, limit: int) -> list[A
     )
 
 
+async def told_at(tx: Tx, place_id: uuid.UUID, after: int, limit: int) -> list[Any]:
+    """Notices about something at a place, behind a position: the same columns."""
+    return await tx.fetch(
+        "SELECT position, id, type, community, subject, data, occurred_at, holders FROM notices "
+        "WHERE places @> ARRAY[$1::uuid] AND position > $2 ORDER BY position LIMIT $3",
+        place_id,
+        after,
+        limit,
+    )
+
+
+async def place(tx: Tx, place_id: uuid.UUID) -> Any | None:
+    """A place of any service: id, community."""
+    return await tx.row("SELECT id, community FROM places WHERE id = $1", place_id)
+
+
 async def use_partner_key(tx: Tx, key_hash: bytes) -> Any | None:
     """A partner's key that is not revoked, of an open account; when it was last used is known to the minute."""
     row = await tx.row(

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.gateway.tasks import stamp_notices
 from shared import clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
@@ -524,6 +525,21 @@ def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitche
     kitchen.town.do("UPDATE welfare_checks SET closed_at = now() WHERE id = %s", id_)
 
 
+def test_a_kitchen_hears_what_becomes_of_its_meals_and_whom_it_worries_about(front: Front) -> None:
+    kitchen = Kitchen(front)
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    check = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()["welfare_check_id"]
+    front.runner.run(stamp_notices(front.parts))
+    for who in (kitchen.cook, kitchen.courier, kitchen.manager):
+        heard = kitchen.says("GET", f"/v1/notices?place={kitchen.id}&limit=500", who)["items"]
+        kinds = {one["type"] for one in heard}
+        assert {"elder-meals.order.made", "elder-meals.order.visited", "elder-meals.welfare.opened"} <= kinds
+        assert [one["subject"] for one in heard if one["type"] == "elder-meals.welfare.opened"] == [check]
+        assert elder.name not in str(heard)
+    assert is_problem(front.get(f"/v1/notices?place={kitchen.id}", elder), 403, "not_allowed")
+
+
 def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(front: Front) -> None:
     other = Kitchen(front, days=1)
     orders = [
@@ -762,7 +778,9 @@ def test_a_courier_stands_only_at_the_doors_of_a_round(kitchen: Kitchen, front: 
     (elder,) = kitchen.elder()
     order = kitchen.order(elder, n=4, collect=True).json()["id"]
     early = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}
-    assert is_problem(front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=early), 409, "too_early")
+    refused = front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=early)
+    assert is_problem(refused, 409, "too_early")
+    assert refused.json()["opens_at"].endswith("+08:00")
     assert front.town.one("SELECT outcome FROM meal_orders WHERE id = %s", order) is None
     kitchen.comes(order)
     report = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}

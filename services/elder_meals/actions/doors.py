@@ -48,7 +48,7 @@ async def record(
     if group is None or group.state not in ("confirmed", "attended"):
         raise errors.Conflict(say("This meal was given back.", "此餐已取消。"))
     if report.at < order["starts_at"] - EARLY:
-        raise errors.TooEarly
+        raise errors.TooEarly(opens_at=clock.local(order["starts_at"] - EARLY))
     if outcome in ("delivered", "to_neighbour"):
         await claims.attend(tx, [one["id"] for one in group.claims])
     now = await orders.order(tx, order_id, locked=True)
@@ -123,7 +123,7 @@ async def _nobody_opened(
     made = await sql.open_check(tx, [*whose, report.at, ladder, due_at])
     if made is None:
         return await sql.check_of(tx, order["person_id"]), ["check_was_open"], []
-    opened = notices.welfare_opened(made, order["community"], order["holder_no"], order["id"], report.at)
+    opened = notices.welfare_opened(made, order, report.at)
     return made, [], [opened]
 
 
@@ -152,15 +152,7 @@ async def escalate(tx: Tx, check_id: uuid.UUID, *, keys: Keyring) -> bool:
         values = [clock.uuid7(), check_id, check["community"], "escalated", n, None, check["due_at"], None, None]
         await sql.insert_step(tx, values)
         holders = await _close_to(tx, keys, check)
-        rung = (n, ladder[n].step)
-        await told.announce(
-            tx,
-            [
-                notices.welfare_escalated(
-                    check_id, check["community"], holders, check["order_id"], rung, check["opened_at"]
-                )
-            ],
-        )
+        await told.announce(tx, [notices.welfare_escalated(check, holders, (n, ladder[n].step))])
     await sql.climb(tx, check_id, n + 1, rules.due(ladder, check["opened_at"], n + 1))
     return True
 
@@ -211,10 +203,7 @@ async def step(  # noqa: PLR0913 - what one step says
         now = clock.now()
         await sql.close_check(tx, check_id, outcome, now)
         holders = await _close_to(tx, keys, check)
-        await told.announce(
-            tx,
-            [notices.welfare_closed(check_id, check["community"], holders, check["order_id"], outcome, now)],
-        )
+        await told.announce(tx, [notices.welfare_closed(check, holders, outcome, now)])
     answer = {"step_id": str(row_id)}
     await uploads.finish(tx, report.id, answer)
     return answer

@@ -101,7 +101,7 @@ DONE: Final[dict[str, str]] = {
 
 UNTIL: Final[dict[str, str]] = {
     "held_until": say("When the held places may come free.", "保留名额可能释放的时间。"),
-    "opens_at": say("When booking opens.", "开放预约的时间。"),
+    "opens_at": say("When booking, or the door, opens.", "开放预约或入场的时间。"),
     "until": say("When the pause or the lease ends.", "暂停或租约结束的时间。"),
 }
 

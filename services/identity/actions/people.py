@@ -107,12 +107,20 @@ async def me(tx: Tx, keys: Keyring, account_no: int) -> Me:
     return Me(own, phone, await sql.people.roles(tx, account_no), relations)
 
 
-async def family(tx: Tx, account_no: int, *, after: uuid.UUID | None, limit: int) -> list[sql.people.Relation]:
+async def family(tx: Tx, account_no: int, *, after: uuid.UUID | None, limit: int | None) -> list[sql.people.Relation]:
     """Those whose guardian an account's person is."""
     own = await member(tx, account_no)
     if own.person_id is None:
         return []
     return await sql.people.relations(tx, own.person_id, kind="guardian", after=after, limit=limit)
+
+
+async def one_of_family(tx: Tx, account_no: int, person_id: uuid.UUID) -> sql.people.Relation:
+    """One of those whose guardian an account's person is."""
+    for one in await family(tx, account_no, after=None, limit=None):
+        if one.person_id == person_id:
+            return one
+    raise errors.NotThere
 
 
 @contextlib.contextmanager

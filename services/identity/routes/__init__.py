@@ -318,7 +318,18 @@ async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Respon
     document = _document(told.document)
     at.documents.take(account_no)
     made = await ctx.db.run(actions.people.add_child, ctx.keys, account_no, name=told.name, document=document)
-    return _private(_acts_for(made), 201)
+    where = f"/v1/identity/me/family/{made.person_id}"
+    return web.json(_acts_for(made), 201, {"Location": where, "Cache-Control": "no-store"})
+
+
+@router.get(
+    "/me/family/{person_id}",
+    operation_id="identity.me.family.read",
+    response_model=ActsForOut,
+    summary=say("One of my children", "查看一名子女"),
+)
+async def read_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
+    return _private(_acts_for(await ctx.db.read(actions.people.one_of_family, account_no, person_id)))
 
 
 @router.delete(
