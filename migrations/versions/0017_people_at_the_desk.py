@@ -10,9 +10,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-ROLES = (
-    "'staff', 'manager', 'auditor', 'administrator', 'operator', 'kitchen', 'courier', 'carer', 'volunteer', 'gate'"
-)
+ROLES = "'staff', 'manager', 'auditor', 'administrator', 'operator', 'kitchen', 'courier', 'carer', 'volunteer', 'gate'"
 ROLES_NOW = (
     "'staff', 'manager', 'auditor', 'administrator', 'security', 'operator', 'kitchen', 'courier', 'carer', "
     "'volunteer', 'gate'"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import date
-from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, literal_column, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
@@ -215,7 +214,7 @@ class Relation(Base):
     )
 
 
-def _never_both(one: str, other: str) -> ExcludeConstraint[Any]:
+def _never_both(one: str, other: str) -> ExcludeConstraint:
     """No account has these two roles at the same time, in whatever regions.
 
     The two stand side by side on a line: [0,1) touches [1,2), and neither touches itself.

@@ -11,20 +11,19 @@ from typing import Final
 
 import asyncpg
 
-from services.identity import rules, sealing, sql
+from services.identity import sealing, sql
 from services.identity.rules import Document, Phone
-from shared import clock, db, errors
+from shared import clock, db, errors, masking
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
 
 BY_PHONE: Final = 1
 BY_DOCUMENT: Final = 2
+CONFIRMED: Final = 3
 ADULT: Final = 18
 MOST_CHILDREN: Final = 10
 NEW_RESIDENT: Final = "新居民"
-UNKNOWN_HOME: Final = "33"
-"""The province: of a new resident no more is known."""
 
 
 def _age(born: date, today: date) -> int:
@@ -54,7 +53,7 @@ async def _new_resident(tx: Tx, keys: Keyring, phone: Phone) -> int:
         name=NEW_RESIDENT,
         sex=None,
         born=None,
-        community=UNKNOWN_HOME,
+        community=sql.places.UNKNOWN_HOME,
         level=BY_PHONE,
         household_no=None,
         document_kind=None,
@@ -62,6 +61,7 @@ async def _new_resident(tx: Tx, keys: Keyring, phone: Phone) -> int:
         document_index=None,
         document_last4=None,
         phone_sealed=sealing.phone(keys, phone, person_id),
+        phone_index=sealing.contact_index(keys, phone),
     )
     await sql.people.insert_people(tx, [person])
     account = sql.people.NewAccount(account_id, person_id, NEW_RESIDENT, "phone", sealing.phone_index(keys, phone))
@@ -103,7 +103,7 @@ async def me(tx: Tx, keys: Keyring, account_no: int) -> Me:
     if own.person_id is not None:
         relations = await sql.people.relations(tx, own.person_id)
         if own.phone_sealed is not None:
-            phone = rules.mask_phone(sealing.open_phone(keys, own.phone_sealed, own.person_id))
+            phone = masking.phone(sealing.open_phone(keys, own.phone_sealed, own.person_id))
     return Me(own, phone, await sql.people.roles(tx, account_no), relations)
 
 
@@ -129,7 +129,7 @@ def referee() -> Iterator[None]:
 async def set_real_name(tx: Tx, keys: Keyring, account_no: int, *, name: str, document: Document) -> Me:
     """Say who one is, once; the same again changes nothing, and anything else is for the staff."""
     own, person_id = await _locked_person(tx, account_no)
-    index = sealing.document_index(keys, document)
+    index = sealing.document_index(keys, document.number)
     if own.level >= BY_DOCUMENT or own.document_index is not None:
         if own.document_index != index or own.name != name:
             raise errors.Exists(
@@ -165,7 +165,7 @@ async def add_child(tx: Tx, keys: Keyring, account_no: int, *, name: str, docume
             say("This document is not that of a child under 18.", "该证件不属于未满 18 周岁的未成年人。"),
             errors=[{"in": "body", "pointer": "/document/number", "code": "not_a_child"}],
         )
-    index = sealing.document_index(keys, document)
+    index = sealing.document_index(keys, document.number)
     known = await sql.people.ward_by_document(tx, guardian_id, index)
     if known is not None and known.name == name:
         return known
@@ -191,6 +191,7 @@ async def add_child(tx: Tx, keys: Keyring, account_no: int, *, name: str, docume
         document_index=index,
         document_last4=document.last4,
         phone_sealed=None,
+        phone_index=None,
     )
     with referee():
         await sql.people.insert_people(tx, [child])
