@@ -24,8 +24,7 @@ class SearchIn(In):
     """Whom the staff look for."""
 
     q: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=64),
+        Short,
         Field(
             description=say(
                 "A document number or a phone, whole; or the beginning of a name, two characters or more.",

@@ -66,7 +66,7 @@ async def by_number(
         JOIN (SELECT id FROM persons WHERE document_index = $2
               UNION SELECT id FROM persons WHERE phone_index = $3
               UNION SELECT a.person_id FROM logins l JOIN accounts a ON a.no = l.account_no
-                    WHERE l.provider = 'phone' AND l.subject_index = $4 AND a.closed_at IS NULL) AS found USING (id)
+                    WHERE l.provider = 'phone' AND l.subject_index = $4 AND a.closed_at IS NULL) AS found ON found.id = p.id
         WHERE p.community = $5 OR {_NEAR} ORDER BY p.id LIMIT {MOST}
         """,
         prefixes,
