@@ -232,6 +232,7 @@ async def enrol(tx: Tx, keys: Keyring, who: Caller, told: Told, community: str) 
             if not await sql.people.taken_logins(tx, "phone", [login]):
                 account = sql.people.NewAccount(clock.uuid7(), person_id, told.name, "phone", login)
                 await sql.people.insert_accounts(tx, [account])
+    await require_region(tx, community, "/community")  # again: writing waited for a region that was just ending
     await audit.record(tx, who.account_no, "people.enrol", community=community, person_id=person_id)
     return await _again(tx, keys, person_id)
 

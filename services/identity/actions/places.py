@@ -96,6 +96,7 @@ async def add(
         if db.constraint_of(error) == sql.places.ONE_TIE_OF_A_KIND:
             raise errors.Exists from None
         raise
+    await desk.require_region(tx, community, "/community")  # again: writing waited for a region that was just ending
     if is_home:
         await sql.places.live_in(tx, person.id, community)
         await announce(tx, [notices.home_moved(tie_id, community, person.holder_no)])

@@ -129,6 +129,7 @@ async def grant(tx: Tx, who: Caller, wish: Wish) -> Granted:
         await sql.roles.insert(
             tx, role_id, account.no, wish.role, wish.prefix, wish.place_id, wish.until, who.account_id
         )
+    await desk.require_region(tx, wish.prefix, "/region")  # again: writing waited for a region that was just ending
     await _written(tx, who, "roles.grant", role_id, wish.reason)
     return await _told(tx, role_id, is_granted=True)
 
