@@ -400,7 +400,7 @@ def test_a_number_of_somebody_else_goes_to_the_staff_and_overwrites_nothing(data
             assert code_of(await town.real_name(thief, number(1), name="诸葛亮")) == (409, "document_taken")
         assert await town.value("SELECT count(*) FROM notices WHERE type = 'identity.conflict.opened'") == 1
         assert (await ask(town, far, "GET", "/conflicts")).json()["items"] == []
-        (case,) = (await ask(town, clerk, "GET", "/conflicts?state=open")).json()["items"]
+        (case,) = (await ask(town, clerk, "GET", "/conflicts?state=pending")).json()["items"]
         assert case["tries"] == 3
         assert case["owner"] == {"id": owner["id"], "name": "沈*", "phone": None}
         assert case["person"] == {"id": str(thief.caller.person_id), "name": "新*", "phone": "154****0003"}
@@ -413,7 +413,7 @@ def test_a_number_of_somebody_else_goes_to_the_staff_and_overwrites_nothing(data
         closed = await ask(town, clerk, "POST", f"{path}/close", told)
         assert closed.json()["outcome"] == "unfounded"
         assert code_of(await ask(town, clerk, "POST", f"{path}/close", told)) == (409, "conflict")
-        assert (await ask(town, clerk, "GET", "/conflicts?state=open")).json()["items"] == []
+        assert (await ask(town, clerk, "GET", "/conflicts?state=pending")).json()["items"] == []
         assert (await ask(town, clerk, "GET", path)).json()["closed_at"]
         await town.real_name(thief, number(1))
         assert len((await ask(town, clerk, "GET", "/conflicts")).json()["items"]) == 2, "a new try is a new case"

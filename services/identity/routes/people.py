@@ -191,7 +191,7 @@ async def list_conflicts(
     ctx: Ctx,
     who: Who,
     state: Annotated[
-        Literal["open", "closed"] | None, Query(description=say("Only open or closed ones.", "仅未结或已结。"))
+        Literal["pending", "settled"] | None, Query(description=say("Only these.", "仅未结或已结。"))
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -200,7 +200,7 @@ async def list_conflicts(
     found = await ctx.db.read(
         actions.conflicts.cases,
         who,
-        is_open=None if state is None else state == "open",
+        is_open=None if state is None else state == "pending",
         after=after[0] if after else None,
         limit=limit + 1,
     )
