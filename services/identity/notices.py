@@ -56,7 +56,7 @@ TYPES: Final = (
     NoticeType(
         "identity.person.confirmed",
         Level,
-        say("the person", "人员"),
+        say("the confirmation", "核验记录"),
         say("Staff have seen the person and their document.", "工作人员已当面核验本人及证件。"),
         {"level": 3},
     ),
@@ -111,9 +111,9 @@ def consent_withdrawn(consent_id: uuid.UUID, community: str, holder_no: int, pur
     )
 
 
-def person_confirmed(person_id: uuid.UUID, community: str, holder_no: int, level: int) -> Notice:
-    """Staff have confirmed who somebody is."""
-    return Notice("identity.person.confirmed", community, person_id, (holder_no,), {"level": level})
+def person_confirmed(confirmation: uuid.UUID, community: str, holder_no: int, level: int) -> Notice:
+    """Staff have confirmed who somebody is. Whom they saw is only in the audit."""
+    return Notice("identity.person.confirmed", community, confirmation, (holder_no,), {"level": level})
 
 
 def home_moved(tie_id: uuid.UUID, community: str, holder_no: int) -> Notice:

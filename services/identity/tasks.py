@@ -20,8 +20,12 @@ async def forget(context: Context) -> int:
 
 async def catch_up(context: Context) -> int:
     """Homes and phones that were written down before they could be looked for; how many rows."""
-    homes = await context.db.run(actions.places.find_homes)
-    return homes + await context.db.run(actions.desk.index_phones, context.keys)
+    count = 0
+    while done := await context.db.run(actions.places.find_homes):
+        count += done
+    while done := await context.db.run(actions.desk.index_phones, context.keys):
+        count += done
+    return count
 
 
-TASKS: Final = (Task("identity.forget", 3600, forget), Task("identity.catch_up", 60, catch_up))
+TASKS: Final = (Task("identity.forget", 3600, forget), Task("identity.catch_up", 3600, catch_up))

@@ -122,8 +122,10 @@ async def appoint(url: str, person: str, role: str, region: str) -> None:
         await db.run(roles.found, uuid.UUID(person), role, region)
     except (ValueError, errors.NotThere):
         raise Stop("There is no open account of this person.") from None
+    except (errors.Unprocessable, errors.RegionEnded):
+        raise Stop(f"{region} is not a region that stands.") from None
     except errors.Refusal as refusal:
-        raise Stop(f"{type(refusal).title('en')}") from None
+        raise Stop(type(refusal).title("en")) from None
     finally:
         await db.close()
 

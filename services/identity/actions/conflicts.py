@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import Final
 
 from services.identity import notices, sealing, sql
 from services.identity.actions import desk, people
+from services.identity.actions.consents import DESK
 from services.identity.rules import Document
 from services.identity.sql.conflicts import Case
 from shared import audit, clock, errors, masking
@@ -14,8 +14,6 @@ from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.notices import announce
-
-STAFF: Final = desk.DESK
 
 
 async def note(tx: Tx, keys: Keyring, account_no: int, document: Document) -> None:
@@ -39,7 +37,7 @@ async def read(tx: Tx, who: Caller, case_id: uuid.UUID) -> Case:
     if who.account_no is None:
         raise errors.NotKnown
     found = await sql.conflicts.case(tx, case_id)
-    if found is None or not who.may(STAFF, found.community):
+    if found is None or not who.may(DESK, found.community):
         raise errors.NotThere
     return found
 

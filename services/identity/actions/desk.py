@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
 
 import asyncpg
 
 from services.identity import notices, rules, sealing, sql
 from services.identity.actions import people
+from services.identity.actions.consents import DESK
 from services.identity.rules import Document, DocumentKind, Phone
 from services.identity.sql.desk import Known, Person
 from shared import audit, clock, db, errors, masking
@@ -21,9 +21,6 @@ from shared.crypto import Keyring
 from shared.db import Tx
 from shared.notices import announce
 from shared.texts import say
-
-DESK: Final = frozenset({"staff", "manager", "operator"})
-"""Who sits where residents come to."""
 
 Matches = Callable[[object], None]
 """Refuses unless the caller read this version."""
@@ -297,6 +294,7 @@ async def confirm(
     if one.level >= people.CONFIRMED:
         tx.discard()
         return seen(keys, one)
+    confirmation = clock.uuid7()
     await sql.desk.confirm(tx, person_id, people.CONFIRMED)
     await audit.record(
         tx,
@@ -304,9 +302,9 @@ async def confirm(
         "people.confirm",
         community=one.community,
         person_id=person_id,
-        data={"how": how, "document": document.value},
+        data={"id": str(confirmation), "how": how, "document": document.value},
     )
-    await announce(tx, [notices.person_confirmed(person_id, one.community, one.holder_no, people.CONFIRMED)])
+    await announce(tx, [notices.person_confirmed(confirmation, one.community, one.holder_no, people.CONFIRMED)])
     return await _again(tx, keys, person_id)
 
 

@@ -11,6 +11,7 @@ import asyncpg
 
 from services.identity import notices, sql
 from services.identity.actions import desk
+from services.identity.actions.consents import DESK
 from services.identity.sql.places import Tie
 from shared import audit, clock, db, errors
 from shared.assertion import Caller
@@ -107,7 +108,7 @@ async def add(
 async def _move_out(tx: Tx, who: Caller, standing: _Standing, community: str, today: date) -> None:
     """End the home of before: residents themselves not soon after they came, staff only those they have at their desk."""
     person = standing.person
-    if not standing.is_own and person.community != sql.places.UNKNOWN_HOME and not who.may(desk.DESK, person.community):
+    if not standing.is_own and person.community != sql.places.UNKNOWN_HOME and not who.may(DESK, person.community):
         raise errors.NotAllowed
     if person.community == community:
         raise errors.Exists
@@ -115,7 +116,7 @@ async def _move_out(tx: Tx, who: Caller, standing: _Standing, community: str, to
     if home is None:
         return
     is_soon = clock.now() - home.made_at < BETWEEN_MOVES
-    if standing.is_own and is_soon and not who.may(desk.DESK, person.community):
+    if standing.is_own and is_soon and not who.may(DESK, person.community):
         raise errors.LimitReached(
             say(
                 "A home can be moved once in thirty days; ask the staff.",

@@ -96,7 +96,8 @@ async def _taken(ctx: Context, who: Who, told: Told) -> errors.DocumentTaken:
     ),
     responses=refuses(*DOCUMENT_REFUSALS, errors.PhoneMalformed, errors.RegionEnded, errors.InFlight),
 )
-async def create_person(body: PersonIn, ctx: Ctx, who: Who) -> Response:
+async def create_person(body: PersonIn, ctx: Ctx, who: Who, account_no: Mine, at: At) -> Response:
+    at.searches.take(account_no)  # a number that is taken is a number that was found
     told = _told(body)
     try:
         made = await ctx.db.run(actions.desk.enrol, ctx.keys, who, told, body.community)
@@ -138,7 +139,10 @@ async def read_person(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
         errors.InFlight,
     ),
 )
-async def replace_person(person_id: uuid.UUID, body: PersonChangeIn, ctx: Ctx, who: Who, request: Request) -> Response:
+async def replace_person(
+    person_id: uuid.UUID, body: PersonChangeIn, ctx: Ctx, who: Who, account_no: Mine, at: At, request: Request
+) -> Response:
+    at.searches.take(account_no)
     told = _told(body)
     try:
         made = await ctx.db.run(
