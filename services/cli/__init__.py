@@ -298,7 +298,7 @@ def split_region(
 def _pair(told: str) -> tuple[str, str]:
     code, sign, said = told.partition("=")
     if not (code and sign and said):
-        raise Stop(f"{told} is not CODE=…")
+        raise Stop(f"{told} does not say what follows it: CODE=NAME, or CODE=CODE for a child.")
     return code, said
 
 
