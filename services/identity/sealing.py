@@ -39,11 +39,16 @@ def open_document(keys: Keyring, sealed: bytes, person_id: uuid.UUID) -> str:
     return crypto.unseal(keys, sealed, table="persons", column="document_sealed", row=str(person_id))
 
 
-def document_index(keys: Keyring, number: str) -> bytes:
+def document_index(keys: Keyring, told: Document) -> bytes:
     """What the person with this document is found by.
 
     The kind is left out on purpose: a number shown once as a resident's and once as a passport's is one person's.
     """
+    return number_index(keys, told.number)
+
+
+def number_index(keys: Keyring, number: str) -> bytes:
+    """The same for a number of which nobody has said what document it is on."""
     return crypto.blind_index(keys, number, column="persons.document")
 
 

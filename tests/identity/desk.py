@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -74,7 +75,9 @@ def code_of(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def healthy(town: Town) -> None:
-    """The doctor finds nothing."""
+    """The doctor finds nothing, and nothing that was answered told a number or a phone."""
+    told = [text for text in town.answers if re.search(r"(?<![0-9])([0-9]{17}[0-9X]|1540000[0-9]{4})(?![0-9])", text)]
+    assert told == []
     url = str(town.root.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
     found = await doctor.examine(url)
     assert [one for one in found if one[1]] == []

@@ -439,6 +439,20 @@ def test_nobody_closes_the_case_they_are_in(database_url: str) -> None:
     play(database_url, scenario)
 
 
+def test_staff_read_consents_without_whole_names(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        clerk = await appointed(town, CLERK)
+        made = await enrolled(town, clerk, 1, name="沈阿毛", phone=PHONE)
+        path, own = f"/people/{made['id']}/consents", await town.login(PHONE)
+        said = {"given": True, "version": 1, "channel": "paper"}
+        assert (await ask(town, clerk, "PUT", f"{path}/health", said)).json()["history"][0]["person"]["name"] == "沈*"
+        for who, name in ((clerk, "沈*"), (own, "沈阿毛")):
+            listed = (await ask(town, who, "GET", path)).json()["items"]
+            assert [one["person"]["name"] for item in listed for one in item["history"]] == [name]
+
+    play(database_url, scenario)
+
+
 def test_phones_of_before_the_index_are_found_after_the_task(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         from services.identity import actions  # noqa: PLC0415 - the task's own uses

@@ -19,7 +19,7 @@ from shared.notices import announce
 async def note(tx: Tx, keys: Keyring, account_no: int, document: Document) -> None:
     """Write down that somebody said a number that is another's; the staff of the other's region look at it."""
     own = await people.member(tx, account_no)
-    owner = await sql.desk.by_document(tx, sealing.document_index(keys, document.number))
+    owner = await sql.desk.by_document(tx, sealing.document_index(keys, document))
     if own.person_id is None or own.holder_no is None or owner is None or owner.id == own.person_id:
         return
     opened = await sql.conflicts.open_(tx, clock.uuid7(), own.person_id, owner.id, owner.community, document.kind.value)

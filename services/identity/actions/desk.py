@@ -71,7 +71,7 @@ async def is_near(tx: Tx, who: Caller, one: Person) -> bool:
     if who.may(DESK, one.community):
         return True
     if any(role.role in DESK and role.place_id is None for role in who.roles):
-        if one.community == sql.places.UNKNOWN_HOME:
+        if one.community == people.UNKNOWN_HOME:
             return True
         return any(who.may(DESK, code) for code in await sql.desk.ties(tx, one.id))
     return False
@@ -98,7 +98,7 @@ async def search(tx: Tx, keys: Keyring, who: Caller, typed: str) -> list[Seen]:
         found = await sql.desk.by_number(
             tx,
             prefixes,
-            sealing.document_index(keys, wanted.text),
+            sealing.number_index(keys, wanted.text),
             sealing.contact_index(keys, wanted.phone) if wanted.phone else None,
             sealing.phone_index(keys, wanted.phone) if wanted.phone else None,
         )
@@ -137,7 +137,7 @@ async def locked(tx: Tx, who: Caller, person_id: uuid.UUID) -> Person:
         raise errors.NotThere
     if own is not None and (own == person_id or await sql.desk.are_family(tx, own, person_id)):
         raise errors.OwnMatter
-    if one.community != sql.places.UNKNOWN_HOME:
+    if one.community != people.UNKNOWN_HOME:
         who.require(DESK, one.community)
     return one
 
@@ -158,7 +158,7 @@ def referee() -> Iterator[None]:
 
 async def taken(tx: Tx, keys: Keyring, who: Caller, document: Document) -> errors.DocumentTaken:
     """The refusal of a number that another has, saying who that is only to somebody who may see them."""
-    owner = await sql.desk.by_document(tx, sealing.document_index(keys, document.number))
+    owner = await sql.desk.by_document(tx, sealing.document_index(keys, document))
     if owner is None or not await is_near(tx, who, owner):
         return errors.DocumentTaken()
     return errors.DocumentTaken(person={"id": str(owner.id), "name": masking.name(owner.name)})
@@ -190,7 +190,7 @@ def _number(keys: Keyring, document: Document, person_id: uuid.UUID) -> tuple[by
         return None, None, None
     return (
         sealing.document(keys, document, person_id),
-        sealing.document_index(keys, document.number),
+        sealing.document_index(keys, document),
         document.last4,
     )
 

@@ -96,7 +96,7 @@ async def enrol(tx: Tx, keys: Keyring, residents: Sequence[Resident]) -> list[En
                 household_no=households[one.household],
                 document_kind=document.kind,
                 document_sealed=sealing.document(keys, document, person_id),
-                document_index=sealing.document_index(keys, document.number),
+                document_index=sealing.document_index(keys, document),
                 document_last4=document.last4,
                 phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
                 phone_index=sealing.contact_index(keys, phone) if phone else None,

@@ -24,6 +24,7 @@ CONFIRMED: Final = 3
 ADULT: Final = 18
 MOST_CHILDREN: Final = 10
 NEW_RESIDENT: Final = "新居民"
+UNKNOWN_HOME: Final = sql.places.UNKNOWN_HOME
 
 
 def _age(born: date, today: date) -> int:
@@ -53,7 +54,7 @@ async def _new_resident(tx: Tx, keys: Keyring, phone: Phone) -> int:
         name=NEW_RESIDENT,
         sex=None,
         born=None,
-        community=sql.places.UNKNOWN_HOME,
+        community=UNKNOWN_HOME,
         level=BY_PHONE,
         household_no=None,
         document_kind=None,
@@ -129,7 +130,7 @@ def referee() -> Iterator[None]:
 async def set_real_name(tx: Tx, keys: Keyring, account_no: int, *, name: str, document: Document) -> Me:
     """Say who one is, once; the same again changes nothing, and anything else is for the staff."""
     own, person_id = await _locked_person(tx, account_no)
-    index = sealing.document_index(keys, document.number)
+    index = sealing.document_index(keys, document)
     if own.level >= BY_DOCUMENT or own.document_index is not None:
         if own.document_index != index or own.name != name:
             raise errors.Exists(
@@ -165,7 +166,7 @@ async def add_child(tx: Tx, keys: Keyring, account_no: int, *, name: str, docume
             say("This document is not that of a child under 18.", "该证件不属于未满 18 周岁的未成年人。"),
             errors=[{"in": "body", "pointer": "/document/number", "code": "not_a_child"}],
         )
-    index = sealing.document_index(keys, document.number)
+    index = sealing.document_index(keys, document)
     known = await sql.people.ward_by_document(tx, guardian_id, index)
     if known is not None and known.name == name:
         return known
@@ -191,7 +192,6 @@ async def add_child(tx: Tx, keys: Keyring, account_no: int, *, name: str, docume
         document_index=index,
         document_last4=document.last4,
         phone_sealed=None,
-        phone_index=None,
     )
     with referee():
         await sql.people.insert_people(tx, [child])

@@ -77,7 +77,7 @@ class NewPerson(NamedTuple):
     document_index: bytes | None
     document_last4: str | None
     phone_sealed: bytes | None
-    phone_index: bytes | None
+    phone_index: bytes | None = None
 
 
 async def insert_people(tx: Tx, people: Sequence[NewPerson]) -> dict[uuid.UUID, int]:
