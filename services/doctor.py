@@ -275,6 +275,35 @@ CHECKS: Final = {
     "persons and their holders agree": """
         SELECT p.id FROM persons p JOIN holders h ON h.id = p.id
         WHERE h.name <> p.name OR h.born IS DISTINCT FROM p.born OR h.community <> p.community OR h.level <> p.level""",
+    "everybody lives where their primary home is": """
+        SELECT t.person_id FROM person_places t JOIN persons p ON p.id = t.person_id
+        WHERE t.is_home AND t.ended_on IS NULL AND t.community <> p.community""",
+    "administrator, security and audit are three different people": """
+        SELECT r.id FROM roles r JOIN accounts a ON a.no = r.account_no
+        JOIN accounts b ON b.no = a.no OR b.person_id = a.person_id
+        JOIN roles o ON o.account_no = b.no AND o.role <> r.role AND o.role IN ('administrator', 'security', 'auditor')
+             AND tstzrange(o.starts_at, o.ends_at) && tstzrange(r.starts_at, r.ends_at)
+        WHERE r.role IN ('administrator', 'security', 'auditor')""",
+    "every role that somebody granted was announced and written down": """
+        SELECT r.id FROM roles r WHERE r.granted_by IS NOT NULL
+          AND NOT (EXISTS (SELECT 1 FROM notices n WHERE n.subject = r.id AND n.type = 'identity.role.granted')
+                   AND EXISTS (SELECT 1 FROM audit a WHERE a.action = 'roles.grant' AND a.data->>'id' = r.id::text))""",
+    "every number that two people say is theirs was announced": """
+        SELECT c.id FROM identity_conflicts c WHERE NOT EXISTS (
+            SELECT 1 FROM notices n WHERE n.subject = c.id AND n.type = 'identity.conflict.opened')""",
+    "nobody lives, and nobody may do anything, in a region that ended": """
+        SELECT f.id FROM (
+            SELECT id, community FROM persons
+            UNION ALL SELECT id, community FROM places
+            UNION ALL SELECT person_id, community FROM person_places WHERE ended_on IS NULL
+            UNION ALL SELECT id, prefix FROM roles WHERE ends_at IS NULL OR ends_at > now()) f
+        JOIN regions r ON r.code = f.community WHERE r.ended_on IS NOT NULL""",
+    "a region that ended has one principal successor, and so on to one that stands": """
+        WITH RECURSIVE follow AS (
+            SELECT code, code AS reached FROM regions WHERE ended_on IS NOT NULL
+            UNION SELECT f.code, c.new_code FROM follow f JOIN region_changes c ON c.old_code = f.reached AND c.is_principal)
+        SELECT f.code FROM follow f JOIN regions r ON r.code = f.reached GROUP BY f.code
+        HAVING NOT bool_or(r.ended_on IS NULL)""",
     "every word about a purpose was announced": """
         SELECT c.id FROM consents c WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = c.id
         AND n.type = CASE WHEN c.given THEN 'identity.consent.given' ELSE 'identity.consent.withdrawn' END)""",

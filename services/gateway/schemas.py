@@ -104,6 +104,10 @@ class RegionOut(Out):
     name: str
     level: str
     parent_code: str | None
+    ended_on: Date | None = Field(default=None, description=say("Merged or split on this day.", "撤并日期。"))
+    successors: list[str] = Field(
+        default=[], description=say("Those that followed it, the principal one first.", "承接的区划，主要承接者在前。")
+    )
 
 
 class DayOut(Out):

@@ -12,14 +12,19 @@ from shared.db import Tx
 
 
 async def region(tx: Tx, code: str) -> Any | None:
-    """One region."""
-    return await tx.row("SELECT code, name, level, parent_code FROM regions WHERE code = $1", code)
+    """One region; of one that ended, also those that followed it, the principal one first."""
+    return await tx.row(
+        "SELECT code, name, level, parent_code, ended_on, ARRAY(SELECT new_code FROM region_changes c "
+        "WHERE c.old_code = r.code ORDER BY is_principal DESC, new_code) AS successors FROM regions r WHERE code = $1",
+        code,
+    )
 
 
 async def regions(tx: Tx, parent: str | None, after: str, limit: int) -> list[Any]:
-    """Regions below a parent (None: the roots), in the order of their codes."""
+    """Regions below a parent (None: the roots) that stand, in the order of their codes."""
     return await tx.fetch(
         "SELECT code, name, level, parent_code FROM regions WHERE parent_code IS NOT DISTINCT FROM $1 AND code > $2 "
+        "AND ended_on IS NULL "
         "ORDER BY code LIMIT $3",
         parent,
         after,

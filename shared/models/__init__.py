@@ -38,7 +38,19 @@ from shared.models.elder_meals import (
     WelfareStep,
 )
 from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
-from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import (
+    Account,
+    Consent,
+    Deployment,
+    IdentityConflict,
+    Login,
+    LoginCode,
+    Person,
+    PersonPlace,
+    Relation,
+    Role,
+    Session,
+)
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.partners import (
@@ -50,7 +62,7 @@ from shared.models.partners import (
     PartnerHead,
     PartnerKey,
 )
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.places import Closure, Day, Place, Region, RegionChange, Resource, Schedule, Terms
 from shared.models.refusals import Refused
 from shared.models.uploads import Upload
 
@@ -82,6 +94,7 @@ __all__ = [
     "HeadCount",
     "Holder",
     "Household",
+    "IdentityConflict",
     "Incident",
     "Inside",
     "LateCollection",
@@ -98,11 +111,13 @@ __all__ = [
     "PartnerHead",
     "PartnerKey",
     "Person",
+    "PersonPlace",
     "Place",
     "Policy",
     "RecordRead",
     "Refused",
     "Region",
+    "RegionChange",
     "Registration",
     "Relation",
     "Reservation",

@@ -265,8 +265,9 @@ def test_roles_in_force_and_proxies_are_told(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         login, elder = await town.login(PHONE), await town.login(OTHER)
         await town.execute(
-            "INSERT INTO roles (account_no, role, prefix, ends_at) VALUES ($1, 'manager', '330411105003', NULL), "
-            "($1, 'courier', '33', now() - interval '1 second'), ($1, 'staff', '33', now() + interval '1 day')",
+            "INSERT INTO roles (account_no, role, prefix, starts_at, ends_at) VALUES "
+            "($1, 'manager', '330411105003', now(), NULL), ($1, 'staff', '33', now(), now() + interval '1 day'), "
+            "($1, 'courier', '33', now() - interval '1 day', now() - interval '1 second')",
             login.caller.account_no,
         )
         await town.execute(

@@ -1,5 +1,5 @@
 """What identity does: one function a use, one transaction a function."""
 
-from services.identity.actions import consents, enrolment, logins, people
+from services.identity.actions import conflicts, consents, desk, enrolment, logins, people, places, regions, roles
 
-__all__ = ["consents", "enrolment", "logins", "people"]
+__all__ = ["conflicts", "consents", "desk", "enrolment", "logins", "people", "places", "regions", "roles"]

@@ -129,7 +129,7 @@ async def organisation_nos(tx: Tx, codes: Sequence[str]) -> dict[str, int]:
     if missing := [code for code in codes if code not in found]:
         await tx.execute(
             "INSERT INTO holders (id, kind, name, community, level) SELECT uuidv7(), 'organisation', name, code, 3 "
-            "FROM regions WHERE code = ANY($1::text[]) ORDER BY code ON CONFLICT DO NOTHING",
+            "FROM regions WHERE code = ANY($1::text[]) AND ended_on IS NULL ORDER BY code ON CONFLICT DO NOTHING",
             missing,
         )
         # A new statement: it sees those that another gateway has just made.
