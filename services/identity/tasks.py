@@ -1,4 +1,4 @@
-"""What identity does without anyone asking: it forgets what is no longer needed."""
+"""What identity does without anyone asking: it forgets what is over, and says what birthdays and dates have ended."""
 
 from __future__ import annotations
 
@@ -18,4 +18,21 @@ async def forget(context: Context) -> int:
     return await context.db.run(actions.logins.forget_old, sessions_kept=DEAD_SESSIONS)
 
 
-TASKS: Final = (Task("identity.forget", 3600, forget),)
+async def end_relations(context: Context) -> int:
+    """Say of guardians of those who grew up, and of proxies whose time is over, that they are that no more; how many.
+
+    It only says so: by their dates they count for nobody since that very moment.
+    """
+    return await context.db.run(actions.families.close_over)
+
+
+async def ask_again(context: Context) -> int:
+    """Tell who turned fourteen, and their guardians, what takes their own word from now on; how many consents."""
+    return await context.db.run(actions.consents.ask_again)
+
+
+TASKS: Final = (
+    Task("identity.forget", 3600, forget),
+    Task("identity.end_relations", 60, end_relations),
+    Task("identity.ask_again", 900, ask_again),
+)

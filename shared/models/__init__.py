@@ -38,7 +38,19 @@ from shared.models.elder_meals import (
     WelfareStep,
 )
 from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
-from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import (
+    Account,
+    AskedAgain,
+    Consent,
+    Deployment,
+    Login,
+    LoginCode,
+    Offer,
+    Person,
+    Relation,
+    Role,
+    Session,
+)
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.partners import (
@@ -58,6 +70,7 @@ __all__ = [
     "Absence",
     "Account",
     "Ask",
+    "AskedAgain",
     "Attempt",
     "AuditEntry",
     "Base",
@@ -93,6 +106,7 @@ __all__ = [
     "MenuDish",
     "Notice",
     "NoticeHead",
+    "Offer",
     "OpenSlot",
     "Outcome",
     "PartnerHead",

@@ -1,27 +1,31 @@
-"""Identity over HTTP: codes, sessions, me, and my family."""
+"""Identity over HTTP: codes, sessions, and me."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Response
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
-from services.identity.routes import consents
-from services.identity.rules import Document, Phone
+from services.identity.routes import consents, families, proxies
+from services.identity.routes.given import (
+    DOCUMENT_REFUSALS,
+    At,
+    Desk,
+    Mine,
+    acts_for,
+    private,
+    read_document,
+    read_phone,
+)
 from services.identity.schemas import (
     AccountOut,
-    ActsForOut,
-    ChildIn,
     CodeIn,
     CodeOut,
-    DocumentIn,
     DocumentOut,
     MeOut,
     OwnAccountOut,
@@ -33,7 +37,7 @@ from services.identity.schemas import (
     SessionOut,
     TokensOut,
 )
-from shared import clock, errors, pages, web
+from shared import errors, pages, web
 from shared import tokens as access
 from shared.claiming import NamedOut
 from shared.pages import Cursor, Limit, Page
@@ -42,63 +46,6 @@ from shared.web import EVERYWHERE, App, Context, Ctx, Who, refuses, service_app
 
 # The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
 router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
-
-DOCUMENT_REFUSALS = (
-    errors.DocumentMalformed,
-    errors.DocumentOldFormat,
-    errors.DocumentDate,
-    errors.DocumentCheckDigit,
-    errors.DocumentTaken,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the routes keep between requests: who sends codes, and how often one may try."""
-
-    sender: codes.Sender
-    codes: Allowance
-    logins: Allowance
-    documents: Allowance
-
-
-async def desk(request: Request) -> Desk:
-    """The running app's desk."""
-    found: Desk = request.app.state.desk
-    return found
-
-
-async def known(who: Who) -> int:
-    """The number of the account that asks."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    return who.account_no
-
-
-At = Annotated[Desk, Depends(desk)]
-Mine = Annotated[int, Depends(known)]
-
-
-def _private(model: BaseModel, status: int = 200) -> Response:
-    return web.json(model, status, {"Cache-Control": "no-store"})
-
-
-def _at(pointer: str, code: str) -> list[dict[str, str]]:
-    return [{"in": "body", "pointer": pointer, "code": code}]
-
-
-def _phone(told: str) -> Phone:
-    try:
-        return rules.normalise_phone(told)
-    except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=_at("/phone", refused.code)) from None
-
-
-def _document(told: DocumentIn) -> Document:
-    try:
-        return rules.read_document(told.kind, told.number, today=clock.today())
-    except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=_at("/document/number", refused.code)) from None
 
 
 @router.post(
@@ -116,7 +63,7 @@ def _document(told: DocumentIn) -> Document:
     responses=refuses(errors.PhoneMalformed, errors.InFlight),
 )
 async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
-    phone, demo = _phone(told.phone), ctx.settings.demo
+    phone, demo = read_phone(told.phone), ctx.settings.demo
     at.codes.take(network(who.address))
     made = await ctx.db.run(actions.logins.make_code, ctx.keys, phone, demo=demo)
     try:
@@ -166,7 +113,7 @@ def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
     responses=refuses(errors.CodeWrong, errors.PhoneMalformed),
 )
 async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Response:
-    phone = _phone(told.phone)
+    phone = read_phone(told.phone)
     at.logins.take(network(who.address))
     life = timedelta(days=ctx.settings.refresh_days)
     issued = await ctx.db.run(
@@ -174,7 +121,7 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
     )
     if issued is None:
         raise errors.CodeWrong
-    return _private(_tokens(ctx, issued), 201)
+    return private(_tokens(ctx, issued), 201)
 
 
 @router.post(
@@ -193,7 +140,7 @@ async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
     issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
     if issued is None:
         raise errors.NotKnown
-    return _private(_tokens(ctx, issued))
+    return private(_tokens(ctx, issued))
 
 
 @router.get(
@@ -207,7 +154,7 @@ async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50,
     found = await ctx.db.read(sql.logins.sessions, account_no, (after[0], after[1]) if after else None, limit + 1)
     items = [SessionOut(**one._asdict(), current=one.id == who.session_id) for one in found[:limit]]
     following = pages.cursor(found[limit - 1].made_at, str(found[limit - 1].id)) if len(found) > limit else None
-    return _private(Page[SessionOut](items=items, next=following))
+    return private(Page[SessionOut](items=items, next=following))
 
 
 @router.delete(
@@ -226,15 +173,6 @@ async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, w
         raise errors.NotThere
     await ctx.db.run(actions.logins.end_session, account_no, wanted)
     return Response(status_code=204)
-
-
-def _acts_for(one: sql.people.Relation) -> ActsForOut:
-    return ActsForOut(
-        person=NamedOut(id=one.person_id, name=one.name),
-        relation="guardian" if one.kind == "guardian" else "proxy",
-        services=one.services,
-        until=one.ends_at,
-    )
 
 
 def _me(me: actions.people.Me) -> MeOut:
@@ -256,7 +194,7 @@ def _me(me: actions.people.Me) -> MeOut:
         person=person,
         account=OwnAccountOut.model_validate({"id": member.account_id, "kind": member.kind}),
         roles=[RoleOut(role=one.role, region=one.prefix, place_id=one.place_id) for one in me.roles],
-        acts_for=[_acts_for(one) for one in me.acts_for],
+        acts_for=[acts_for(one) for one in me.acts_for],
     )
 
 
@@ -267,7 +205,7 @@ def _me(me: actions.people.Me) -> MeOut:
     summary=say("Who I am, and for whom I may act", "我的信息与可代办对象"),
 )
 async def read_me(ctx: Ctx, account_no: Mine) -> Response:
-    return _private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
+    return private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
 
 
 @router.post(
@@ -282,57 +220,16 @@ async def read_me(ctx: Ctx, account_no: Mine) -> Response:
     responses=refuses(*DOCUMENT_REFUSALS, errors.Exists),
 )
 async def set_real_name(told: RealNameIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
-    document = _document(told.document)
+    document = read_document(told.document)
     at.documents.take(account_no)
-    return _private(
+    return private(
         _me(await ctx.db.run(actions.people.set_real_name, ctx.keys, account_no, name=told.name, document=document))
     )
 
 
-@router.get(
-    "/me/family",
-    operation_id="identity.me.family.list",
-    response_model=Page[ActsForOut],
-    summary=say("My children", "我的子女"),
+_service: Callable[[Context], App] = service_app(
+    "identity", "Identity", [router, consents.router, families.router, proxies.router]
 )
-async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.people.family, account_no, after=after[0] if after else None, limit=limit + 1)
-    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return _private(Page[ActsForOut](items=[_acts_for(one) for one in found[:limit]], next=following))
-
-
-@router.post(
-    "/me/family",
-    operation_id="identity.me.family.create",
-    status_code=201,
-    response_model=ActsForOut,
-    summary=say("Add a child of mine", "添加子女"),
-    description=say(
-        "For a verified adult; the child is under 18 by its document and nobody has registered it yet.",
-        "限已实名的成年人；按证件未满 18 周岁且尚未登记的子女。",
-    ),
-    responses=refuses(*DOCUMENT_REFUSALS, errors.VerificationRequired, errors.LimitReached),
-)
-async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
-    document = _document(told.document)
-    at.documents.take(account_no)
-    made = await ctx.db.run(actions.people.add_child, ctx.keys, account_no, name=told.name, document=document)
-    return _private(_acts_for(made), 201)
-
-
-@router.delete(
-    "/me/family/{person_id}",
-    operation_id="identity.me.family.delete",
-    status_code=204,
-    summary=say("End my guardianship of a child", "解除监护关系"),
-)
-async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
-    await ctx.db.run(actions.people.remove_child, account_no, person_id)
-    return Response(status_code=204)
-
-
-_service: Callable[[Context], App] = service_app("identity", "Identity", [router, consents.router])
 
 
 def app(given: Context) -> App:
