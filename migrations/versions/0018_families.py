@@ -48,7 +48,8 @@ GRANT SELECT, INSERT, UPDATE (code_hash, code_ends_at, tries, answered_at, expir
 GRANT SELECT, INSERT ON asked_again TO linli_identity;
 GRANT SELECT (barred_at) ON relations TO linli_childcare;
 GRANT SELECT (until) ON consents TO linli_childcare;
-GRANT SELECT (actor_id, person_id, kind, services, starts_at, ends_at, cap_fen) ON relations TO linli_elder_meals;
+GRANT SELECT (id, actor_id, person_id, kind, services, starts_at, ends_at, cap_fen) ON relations TO linli_elder_meals;
+GRANT SELECT, INSERT, UPDATE ON purses TO linli_elder_meals;
 """
 
 
@@ -164,12 +165,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["consent_id"], ["consents.id"], name=op.f("asked_again_consent_id_fkey")),
         sa.PrimaryKeyConstraint("consent_id", name=op.f("asked_again_pkey")),
     )
+    op.create_table(
+        "purses",
+        sa.Column("relation_id", sa.Uuid(), nullable=False),
+        sa.Column("community", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["relation_id"], ["relations.id"], name=op.f("purses_relation_id_fkey")),
+        sa.PrimaryKeyConstraint("relation_id", name=op.f("purses_pkey")),
+    )
     for statement in GRANTS.strip().split(";"):
         if statement.strip():
             op.execute(statement)
 
 
 def downgrade() -> None:
+    op.drop_table("purses")
     op.drop_table("asked_again")
     op.drop_column("consents", "until")
     op.execute("DROP TRIGGER guardianship_follows_the_birth_date ON persons")
@@ -191,7 +200,7 @@ def downgrade() -> None:
     )
     op.drop_table("offers")
     op.execute("DROP FUNCTION birthday(date, int)")
-    op.execute("REVOKE SELECT ON relations FROM linli_elder_meals")
+    op.execute("REVOKE ALL ON relations FROM linli_elder_meals")
     op.execute(
-        "REVOKE SELECT (actor_id, person_id, kind, services, starts_at, ends_at) ON relations FROM linli_elder_meals"
+        "REVOKE SELECT (id, actor_id, person_id, kind, services, starts_at, ends_at) ON relations FROM linli_elder_meals"
     )

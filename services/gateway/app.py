@@ -175,7 +175,7 @@ class Gateway:
             line: Line[Asked, Outcome] = Line(
                 "arbiter",
                 gateway_db,
-                Arbiter(settings.hold_seconds),
+                Arbiter(settings.hold_seconds, settings.guardians),
                 batch=settings.line_batch,
                 waiting=settings.line_waiting,
                 seconds=settings.line_seconds,
@@ -188,10 +188,10 @@ class Gateway:
                 settings=settings,
                 guards=guards,
                 line=line,
-                claiming=Claiming(gateway_db, self._keys, line, guards, refusals),
+                claiming=Claiming(gateway_db, self._keys, line, guards, refusals, settings.guardians),
                 availability=Readers("availability", gateway_db, availability.read),
                 told=Readers("told", gateway_db, told.read),
-                credentials=Credentials(self._keys, gateway_db),
+                credentials=Credentials(self._keys, gateway_db, settings.guardians),
                 metrics=Metrics(),
                 refusals=refusals,
             )

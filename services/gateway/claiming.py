@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ from services import SERVICES, Service, load
 from services import service as service_named
 from services.gateway import credentials
 from services.gateway import sql as gateway_sql
+from services.gateway.actions import PLACE_STAFF
 from services.gateway.arbiter import sql
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.arbiter.rules import Refused, Replayed, Waiting
@@ -97,7 +99,9 @@ class Claiming:
         line: Line[Asked, Outcome],
         guards: Mapping[str, Guard],
         refusals: Refusals,
+        guardians: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._guardians = guardians
         self._db = db
         self._keys = keys
         self._line = line
@@ -174,7 +178,7 @@ class Claiming:
         if isinstance(decision, Refused):
             raise refusal(decision)
         if isinstance(decision, Replayed):
-            answer = await self.show(service, call, decision.group_id)
+            answer = await self.show(service, call, decision.group_id, again=True)
             return Answer(answer.status, [*answer.headers, (b"idempotency-replayed", b"true")], answer.body)
         if isinstance(decision, Waiting):
             return await self.show(service, call, outcome.group_id)
@@ -238,20 +242,29 @@ class Claiming:
             return of(201, shape(service, group), [(b"location", location(service, group).encode())])
         raise none.refusal from none
 
-    async def show(self, service: Service, call: Call, group_id: uuid.UUID) -> Answer:
-        """What a group is now: the service's own words if it can be asked, else the ledger's. 202 while it waits."""
+    async def show(self, service: Service, call: Call, group_id: uuid.UUID, *, again: bool = False) -> Answer:
+        """What a group is now: the service's own words if it can be asked, else the ledger's. 202 while it waits.
+
+        Whoever asks `again` hears only what is still theirs: they may act for nobody in it by now.
+        """
         group = await self._db.read(claims.group, group_id)
-        if group is None or group.resource_id is None:
-            waiting = await self._db.read(waiting_shape, group_id, service)
+        is_recorded = group is not None and group.resource_id is not None
+        if again or is_recorded:
+            # Reading needs to know for whom the caller acts, which claiming looks up by itself.
+            (facts,) = await self._db.read(credentials.facts, [call.caller], self._guardians)
+            call = call._replace(caller=replace(call.caller, roles=facts.roles, acts_for=facts.acts_for))
+        if not is_recorded:
+            wait = await self._db.read(gateway_sql.wait, group_id) if again else None
+            only = party(wait, call.caller) if wait is not None else None
+            if only == []:
+                raise errors.NotYours
+            waiting = await self._db.read(waiting_shape, group_id, service, only)
             if waiting is not None:
                 return of(202, waiting, [(b"location", f"/v1/claims/{group_id}".encode())])
         if group is None:
             raise errors.NotThere
         headers = [(b"location", location(service, group).encode())]
-        if group.resource_id is not None:
-            # Reading needs to know for whom the caller acts, which claiming looks up by itself.
-            (facts,) = await self._db.read(credentials.facts, [call.caller])
-            call = call._replace(caller=replace(call.caller, roles=facts.roles, acts_for=facts.acts_for))
+        if is_recorded:
             try:
                 answer = await self.forward(service.name, call, method="GET", path=location(service, group), body=b"")
             except NoAnswer:
@@ -259,6 +272,8 @@ class Claiming:
             if answer is not None and answer.status == 200:
                 kept = [(k, v) for k, v in answer.headers if k in (b"content-type", b"etag")]
                 return Answer(201, [*kept, *headers], answer.body)
+            if again and answer is not None and answer.status in (403, 404):
+                raise errors.NotYours
         return of(201, shape(service, group), headers)
 
 
@@ -363,6 +378,19 @@ def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
     return claiming.ClaimOut(**claiming.of_group(group, where=f"{service.name}/{service.collection}"))
 
 
+def party(row: Any, caller: Caller) -> list[int]:
+    """The holders of an ask that are the caller's: those they act for now, and the committee they asked for.
+
+    Having asked is not enough, but for staff who did so at their desk: see shared.claims.of_party.
+    """
+    own = set(caller.holders_in(row["service"]))
+    if row["account_no"] == caller.account_no:
+        own.update(row["offices"])
+        if caller.may(PLACE_STAFF, row["community"] or "", row["place_id"]):
+            own.update(row["holders"])
+    return [no for no in row["holders"] if no in own]
+
+
 async def waiting_shape(
     tx: Tx, group_id: uuid.UUID, service: Service, only: Sequence[int] | None = None
 ) -> claiming.ClaimOut | None:
@@ -378,10 +406,8 @@ async def waiting_shape(
 async def ended_shape(tx: Tx, group_id: uuid.UUID, caller: Caller) -> claiming.ClaimOut | None:
     """An ask that left its waiting lists without a place, as far as it is the caller's; None when there is no such ask."""
     ask = await sql.ended_ask(tx, group_id)
-    if ask is None:
-        return None
-    only = None if ask["account_no"] == caller.account_no else caller.holders_in(ask["service"])
-    if only is not None and not set(only) & set(ask["holders"]):
+    only = party(ask, caller) if ask is not None else []
+    if ask is None or not only:
         return None
     state = "released" if ask["state"] == "left" else "lost"
     shown = await _asked(tx, group_id, service_named(ask["service"]), state, ask["slot_ids"], ask, only)

@@ -118,10 +118,11 @@ async def ask_by_key(tx: Tx, account_no: int, key: str) -> Any | None:
 
 
 async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
-    """Who stands on a waiting list with this group: account_no, key, holders, service, community."""
+    """Who stands on a waiting list with this group: account_no, key, holders, service, community, place_id, offices."""
     return await tx.row(
-        "SELECT w.account_no, w.key, w.holders, s.service, s.community FROM waits w JOIN slots s ON s.id = w.slot_id "
-        "WHERE w.group_id = $1 LIMIT 1",
+        "SELECT w.account_no, w.key, w.holders, s.service, s.community, s.place_id, "
+        "ARRAY(SELECT h.no FROM holders h WHERE h.no = ANY(w.holders) AND h.kind = 'organisation') AS offices "
+        "FROM waits w JOIN slots s ON s.id = w.slot_id WHERE w.group_id = $1 LIMIT 1",
         group_id,
     )
 

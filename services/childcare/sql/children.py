@@ -120,11 +120,19 @@ async def insert_collector(tx: Tx, line: Line) -> bool:
 
 
 async def collectors(tx: Tx, child_no: int, maker_no: int | None = None) -> list[Any]:
-    """The lines of a child, all or one maker's, oldest first, with the person's name; removed ones are left out."""
+    """The lines of a child, all or one maker's, oldest first, with the person's name; removed ones are left out.
+
+    Nobody allows anything for a child whose guardian they are not any more. What they have forbidden stays, unless they
+    are barred themselves.
+    """
     return await tx.fetch(
         """
         SELECT c.*, h.name AS person_name FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
         WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL
+          AND (SELECT CASE c.kind WHEN 'never' THEN count(*) FILTER (WHERE r.barred_at IS NOT NULL) = 0
+                      ELSE count(*) FILTER (WHERE r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())) > 0 END
+               FROM holders k JOIN relations r ON r.person_id = k.id AND r.kind = 'guardian'
+               JOIN accounts a ON a.person_id = r.actor_id WHERE k.no = c.child_no AND a.no = c.maker_no)
         ORDER BY c.made_at, c.id LIMIT 500
         """,
         child_no,

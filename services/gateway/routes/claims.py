@@ -49,8 +49,8 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
         is_active = group is not None and any(row["state"] in ("held", "confirmed", "attended") for row in group.claims)
         wait = None if is_active else await sql.wait(tx, group_id)
         if wait is not None:
-            if wait["account_no"] == who.account_no or set(who.holders_in(wait["service"])) & set(wait["holders"]):
-                only = None if wait["account_no"] == who.account_no else who.holders_in(wait["service"])
+            only = claiming.party(wait, who)
+            if only:
                 waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]), only)
                 if waiting is not None:
                     found[group_id] = waiting
@@ -173,7 +173,7 @@ async def delete_claim(
         return _as_response(await gate.claiming.forward(found.service, told, method="DELETE", body=b""))
     wait = await gate.db.read(sql.wait, group_id)
     if wait is not None:
-        if wait["account_no"] != who.account_no and not set(wait["holders"]) <= set(who.holders_in(wait["service"])):
+        if set(claiming.party(wait, who)) != set(wait["holders"]):
             raise errors.NotAllowed
         if person is not None and [one.id for one in found.persons] != [person]:
             raise errors.Conflict(say("Who asked together leaves the list together.", "一同候补的人须一同退出。"))

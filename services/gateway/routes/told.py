@@ -52,3 +52,4 @@ async def list_told(
             return web.json(ToldPage(items=items, next=after))
         if not found.is_more:
             await asyncio.sleep(min(_LOOKS_EVERY, max(0.0, until - time.monotonic())))
+            who = await gate.credentials.with_facts(who)  # whom one acts for may have changed meanwhile

@@ -281,13 +281,14 @@ class Relation(NamedTuple):
     name: str
     kind: str
     services: Sequence[str] | None
+    level: int
 
 
 async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
     """Whom these holders may act for at this moment."""
     rows = await tx.fetch(
         """
-        SELECT a.no, p.no, p.id, p.name, r.kind, r.services
+        SELECT a.no, p.no, p.id, p.name, r.kind, r.services, r.level
         FROM holders a JOIN relations r ON r.actor_id = a.id JOIN holders p ON p.id = r.person_id
         WHERE a.no = ANY($1::bigint[]) AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
         ORDER BY p.name, p.no
