@@ -49,7 +49,7 @@ GRANT SELECT, INSERT ON asked_again TO linli_identity;
 GRANT SELECT (barred_at) ON relations TO linli_childcare;
 GRANT SELECT (until) ON consents TO linli_childcare;
 GRANT SELECT (id, actor_id, person_id, kind, services, starts_at, ends_at, cap_fen) ON relations TO linli_elder_meals;
-GRANT SELECT, INSERT, UPDATE ON purses TO linli_elder_meals;
+GRANT UPDATE (used_at) ON relations TO linli_elder_meals;
 """
 
 
@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("evidence", sa.Text(), nullable=True),
         sa.Column("sealed", sa.LargeBinary(), nullable=True),
         sa.Column("cap_fen", sa.Integer(), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("barred_at", sa.DateTime(timezone=True), nullable=True),
     ):
@@ -165,20 +166,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["consent_id"], ["consents.id"], name=op.f("asked_again_consent_id_fkey")),
         sa.PrimaryKeyConstraint("consent_id", name=op.f("asked_again_pkey")),
     )
-    op.create_table(
-        "purses",
-        sa.Column("relation_id", sa.Uuid(), nullable=False),
-        sa.Column("community", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["relation_id"], ["relations.id"], name=op.f("purses_relation_id_fkey")),
-        sa.PrimaryKeyConstraint("relation_id", name=op.f("purses_pkey")),
-    )
     for statement in GRANTS.strip().split(";"):
         if statement.strip():
             op.execute(statement)
 
 
 def downgrade() -> None:
-    op.drop_table("purses")
     op.drop_table("asked_again")
     op.drop_column("consents", "until")
     op.execute("DROP TRIGGER guardianship_follows_the_birth_date ON persons")
@@ -187,7 +180,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION guardianship_ends_with_childhood()")
     op.drop_index("one_relation_each", table_name="relations")
     op.execute("UPDATE relations SET ends_at = NULL WHERE kind = 'guardian' AND ends_at > now()")
-    for column in ("barred_at", "closed_at", "cap_fen", "sealed", "evidence", "level"):
+    for column in ("barred_at", "closed_at", "used_at", "cap_fen", "sealed", "evidence", "level"):
         op.drop_column("relations", column)
     op.drop_constraint("a_scope_is_not_empty", "relations")
     op.drop_constraint("nothing_ends_before_it_began", "relations")

@@ -118,15 +118,6 @@ class MealOrder(Base):
     )
 
 
-class Purse(Base):
-    """Held while an order of a proxy with a cap is weighed against what they have spent: one order after the other."""
-
-    __tablename__ = "purses"
-
-    relation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("relations.id"), primary_key=True)
-    community: Mapped[str]
-
-
 class MealLine(Base):
     """One dish of an order: portions, price, public money and why."""
 

@@ -121,7 +121,8 @@ class Relation(Base):
     It counts from `starts_at` to `ends_at`; a trigger ends a guardian's with the child's eighteenth birthday. It is closed
     when its end was announced, and until then no other of its kind begins between the two. Whoever was barred keeps the
     pair's one row for ever, so that nothing can make them a guardian again while it says so. `sealed` is what is known
-    of the evidence, and of the reason of a bar. `level`: 0 declared, 1 checked, 2 confirmed by staff.
+    of the evidence, and of the reason of a bar. `level`: 0 declared, 1 checked, 2 confirmed by staff. A proxy with a cap is
+    held by each of their orders in turn, which leaves its time in `used_at`.
     """
 
     __tablename__ = "relations"
@@ -137,6 +138,7 @@ class Relation(Base):
     evidence: Mapped[str | None]
     sealed: Mapped[Bytes | None]
     cap_fen: Mapped[int | None]
+    used_at: Mapped[Moment | None]
     closed_at: Mapped[Moment | None]
     barred_at: Mapped[Moment | None]
 

@@ -151,17 +151,14 @@ async def _within_caps(
 ) -> list[errors.Refusal | Skip | None]:
     """Why orders cannot be, with those that would be more than a proxy may spend in the month of the meal.
 
-    A proxy's orders for an elder are weighed one after another: under a lock of their own, against what stands.
+    A proxy's orders are weighed one after another, against what stands once the proxy is held.
     """
     refused: list[errors.Refusal | Skip | None] = [one if isinstance(one, errors.Refusal) else None for one in decided]
     pairs = {(one.account_no, one.grant.claims[0].person_id) for one in several if one.is_for_another}
     caps = await sql.caps(tx, sorted(pairs)) if pairs else {}
     if not caps:
         return refused
-    elders_at = {one.grant.claims[0].person_id: one.grant.slots[0].community for one in several}
-    had = await sql.hold_purses(
-        tx, sorted((cap.relation_id, elders_at[pair[1]]) for pair, cap in caps.items()), skip_locked=skip_locked
-    )
+    had = await sql.hold_proxies(tx, sorted(cap.relation_id for cap in caps.values()), skip_locked=skip_locked)
     keys = [(one.account_no, one.grant.claims[0].person_id, one.day.replace(day=1)) for one in several]
     spent = dict(await sql.spent(tx, sorted({key for key in keys if key[:2] in caps})))
     for n, (key, what) in enumerate(zip(keys, decided, strict=True)):

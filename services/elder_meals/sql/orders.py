@@ -99,17 +99,13 @@ async def caps(tx: Tx, pairs: Sequence[tuple[int, uuid.UUID]]) -> dict[tuple[int
     return {(row[0], row[1]): Cap(row[2], row[3]) for row in rows}
 
 
-async def hold_purses(tx: Tx, purses: Sequence[tuple[uuid.UUID, str]], *, skip_locked: bool) -> set[uuid.UUID]:
-    """Hold the purses of these (relation, community); of which relations they were had."""
-    await tx.execute(
-        "INSERT INTO purses (relation_id, community) SELECT * FROM unnest($1::uuid[], $2::text[]) ON CONFLICT DO NOTHING",
-        [one for one, _ in purses],
-        [community for _, community in purses],
-    )
+async def hold_proxies(tx: Tx, relation_ids: Sequence[uuid.UUID], *, skip_locked: bool) -> set[uuid.UUID]:
+    """Hold these proxies, so that their orders are weighed one after another; those that were had."""
     rows = await tx.fetch(
-        "SELECT relation_id FROM purses WHERE relation_id = ANY($1::uuid[]) ORDER BY relation_id FOR NO KEY UPDATE"
-        + (" SKIP LOCKED" if skip_locked else ""),
-        [one for one, _ in purses],
+        "WITH had AS (SELECT id FROM relations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+        + (" SKIP LOCKED" if skip_locked else "")
+        + ") UPDATE relations r SET used_at = now() FROM had WHERE r.id = had.id RETURNING r.id",
+        relation_ids,
     )
     return {row[0] for row in rows}
 
