@@ -76,10 +76,7 @@ class _Looked:
 
 
 class Arbiter:
-    """The action behind the line. `hold_seconds` is how long a granted place waits for its service.
-
-    `guardians` is how well a service wants to know who is a child's guardian; others take everybody's word.
-    """
+    """The action behind the line: how long a granted place waits for its service, and how well which want to know guardians."""
 
     def __init__(self, hold_seconds: int = 30, guardians: Mapping[str, int] = MappingProxyType({})) -> None:
         self._hold = timedelta(seconds=hold_seconds)
@@ -322,13 +319,7 @@ class Arbiter:
             return everybody, everybody
         own = one.caller.holder_no
         level = self._guardians.get(one.service, 0)
-        mine = [
-            r
-            for r in relations
-            if r.actor_no == own
-            and (r.services is None or one.service in r.services)
-            and (r.kind != "guardian" or r.level >= level)
-        ]
+        mine = [r for r in relations if r.actor_no == own and r.reaches(one.service, level)]
         may = {r.holder_no for r in mine} | ({own} if own is not None else set())
         guards = {r.holder_no for r in mine if r.kind == "guardian"}
         return frozenset(may), frozenset(guards)

@@ -71,11 +71,13 @@ PATHS: Final[dict[str, str]] = {
     "delivery_id": say("The delivery.", "推送编号。"),
     "endpoint_id": say("The endpoint.", "接口编号。"),
     "group_id": say("The claim's group.", "预约组编号。"),
+    "guardian_id": say("The guardian.", "监护人编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
     "key_id": say("The key.", "密钥编号。"),
     "order_id": say("The order.", "订单编号。"),
     "purpose": say("The purpose.", "授权用途。"),
     "person_id": say("The person.", "人员编号。"),
+    "proxy_id": say("The proxy.", "代办关系编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -211,6 +213,13 @@ _DOINGS: Final = {
     "emergency_staff_decision": say("staff decided about an emergency call", "工作人员决定报警或急救"),
 }
 
+_EVIDENCE: Final = {
+    "birth_certificate": say("a birth certificate", "出生医学证明"),
+    "household_register": say("the household register", "户口簿"),
+    "court": say("a judgment", "法院文书"),
+    "seen": say("staff have seen it themselves", "工作人员当面见证"),
+}
+
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "allergens": {
         "gluten": say("cereals with gluten", "含麸质谷物"),
@@ -257,6 +266,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "travel_permit": say("mainland travel permit", "港澳居民来往内地通行证或台湾居民来往大陆通行证"),
         "none": say("none; staff vouch for the person", "无证件，由工作人员确认"),
     },
+    "evidence": _EVIDENCE,
     "format": {
         "json": say("for programs", "供程序读取"),
         "csv": say("a sheet", "表格"),
@@ -285,9 +295,15 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "device": say("a machine at a place", "场所设备"),
         "partner": say("another system", "合作系统"),
         **_DOINGS,
+        **_EVIDENCE,
         "allowed": say("may collect the child", "可接领儿童"),
         "once": say("may collect the child once, with a code", "凭接送码可接领一次"),
         "never": say("may never collect the child", "任何情况下不得接领"),
+    },
+    "level": {
+        "declared": say("they said so", "本人申报"),
+        "checked": say("a document was looked at", "已核对证件"),
+        "confirmed": say("staff confirmed it in person", "工作人员当面确认"),
     },
     "outcome": {
         **_OUTCOMES,
@@ -338,6 +354,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "published": say("announced", "已发布"),
         "changed": say("announced, and changed since", "发布后有更改"),
         "planned": say("takes place", "如期举行"),
+        "pending": say("waits for a yes", "待本人确认"),
         "given": say("consented, to today's words", "已同意当前内容"),
         "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
         "withdrawn": say("taken back", "已撤回"),

@@ -283,6 +283,10 @@ class Relation(NamedTuple):
     services: Sequence[str] | None
     level: int
 
+    def reaches(self, service: str, level: int) -> bool:
+        """Whether they may act there, in a service that wants to know guardians so well."""
+        return (self.services is None or service in self.services) and (self.kind != "guardian" or self.level >= level)
+
 
 async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
     """Whom these holders may act for at this moment."""
