@@ -114,7 +114,7 @@ def _scope(one: sql.Relation, guardians: Mapping[str, int]) -> tuple[str, ...] |
     return tuple(one.services) if one.services is not None else None
 
 
-async def facts(tx: Tx, callers: Sequence[Caller], guardians: Mapping[str, int]) -> list[Caller]:
+async def facts(tx: Tx, callers: Sequence[Caller], guardians: Mapping[str, int] = MappingProxyType({})) -> list[Caller]:
     """Roles and relations of several accounts in force now."""
     roles = await sql.roles(tx, [caller.account_no or 0 for caller in callers])
     actors = [caller.holder_no for caller in callers if caller.holder_no is not None]

@@ -39,7 +39,7 @@ def add(front: Front, who: Resident, child: Resident, **line: Any) -> Any:
     return answer.json()
 
 
-def eventually_loses(front: Front, who: Resident, seconds: float = 2.5) -> None:
+def eventually_loses(front: Front, who: Resident, seconds: float = 3.0) -> None:
     """Until the gateway's two-second memory of who acts for whom is over."""
     end = time.monotonic() + seconds
     while front.get("/v1/claims", who).json()["items"]:
@@ -146,6 +146,9 @@ def test_somebody_who_never_was_a_guardian_can_be_barred_before_they_try(room: N
     assert is_problem(tried, 403, "guardian_barred")
     listed = front.get(family(child), staff).json()["items"]
     assert [(one["person"]["name"], one["barred"]) for one in listed] == [(mother.name, False), (stranger.name, True)]
+    assert [(one["reason"], one["document"]) for one in listed] == [(None, None), (WHY["reason"], WHY["document"])]
+    read = "SELECT count(*) FROM audit WHERE action = 'guardians.read' AND account_no = %s AND person_id = %s"
+    assert front.town.one(read, staff.account_no, child.person_id) == 1
     assert [one["person"]["name"] for one in front.get(family(child), mother).json()["items"]] == [mother.name]
     with pytest.raises(Exception, match="one_relation_each"):
         front.town.do(

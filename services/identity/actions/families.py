@@ -78,11 +78,20 @@ async def child(tx: Tx, account_no: int, person_id: uuid.UUID) -> Relation:
 async def read(
     tx: Tx, who: Caller, person_id: uuid.UUID, *, after: uuid.UUID | None, limit: int
 ) -> tuple[list[Relation], bool]:
-    """The guardians and children of somebody, for those who act for them and staff; staff see who is barred, too."""
+    """The guardians and children of somebody, for those who act for them and staff.
+
+    Staff see who is barred and why, too, and that they looked is written down.
+    """
     stands = await standing(tx, who, person_id)
     found = await sql.families.listed(
         tx, "guardian", actor_id=person_id, person_id=person_id, with_barred=stands.is_staff, after=after, limit=limit
     )
+    if any(one.is_barred for one in found):
+        await audit.record(
+            tx, who.account_no, "guardians.read", community=stands.subject.community, person_id=person_id
+        )
+    else:
+        tx.discard()
     return found, stands.is_staff
 
 

@@ -52,15 +52,18 @@ def _page(found: list[Relation], limit: int, items: list[Any]) -> Response:
 def _relative(keys: Keyring, one: Relation, asked: uuid.UUID, *, to_staff: bool) -> RelativeOut:
     is_child = one.person_id == asked
     who = NamedOut(id=one.actor_id, name=one.actor_name) if is_child else NamedOut(id=one.person_id, name=one.name)
+    said, is_shown = unseal(keys, one), to_staff and one.is_barred
     return RelativeOut.model_validate(
         {
             "person": who,
             "relation": "guardian" if is_child else "child",
             "level": rules.LEVELS[one.level],
             "evidence": one.evidence,
-            "last4": unseal(keys, one).get("last4"),
+            "last4": said.get("last4"),
             "until": None if one.is_barred else one.ends_at,
-            "barred": to_staff and one.is_barred,
+            "barred": is_shown,
+            "reason": said.get("reason") if is_shown else None,
+            "document": said.get("document") if is_shown else None,
         }
     )
 
@@ -166,15 +169,16 @@ async def invite(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
     response_model=Page[RelativeOut],
     summary=say("Somebody's guardians and children", "监护人与子女"),
     description=say(
-        "For those who act for them, and staff of their region; only staff see who is barred.",
-        "限可代其办理的人及本区域工作人员；禁止担任监护人的记录仅工作人员可见。",
+        "For those who act for them, and staff of their region. Only staff see who is barred and why; that they looked is "
+        "written down.",
+        "限可代其办理的人及本区域工作人员。禁止担任监护人的记录及原因仅工作人员可见，查看均有记录。",
     ),
 )
 async def list_relatives(
     person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     after = pages.after(cursor, uuid.UUID)
-    found, is_staff = await ctx.db.read(
+    found, is_staff = await ctx.db.run(
         actions.families.read, who, person_id, after=after[0] if after else None, limit=limit + 1
     )
     return _page(found, limit, [_relative(ctx.keys, one, person_id, to_staff=is_staff) for one in found[:limit]])

@@ -105,6 +105,8 @@ class RelativeOut(Out):
     barred: bool = Field(
         description=say("They may not be a guardian; staff see it.", "禁止担任监护人（仅工作人员可见）。")
     )
+    reason: str | None = Field(description=say("Why they are barred.", "禁止原因。"))
+    document: str | None = Field(description=say("The judgment or file it rests on.", "所依据的判决或文书编号。"))
 
 
 def _is_not_over(day: date) -> date:
