@@ -258,3 +258,16 @@ def test_a_service_may_want_to_know_guardians_better(front: Front, tmp_path: Pat
         assert room.book(mother, room.slot(), child).status_code == 201
         time.sleep(2.1)
         assert strict.get(f"/v1/childcare/children/{child.person_id}", mother).status_code == 200
+
+
+def test_from_the_eighteenth_birthday_on_nobody_books_as_a_guardian(front: Front) -> None:
+    mother, child = front.town.residents(2)
+    front.town.relate(mother, child)
+    today = clock.today()
+    turning = today.replace(year=today.year - 18) if (today.month, today.day) != (2, 29) else today - timedelta(6575)
+    for born, status in ((turning + timedelta(days=1), 201), (turning, 403)):
+        for table in ("holders", "persons"):
+            front.town.do(f"UPDATE {table} SET born = %s WHERE id = %s", born, child.person_id)
+        answer = front.book(mother, front.town.slot(8 + status % 7), persons=[str(child.person_id)])
+        assert answer.status_code == status, answer.text
+    assert examined(front) == []
