@@ -1,5 +1,5 @@
 """What identity asks the database. Rows are locked in the house's order: holders, households, then identity's own."""
 
-from services.identity.sql import conflicts, consents, desk, logins, people, places, regions, roles
+from services.identity.sql import conflicts, consents, desk, families, logins, people, places, regions, roles
 
-__all__ = ["conflicts", "consents", "desk", "logins", "people", "places", "regions", "roles"]
+__all__ = ["conflicts", "consents", "desk", "families", "logins", "people", "places", "regions", "roles"]
