@@ -240,6 +240,18 @@ CHECKS: Final = {
     "the head is the last position": """
         SELECT h.position::text FROM notice_head h
         WHERE h.position <> coalesce((SELECT max(position) FROM notices), h.position)""",
+    "links of the audit have no gap": """
+        SELECT position::text FROM (
+            SELECT position, lag(position, 1, position - 1) OVER (ORDER BY position) AS before
+            FROM audit WHERE position IS NOT NULL) p
+        WHERE position <> before + 1""",
+    "the audit's head is its last link": """
+        SELECT h.position::text FROM audit_head h JOIN audit e ON e.position = (SELECT max(position) FROM audit)
+        WHERE h.position <> e.position OR h.hash <> e.hash""",
+    "every signed head of the audit is about its link, and was announced": """
+        SELECT s.id FROM audit_heads s LEFT JOIN audit e ON e.position = s.position
+        WHERE e.hash <> s.hash OR NOT EXISTS (
+            SELECT 1 FROM notices n WHERE n.subject = s.id AND n.type = 'identity.audit.head_signed')""",
     "every endpoint has a delivery for whatever it was to hear of": """
         SELECT e.id FROM endpoints e JOIN partner_keys k ON k.id = e.key_id
         JOIN notices n ON n.position > e.since AND n.position <= e.position AND starts_with(n.community, e.community)

@@ -16,6 +16,14 @@ class ConsentSaid(Data):
     version: int
 
 
+class Head(Data):
+    """Where the chain of the audit ended, and the deployment's signature over it."""
+
+    position: int
+    hash: str
+    signed: str
+
+
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
 _EXAMPLE: Final = {"purpose": "health", "version": 1}
 
@@ -37,6 +45,17 @@ TYPES: Final = (
         say("A consent was taken back; it counts from this moment.", "同意已撤回，即时生效。"),
         _EXAMPLE,
     ),
+    NoticeType(
+        "identity.audit.head_signed",
+        Head,
+        say("the signed head", "已签名的链头"),
+        say(
+            "The audit has grown: `hash` covers all of it up to `position`. Whoever keeps it is a witness; `signed` is a JWS "
+            "that /.well-known/jwks.json verifies.",
+            "审计链已增长：`hash` 覆盖至 `position` 的全部记录。保存者即为见证；`signed` 为可用 /.well-known/jwks.json 验证的 JWS。",
+        ),
+        {"position": 1024, "hash": "5f" * 32, "signed": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"},
+    ),
 )
 
 
@@ -51,4 +70,15 @@ def consent_withdrawn(consent_id: uuid.UUID, community: str, holder_no: int, pur
     """Somebody took a consent back."""
     return Notice(
         "identity.consent.withdrawn", community, consent_id, (holder_no,), {"purpose": purpose, "version": version}
+    )
+
+
+def audit_head(head_id: uuid.UUID, community: str, position: int, digest: str, signed: str) -> Notice:
+    """Where the audit ends, for witnesses."""
+    return Notice(
+        "identity.audit.head_signed",
+        community,
+        head_id,
+        (),
+        {"position": position, "hash": digest, "signed": signed},
     )

@@ -4,7 +4,7 @@
 Every referee is here: whatever the code does, these constraints decide.
 """
 
-from shared.models.audit import AuditEntry
+from shared.models.audit import AuditEntry, AuditHead, SignedHead
 from shared.models.base import Base
 from shared.models.booking import Reservation
 from shared.models.childcare import (
@@ -60,6 +60,7 @@ __all__ = [
     "Ask",
     "Attempt",
     "AuditEntry",
+    "AuditHead",
     "Base",
     "Calendar",
     "ChildRecord",
@@ -112,6 +113,7 @@ __all__ = [
     "Round",
     "Schedule",
     "Session",
+    "SignedHead",
     "Slot",
     "StandingOrder",
     "StandingRun",

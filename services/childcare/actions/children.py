@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from services.childcare import rules, sql
 from services.childcare.actions import ON_DUTY, Facts
 from services.childcare.actions.written import collector_name
-from shared import clock, crypto, errors
+from shared import audit, clock, crypto, errors
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
@@ -42,6 +42,19 @@ async def seen_by_carer(tx: Tx, who: Caller, child_id: uuid.UUID, what: Literal[
         is_time = visit["is_inside"] or rules.may_read(now, [(visit["starts_at"], visit["ends_at"])])
         if is_time and who.may(ON_DUTY, visit["community"], visit["place_id"]):
             await sql.insert_read(tx, child["no"], child["community"], visit, who.account_no, what)
+            await audit.record(
+                tx,
+                who.account_no,
+                "child.read",
+                community=child["community"],
+                person_id=child_id,
+                data={
+                    "service": "childcare",
+                    "fields": [what],
+                    "place_id": visit["place_id"],
+                    "visit_id": visit["visit_id"],
+                },
+            )
             return child
     raise errors.NotThere
 

@@ -58,6 +58,9 @@ TAGS: Final[dict[str, str]] = {
     "childcare rooms": say("Children's rooms, who is inside, carers on duty.", "儿童之家、在室人数与在岗照护人员。"),
     "incidents": say("What happened in a room; never changed.", "儿童之家事件登记，不可修改。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
+    "privacy": say(
+        "What may be known of people, by whom, and what became of it.", "个人信息：查看、留痕、导出、更正与注销。"
+    ),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
@@ -361,6 +364,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "what": {
         "record": say("what carers need to know", "照护须知"),
         "collectors": say("who may collect the child", "接领名单"),
+        "entry": say("the entry was changed", "记录被改动"),
+        "missing": say("the entry is missing", "记录缺失"),
+        "head": say("the end of the chain, or a signed head, says otherwise", "与链尾或已签名的链头不符"),
     },
     "when": {
         "upcoming": say("not over yet", "未结束"),
