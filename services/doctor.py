@@ -252,6 +252,16 @@ CHECKS: Final = {
         SELECT s.id FROM audit_heads s LEFT JOIN audit e ON e.position = s.position
         WHERE e.hash <> s.hash OR NOT EXISTS (
             SELECT 1 FROM notices n WHERE n.subject = s.id AND n.type = 'identity.audit.head_signed')""",
+    "whatever was revealed was allowed, written down and told": """
+        SELECT v.id FROM reveals v
+        WHERE v.seen_at IS NOT NULL AND (
+            NOT EXISTS (SELECT 1 FROM audit e WHERE e.action = 'people.reveal' AND e.person_id = v.person_id
+                        AND e.data->>'reveal_id' = v.id::text)
+            OR NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = v.id AND n.type = 'identity.person.revealed')
+            OR (v.needs_approval AND v.decided_by IS NULL))""",
+    "nobody was told of a reveal that is not there": """
+        SELECT n.subject FROM notices n LEFT JOIN reveals v ON v.id = n.subject
+        WHERE n.type IN ('identity.person.revealed', 'identity.reveals.exceeded', 'identity.reveal.asked') AND v.id IS NULL""",
     "every endpoint has a delivery for whatever it was to hear of": """
         SELECT e.id FROM endpoints e JOIN partner_keys k ON k.id = e.key_id
         JOIN notices n ON n.position > e.since AND n.position <= e.position AND starts_with(n.community, e.community)

@@ -24,6 +24,19 @@ class Head(Data):
     signed: str
 
 
+class Revealed(Data):
+    """What of a person was seen: the names of fields."""
+
+    fields: list[str]
+
+
+class Counted(Data):
+    """How many people."""
+
+    people: int
+
+
+_REVEAL: Final = say("the reveal", "查看记录")
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
 _EXAMPLE: Final = {"purpose": "health", "version": 1}
 
@@ -56,6 +69,33 @@ TYPES: Final = (
         ),
         {"position": 1024, "hash": "5f" * 32, "signed": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"},
     ),
+    NoticeType(
+        "identity.person.revealed",
+        Revealed,
+        _REVEAL,
+        say(
+            "Somebody of the staff saw what is sealed of a person, who is told; by whom and why is in the person's ledger.",
+            "工作人员查看了受保护的个人信息，已通知本人；查看人与事由见本人的查看记录。",
+        ),
+        {"fields": ["phone"]},
+    ),
+    NoticeType(
+        "identity.reveal.asked",
+        Data,
+        _REVEAL,
+        say("Somebody else must allow it; the managers are told.", "须由他人批准，已通知负责人。"),
+        {},
+    ),
+    NoticeType(
+        "identity.reveals.exceeded",
+        Counted,
+        say("the reveal that was one too many", "超限的查看记录"),
+        say(
+            "One member of the staff wanted to see more people in a day than is usual; from now on others must allow it.",
+            "同一工作人员当日查看人数超限，此后的查看须经他人批准。",
+        ),
+        {"people": 21},
+    ),
 )
 
 
@@ -82,3 +122,18 @@ def audit_head(head_id: uuid.UUID, community: str, position: int, digest: str, s
         (),
         {"position": position, "hash": digest, "signed": signed},
     )
+
+
+def person_revealed(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...], fields: list[str]) -> Notice:
+    """Somebody saw these fields of a person, who is told."""
+    return Notice("identity.person.revealed", community, reveal_id, holders, {"fields": fields})
+
+
+def reveal_asked(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...]) -> Notice:
+    """Somebody asks to see something, and these may allow it."""
+    return Notice("identity.reveal.asked", community, reveal_id, holders)
+
+
+def reveals_exceeded(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...], people: int) -> Notice:
+    """Somebody looks at too many people."""
+    return Notice("identity.reveals.exceeded", community, reveal_id, holders, {"people": people})

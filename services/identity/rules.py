@@ -227,6 +227,12 @@ def mask_phone(number: str) -> str:
     return f"0{area}****{national[-4:]}"
 
 
+def national_phone(digits: str) -> str:
+    """A kept phone as people here dial it: 13800138000, 057382345678."""
+    national = digits.removeprefix("86")
+    return national if len(national) == 11 and national.startswith("1") else f"0{national}"
+
+
 def _plain(typed: str) -> str:
     return typed.translate(_TYPED)
 

@@ -29,6 +29,11 @@ def document(keys: Keyring, told: Document, person_id: uuid.UUID) -> bytes:
     return crypto.seal(keys, told.number, table="persons", column="document_sealed", row=str(person_id))
 
 
+def open_document(keys: Keyring, sealed: bytes, person_id: uuid.UUID) -> str:
+    """A person's document number."""
+    return crypto.unseal(keys, sealed, table="persons", column="document_sealed", row=str(person_id))
+
+
 def document_index(keys: Keyring, told: Document) -> bytes:
     """What the person with this document is found by.
 

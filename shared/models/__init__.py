@@ -51,12 +51,14 @@ from shared.models.partners import (
     PartnerKey,
 )
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.privacy import Archive, LegalHold, PersonRequest, Retention, Reveal
 from shared.models.refusals import Refused
 from shared.models.uploads import Upload
 
 __all__ = [
     "Absence",
     "Account",
+    "Archive",
     "Ask",
     "Attempt",
     "AuditEntry",
@@ -86,6 +88,7 @@ __all__ = [
     "Incident",
     "Inside",
     "LateCollection",
+    "LegalHold",
     "Login",
     "LoginCode",
     "MealLine",
@@ -99,6 +102,7 @@ __all__ = [
     "PartnerHead",
     "PartnerKey",
     "Person",
+    "PersonRequest",
     "Place",
     "Policy",
     "RecordRead",
@@ -108,6 +112,8 @@ __all__ = [
     "Relation",
     "Reservation",
     "Resource",
+    "Retention",
+    "Reveal",
     "Role",
     "RoomState",
     "Round",

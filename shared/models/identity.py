@@ -25,7 +25,10 @@ class Deployment(Base):
 
 
 class Person(Base):
-    """A human being of the town. `id` is also the id of their holder in the ledger."""
+    """A human being of the town. `id` is also the id of their holder in the ledger.
+
+    Of somebody who is closed only the row is left, so that what they held can still be counted.
+    """
 
     __tablename__ = "persons"
 
@@ -41,11 +44,17 @@ class Person(Base):
     phone_sealed: Mapped[Bytes | None]
     level: Mapped[Small] = mapped_column(server_default=text("0"))
     made_at: Mapped[Made]
+    closed_at: Mapped[Moment | None]
 
     __table_args__ = (
         UniqueConstraint("document_index", name="one_person_per_document"),
         CheckConstraint(
             "(document_sealed IS NULL) = (document_index IS NULL)", name="a_kept_number_is_sealed_and_indexed"
+        ),
+        CheckConstraint(
+            "closed_at IS NULL OR (name = '已注销' AND level = 0 "
+            "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed) = 0)",
+            name="nothing_is_left_of_who_is_closed",
         ),
     )
 

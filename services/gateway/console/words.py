@@ -79,6 +79,8 @@ PATHS: Final[dict[str, str]] = {
     "order_id": say("The order.", "订单编号。"),
     "purpose": say("The purpose.", "授权用途。"),
     "person_id": say("The person.", "人员编号。"),
+    "request_id": say("The request.", "申请编号。"),
+    "reveal_id": say("The reveal.", "查看申请编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -214,6 +216,14 @@ _DOINGS: Final = {
     "emergency_staff_decision": say("staff decided about an emergency call", "工作人员决定报警或急救"),
 }
 
+_FIELDS: Final = {
+    "name": say("the name", "姓名"),
+    "sex": say("the sex", "性别"),
+    "born": say("the date of birth", "出生日期"),
+    "document": say("the document and its number", "证件及号码"),
+    "phone": say("the telephone", "电话"),
+}
+
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "allergens": {
         "gluten": say("cereals with gluten", "含麸质谷物"),
@@ -274,6 +284,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "refuse": say("be refused", "直接拒绝"),
         "wait": say("go on the waiting list", "进入候补"),
     },
+    "field": _FIELDS,
+    "fields": _FIELDS,
     "kind": {
         "work": say("a working day", "工作日"),
         "rest": say("a day of rest", "休息日"),
@@ -291,6 +303,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "allowed": say("may collect the child", "可接领儿童"),
         "once": say("may collect the child once, with a code", "凭接送码可接领一次"),
         "never": say("may never collect the child", "任何情况下不得接领"),
+        "export": say("a copy of all that is known", "个人信息副本"),
+        "correction": say("something is wrong", "更正"),
+        "closure": say("an end of the account, and of what is known", "注销"),
     },
     "outcome": {
         **_OUTCOMES,
@@ -345,6 +360,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
         "withdrawn": say("taken back", "已撤回"),
         "never": say("not asked yet", "尚未表示"),
+        "asked": say("waits for an answer", "待处理"),
+        "allowed": say("may be seen for some minutes", "已批准，限时可见"),
+        "denied": say("refused, with a reason", "不予批准"),
+        "over": say("its time is over", "已过期"),
+        "done": say("done", "已办结"),
     },
     "stays": {
         "either": say("guardians stay or go", "监护人可陪同可离开"),

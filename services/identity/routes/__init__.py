@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
-from services.identity.routes import audit, consents
+from services.identity.routes import audit, consents, reveals
 from services.identity.rules import Document, Phone
 from services.identity.schemas import (
     AccountOut,
@@ -332,7 +332,9 @@ async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Resp
     return Response(status_code=204)
 
 
-_service: Callable[[Context], App] = service_app("identity", "Identity", [router, consents.router, audit.router])
+_service: Callable[[Context], App] = service_app(
+    "identity", "Identity", [router, consents.router, audit.router, reveals.router]
+)
 
 
 def app(given: Context) -> App:
