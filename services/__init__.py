@@ -35,6 +35,10 @@ class Service:
     facts: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     """What everybody who claims here must have consented to; codes of `shared.purposes`."""
+    exports: str | None = None
+    """Tells somebody all that the service knows of them: `shared.rights.Tables`."""
+    forgets: str | None = None
+    """Forgets of somebody what need not be known any more; safe to do again."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""
@@ -49,6 +53,8 @@ def load(name: str) -> Any:
 
 GATEWAY_NOTICES = "services.gateway.notices:TYPES"
 """What the ledger itself announces, whichever service it was about."""
+GATEWAY_EXPORTS = "services.gateway.actions:known_of"
+"""What the ledger itself knows of somebody."""
 
 SERVICES: tuple[Service, ...] = (
     Service(
@@ -58,6 +64,7 @@ SERVICES: tuple[Service, ...] = (
         role="linli_identity",
         tasks="services.identity.tasks:TASKS",
         notices="services.identity.notices:TYPES",
+        exports="services.identity.actions.rights:known_of",
     ),
     Service(
         name="booking",
@@ -68,6 +75,8 @@ SERVICES: tuple[Service, ...] = (
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
         notices="services.booking.notices:TYPES",
+        exports="services.booking.actions:known_of",
+        forgets="services.booking.actions:forget",
     ),
     Service(
         name="elder-meals",
@@ -79,6 +88,8 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.elder_meals.tasks:TASKS",
         notices="services.elder_meals.notices:TYPES",
         facts=("age_band",),
+        exports="services.elder_meals.actions.rights:known_of",
+        forgets="services.elder_meals.actions.rights:forget",
     ),
     Service(
         name="childcare",
@@ -90,6 +101,8 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.childcare.tasks:TASKS",
         notices="services.childcare.notices:TYPES",
         purposes=("childcare",),
+        exports="services.childcare.actions.rights:known_of",
+        forgets="services.childcare.actions.rights:forget",
     ),
     Service(
         name="events",
@@ -100,6 +113,8 @@ SERVICES: tuple[Service, ...] = (
         claims="services.events.schemas:RegistrationIn",
         tasks="services.events.tasks:TASKS",
         notices="services.events.notices:TYPES",
+        exports="services.events.actions.rights:known_of",
+        forgets="services.events.actions.rights:forget",
     ),
     Service(
         name="partners",

@@ -25,6 +25,7 @@ from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Database
 from shared.line import Line
+from shared.rights import Rights
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,8 @@ Ask = Callable[[int, str, Mapping[str, Any], str], Awaitable[tuple[int, dict[str
 class Context:
     """What a running service is given: the database in its own role, keys, settings, and the lines it opens.
 
-    Its tasks may `ask` for places on behalf of whoever wished for them; requests have the gateway for that.
+    Its tasks may `ask` for places on behalf of whoever wished for them, and have people's `rights` done by every service;
+    requests have the gateway for that.
     """
 
     db: Database
@@ -47,6 +49,7 @@ class Context:
     settings: Settings
     lines: dict[str, Line[Any, Any]] = field(default_factory=dict)
     ask: Ask | None = None
+    rights: Rights | None = None
 
 
 class In(BaseModel):

@@ -154,7 +154,9 @@ def privacy() -> None:
         sa.CheckConstraint("(kind = 'closure') = (acts_at IS NOT NULL)", name="a_closure_waits_first"),
         sa.CheckConstraint("(state = 'asked') = (decided_at IS NULL)", name="an_asked_request_is_undecided"),
         sa.CheckConstraint("state <> 'denied' OR answer IS NOT NULL", name="who_is_denied_hears_why"),
-        sa.CheckConstraint("decided_person_id <> person_id", name="nobody_decides_on_their_own_request"),
+        sa.CheckConstraint(
+            "decided_by <> account_no AND decided_person_id <> person_id", name="nobody_decides_on_their_own_request"
+        ),
         sa.CheckConstraint("state = 'asked' OR body IS NULL", name="what_is_decided_keeps_no_words"),
         sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name="requests_person_id_fkey"),
         sa.PrimaryKeyConstraint("id", name="requests_pkey"),
@@ -222,6 +224,14 @@ def privacy() -> None:
     op.execute("GRANT SELECT, INSERT, UPDATE ON reveals, requests, archives, legal_holds TO linli_identity")
 
 
+FORGETTING = (
+    "DELETE ON logins, relations, archives TO linli_identity",
+    "DELETE ON elder_profiles TO linli_elder_meals",
+    "DELETE ON child_records TO linli_childcare",
+    "UPDATE (note) ON visits TO linli_childcare",
+    "UPDATE (about) ON collectors TO linli_childcare",
+    "UPDATE (text) ON feedback TO linli_events",
+)
 CLOSED = (
     "name = '已注销' AND level = 0 "
     "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed) = 0"
@@ -235,7 +245,8 @@ def upgrade() -> None:
     op.create_check_constraint("nothing_is_left_of_who_is_closed", "persons", f"closed_at IS NULL OR ({CLOSED})")
     op.drop_constraint("holder_is_person_or_organisation", "holders")
     op.create_check_constraint("holder_kind_known", "holders", "kind IN ('person', 'organisation', 'closed')")
-    op.execute("GRANT DELETE ON logins, relations, archives TO linli_identity")
+    for grant in FORGETTING:
+        op.execute(f"GRANT {grant}")
     # What guardians could read until now stays readable in the same place as everything else.
     op.execute(
         "INSERT INTO audit (at, account_no, action, person_id, community, data) "
@@ -290,7 +301,8 @@ def chain() -> None:
 
 
 def downgrade() -> None:
-    op.execute("REVOKE DELETE ON logins, relations FROM linli_identity")
+    for grant in FORGETTING:
+        op.execute(f"REVOKE {grant.replace(' TO ', ' FROM ')}")
     op.execute("UPDATE holders SET kind = 'person' WHERE kind = 'closed'")
     op.drop_constraint("holder_kind_known", "holders")
     op.create_check_constraint("holder_is_person_or_organisation", "holders", "kind IN ('person', 'organisation')")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Final
 
 from shared.notices import Data, Notice, NoticeType
@@ -36,6 +37,25 @@ class Counted(Data):
     people: int
 
 
+class Requested(Data):
+    """What was asked: export, correction or closure."""
+
+    kind: str
+
+
+class Answered(Requested):
+    """What came of it: done or denied."""
+
+    state: str
+
+
+class Due(Requested):
+    """By when it must be answered."""
+
+    due_at: datetime
+
+
+_REQUEST: Final = say("the request", "申请")
 _REVEAL: Final = say("the reveal", "查看记录")
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
 _EXAMPLE: Final = {"purpose": "health", "version": 1}
@@ -96,6 +116,37 @@ TYPES: Final = (
         ),
         {"people": 21},
     ),
+    NoticeType(
+        "identity.request.made",
+        Requested,
+        _REQUEST,
+        say("Somebody asks about what is known of them.", "居民就本人信息提出申请。"),
+        {"kind": "export"},
+    ),
+    NoticeType(
+        "identity.request.answered",
+        Answered,
+        _REQUEST,
+        say("It was done, or denied with a reason; the person is told.", "申请已办结或不予批准，已通知本人。"),
+        {"kind": "correction", "state": "done"},
+    ),
+    NoticeType(
+        "identity.request.reminded",
+        Due,
+        _REQUEST,
+        say("It must be answered soon; the staff of the region are told.", "申请临近答复期限，已通知本区域工作人员。"),
+        {"kind": "correction", "due_at": "2026-12-22T10:00:00+08:00"},
+    ),
+    NoticeType(
+        "identity.person.closed",
+        Data,
+        say("the person", "人员"),
+        say(
+            "Somebody was forgotten at their own wish; whoever keeps something of them elsewhere forgets it, too.",
+            "已按本人申请注销；其他系统如留存其信息应一并删除。",
+        ),
+        {},
+    ),
 )
 
 
@@ -137,3 +188,23 @@ def reveal_asked(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...])
 def reveals_exceeded(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...], people: int) -> Notice:
     """Somebody looks at too many people."""
     return Notice("identity.reveals.exceeded", community, reveal_id, holders, {"people": people})
+
+
+def request_made(request_id: uuid.UUID, community: str, kind: str) -> Notice:
+    """Somebody asks about what is known of them."""
+    return Notice("identity.request.made", community, request_id, (), {"kind": kind})
+
+
+def request_answered(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, state: str) -> Notice:
+    """What came of a request."""
+    return Notice("identity.request.answered", community, request_id, holders, {"kind": kind, "state": state})
+
+
+def request_due(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, due_at: datetime) -> Notice:
+    """The staff is reminded of a request."""
+    return Notice("identity.request.reminded", community, request_id, holders, {"kind": kind, "due_at": due_at})
+
+
+def person_closed(person_id: uuid.UUID, community: str) -> Notice:
+    """Somebody is no longer known."""
+    return Notice("identity.person.closed", community, person_id, ())

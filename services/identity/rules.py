@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -104,7 +104,7 @@ class Phone:
     digits: str = field(repr=False)
 
 
-_EARLIEST = date(1850, 1, 1)
+EARLIEST = date(1850, 1, 1)
 _LONGEST_TYPED = 64
 
 # The prefix decides the class and no more. A county is not looked up: codes come and go, and a list of today's counties
@@ -167,7 +167,7 @@ def read_document(kind: DocumentKind, number: str, *, today: date) -> Document:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         raise DocumentDate from None
-    if not _EARLIEST <= born <= today:
+    if not EARLIEST <= born <= today:
         raise DocumentDate
     return Document(kind, number, born, sex="male" if int(number[16]) % 2 else "female", last4=number[-4:])
 
@@ -197,6 +197,10 @@ _COMPOUND_SURNAME = re.compile(
     "欧阳|歐陽|上官|司马|司馬|诸葛|諸葛|司徒|东方|独孤|南宫|夏侯|皇甫|尉迟|公孙|令狐|慕容|宇文|长孙|端木|轩辕|百里|呼延|申屠|闻人"
     "|钟离|澹台|太史|淳于|单于|公冶|宗政|濮阳|西门|拓跋|完颜|纳兰"
 )
+
+
+NAME = re.compile(r"[^\x00-\x1f]{1,80}")
+"""What may stand in a name."""
 
 
 def mask_name(name: str) -> str:
@@ -251,3 +255,11 @@ def consent_state(version: int, current: int, *, given: bool | None) -> str:
     if not given:
         return "withdrawn"
     return "given" if version >= current else "outdated"
+
+
+def working_day_after(day: date, count: int) -> date:
+    """So many working days later, by weekdays alone: never later than with the holidays."""
+    while count:
+        day += timedelta(days=1)
+        count -= day.weekday() < 5
+    return day

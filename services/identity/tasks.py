@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 
-from services.identity import actions
-from shared import audit
+from services.identity import actions, archives
+from shared import audit, clock
 from shared.tasks import Task
 from shared.web import Context
 
@@ -29,6 +30,35 @@ async def chain(context: Context) -> int:
             return chained
 
 
+async def export(context: Context) -> int:
+    """Make the copies that people asked for; how many."""
+    made = 0
+    for row, whom in await context.db.read(actions.rights.due, "export"):
+        if whom is None or context.rights is None:
+            continue
+        found = await context.rights.everything(whom)
+        archive = await asyncio.to_thread(archives.packed, found, clock.now())
+        made += await context.db.run(actions.rights.exported, context.keys, row["id"], archive)
+    return made
+
+
+async def close(context: Context) -> int:
+    """Forget those who asked for it and did not take it back; how many. What is begun is done again until it is whole."""
+    closed = 0
+    for row, whom in await context.db.read(actions.rights.due, "closure"):
+        if whom is None or context.rights is None:
+            continue
+        if await context.db.read(actions.rights.may_close, row["id"], whom):
+            await context.rights.forget(whom)
+        closed += await context.db.run(actions.rights.close, row["id"], whom)
+    return closed
+
+
+async def remind(context: Context) -> int:
+    """Remind the staff of what must be answered soon."""
+    return await context.db.run(actions.rights.remind)
+
+
 async def sign(context: Context) -> int:
     """Sign where the audit ends, for its witnesses."""
     return await context.db.run(actions.audit.sign_head, context.keys)
@@ -38,4 +68,7 @@ TASKS: Final = (
     Task("identity.forget", 3600, forget),
     Task("identity.chain", 5, chain),
     Task("identity.sign", 3600, sign),
+    Task("identity.export", 20, export),
+    Task("identity.close", 60, close),
+    Task("identity.remind", 3600, remind),
 )

@@ -81,7 +81,9 @@ class PersonRequest(Base):
         CheckConstraint("(kind = 'closure') = (acts_at IS NOT NULL)", name="a_closure_waits_first"),
         CheckConstraint("(state = 'asked') = (decided_at IS NULL)", name="an_asked_request_is_undecided"),
         CheckConstraint("state <> 'denied' OR answer IS NOT NULL", name="who_is_denied_hears_why"),
-        CheckConstraint("decided_person_id <> person_id", name="nobody_decides_on_their_own_request"),
+        CheckConstraint(
+            "decided_by <> account_no AND decided_person_id <> person_id", name="nobody_decides_on_their_own_request"
+        ),
         CheckConstraint("state = 'asked' OR body IS NULL", name="what_is_decided_keeps_no_words"),
         Index(
             "one_open_request_each",

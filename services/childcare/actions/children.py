@@ -67,7 +67,7 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts
     else:
         child = await seen_by_carer(tx, who, child_id, "record")
     row = await sql.record(tx, child["no"])
-    body = _open(keys, child["no"], row["body"]) if row is not None else {}
+    body = said_of(keys, child["no"], row["body"]) if row is not None else {}
     return Facts(
         person=NamedOut(id=child["id"], name=child["name"]),
         version=row["version"] if row is not None else 0,
@@ -136,7 +136,8 @@ async def _for_guardians(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
     return await child_of(tx, child_id)
 
 
-def _open(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
+def said_of(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
+    """What was said about a child, out of its row."""
     body: dict[str, Any] = json.loads(
         crypto.unseal(keys, sealed, table="child_records", column="body", row=str(child_no))
     )

@@ -231,7 +231,9 @@ def of_slot(slot: Slot, now: datetime) -> No | None:
 
 
 def of_person(slot: Slot, holder: Holder, *, guarded: bool) -> No | None:
-    """Why this slot is not for this person, whatever else they have."""
+    """Why this slot is not for this person, whatever else they have. Who was closed may have a token for some minutes."""
+    if holder.kind == "closed":
+        return No("not_yours")
     if holder.suspended and slot.service in holder.suspended:
         return No("suspended", holder.suspended[slot.service])
     if holder.kind == "person":

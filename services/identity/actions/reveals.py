@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-import asyncpg
-
 from services.identity import notices, rules, sealing, sql
+from services.identity.actions import standing
 from services.identity.sql.reveals import Known, NewReveal
-from shared import audit, clock, db, errors
+from shared import audit, clock, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
@@ -174,14 +173,10 @@ async def decide(tx: Tx, who: Caller, reveal_id: uuid.UUID, *, is_allowed: bool,
     if row["state"] == wanted and row["decided_by"] == account_no:
         tx.discard()
         return Shown(row, None)
-    try:
+    with standing.decided_by_another():
         decided = await sql.reveals.decide(
             tx, reveal_id, account_no, who.person_id, LIFE if is_allowed else None, clock.now() - WAITS
         )
-    except asyncpg.CheckViolationError as error:
-        if db.constraint_of(error) == sql.reveals.NOT_BY_YOURSELF:
-            raise errors.NotByYourself from None
-        raise
     if not decided:
         raise errors.AlreadyRecorded
     await audit.record(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
 from services.identity import sql
 from services.identity.sql.consents import Subject
-from shared import errors
+from shared import db, errors
 from shared.assertion import Caller
 from shared.db import Tx
 
@@ -42,3 +46,14 @@ async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[s
             raise errors.NotAllowed
         raise errors.NotThere
     return Standing(subject, not is_own)
+
+
+@contextlib.contextmanager
+def decided_by_another() -> Iterator[None]:
+    """The database says that nobody decides about what they asked themselves, or about themselves."""
+    try:
+        yield
+    except asyncpg.CheckViolationError as error:
+        if db.constraint_of(error) in (sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF):
+            raise errors.NotByYourself from None
+        raise
