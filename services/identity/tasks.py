@@ -54,6 +54,18 @@ async def close(context: Context) -> int:
     return closed
 
 
+async def purge(context: Context) -> int:
+    """Forget, once a day, what has been kept long enough, and write down how much that was; how many rows."""
+    tables = await context.db.read(actions.retention.due)
+    counts = dict.fromkeys(tables, 0)
+    for table in tables:
+        while gone := await context.db.run(actions.retention.forget_some, table):
+            counts[table] += gone
+    if counts:
+        await context.db.run(actions.retention.prove, counts)
+    return sum(counts.values())
+
+
 async def remind(context: Context) -> int:
     """Remind the staff of what must be answered soon."""
     return await context.db.run(actions.rights.remind)
@@ -71,4 +83,5 @@ TASKS: Final = (
     Task("identity.export", 20, export),
     Task("identity.close", 60, close),
     Task("identity.remind", 3600, remind),
+    Task("identity.purge", 3600, purge),
 )

@@ -231,9 +231,7 @@ def of_slot(slot: Slot, now: datetime) -> No | None:
 
 
 def of_person(slot: Slot, holder: Holder, *, guarded: bool) -> No | None:
-    """Why this slot is not for this person, whatever else they have. Who was closed may have a token for some minutes."""
-    if holder.kind == "closed":
-        return No("not_yours")
+    """Why this slot is not for this person, whatever else they have."""
     if holder.suspended and slot.service in holder.suspended:
         return No("suspended", holder.suspended[slot.service])
     if holder.kind == "person":
@@ -422,7 +420,7 @@ def _for_everybody(
     """Why somebody of the ask cannot have this slot; None when everybody could, and then it counts for the next slot."""
     for p, no in enumerate(ask.holders):
         holder = holders.get(no)
-        if holder is None or no not in ask.may:
+        if holder is None or no not in ask.may or holder.kind == "closed":  # whose token is good for minutes yet
             return Refused("not_yours", person=p)
         home = (holder.household_no, slot.place_id, slot.day) if holder.household_no is not None else None
         household = (fold.households.get(home, 0) + own.households.get(home, 0)) if home else 0

@@ -161,7 +161,8 @@ async def export(tx: Tx, who: Caller, region: str | None, after: int, limit: int
 
 def _line(entry: Any, prefixes: Sequence[str]) -> dict[str, Any]:
     position, hash_ = entry["position"], entry["hash"].hex()
-    if not any(entry["community"].startswith(one) for one in prefixes):
+    community, is_general = entry["community"], entry["person_id"] is None
+    if not any(community.startswith(one) or (is_general and one.startswith(community)) for one in prefixes):
         return {"kind": "digest", "position": position, "digest": audit.digest(entry, position).hex(), "hash": hash_}
     told = wire.loads(audit.canonical(entry, position))
     return {"kind": "entry", "entry": told, "position": position, "hash": hash_}

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
-from services.identity.routes import audit, consents, reveals, rights
+from services.identity.routes import audit, consents, retention, reveals, rights
 from services.identity.rules import Document, Phone
 from services.identity.schemas import (
     AccountOut,
@@ -335,7 +335,16 @@ async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Resp
 _service: Callable[[Context], App] = service_app(
     "identity",
     "Identity",
-    [router, consents.router, audit.router, reveals.router, rights.mine, rights.theirs, rights.router],
+    [
+        router,
+        consents.router,
+        audit.router,
+        reveals.router,
+        rights.mine,
+        rights.theirs,
+        rights.router,
+        retention.router,
+    ],
 )
 
 

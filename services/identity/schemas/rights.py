@@ -72,3 +72,25 @@ class QueuedOut(RequestOut):
     value: str | None = None
     document_kind: DocumentKind | None = None
     note: str | None = None
+
+
+class RetentionOut(Out):
+    """How many days a table's rows are kept."""
+
+    table: str
+    days: int
+    basis: str
+
+
+class HoldIn(In):
+    """Why a person's data must be kept for now."""
+
+    reason: Reason
+
+
+class HoldOut(Out):
+    """A person's data must be kept for now."""
+
+    person_id: uuid.UUID
+    reason: str
+    made_at: Moment

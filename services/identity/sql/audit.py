@@ -22,7 +22,10 @@ class Wanted(NamedTuple):
 
 
 async def entries(tx: Tx, wanted: Wanted, before: int | None, limit: int) -> list[Any]:
-    """Entries with who did it, and in what office at that time, the newest first."""
+    """Entries with who did it, and in what office at that time, the newest first.
+
+    What concerned no person and a region around these is everybody's in it.
+    """
     return await tx.fetch(
         """
         SELECT e.no, e.position, e.hash, e.at, e.action, e.community, e.person_id, e.reason, e.data, e.account_no,
@@ -33,7 +36,9 @@ async def entries(tx: Tx, wanted: Wanted, before: int | None, limit: int) -> lis
             AND r.starts_at <= e.at AND (r.ends_at IS NULL OR r.ends_at > e.at)
             ORDER BY length(r.prefix) DESC, r.role LIMIT 1
         ) r ON true
-        WHERE ($1::text[] IS NULL OR EXISTS (SELECT FROM unnest($1) AS t(prefix) WHERE starts_with(e.community, t.prefix)))
+        WHERE ($1::text[] IS NULL OR EXISTS (
+            SELECT FROM unnest($1) AS t(prefix) WHERE starts_with(e.community, t.prefix)
+            OR (e.person_id IS NULL AND starts_with(t.prefix, e.community))))
           AND ($2::uuid IS NULL OR e.person_id = $2) AND ($3::uuid IS NULL OR a.id = $3)
           AND ($4::text IS NULL OR e.action = $4 OR starts_with(e.action, $4 || '.'))
           AND ($5::timestamptz IS NULL OR e.at >= $5) AND ($6::timestamptz IS NULL OR e.at < $6)
