@@ -83,7 +83,10 @@ class Everybody(NamedTuple):
             headers["Authorization"] = f"Bearer {self.tokens[persona]}"
         asked = {"json": body} if body is not None else {}
         answer = self.front.ask(method, path, headers=headers | more.pop("headers", {}), **asked, **more)
-        if not path.endswith("/reveal"):
+        is_a_kitchens = persona in READ_FOR_THEIR_WORK and path.startswith(
+            "/v1/elder-meals/orders/"
+        )  # the door's phone
+        if not (path.endswith("/reveal") or is_a_kitchens):
             shown = self.known.given_away(persona, answer.text)
             assert shown == [], f"{persona} {method} {path} was told {shown}"
         return answer
