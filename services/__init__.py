@@ -36,6 +36,10 @@ class Service:
     facts: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     """What everybody who claims here must have consented to; codes of `shared.purposes`."""
+    exports: str | None = None
+    """Tells somebody all that the service knows of them: `shared.rights.Tables`."""
+    forgets: str | None = None
+    """Forgets of somebody what need not be known any more; safe to do again."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""
@@ -51,6 +55,8 @@ def load(name: str) -> Any:
 
 GATEWAY_NOTICES = "services.gateway.notices:TYPES"
 """What the ledger itself announces, whichever service it was about."""
+GATEWAY_EXPORTS = "services.gateway.actions:known_of"
+"""What the ledger itself knows of somebody."""
 
 OPERATIONS = "services.gateway.console:operation_ids"
 """Makes the set of all operationIds: the gateway knows every route, its own ones, too."""
@@ -63,6 +69,7 @@ SERVICES: tuple[Service, ...] = (
         role="linli_identity",
         tasks="services.identity.tasks:TASKS",
         notices="services.identity.notices:TYPES",
+        exports="services.identity.actions.rights:known_of",
     ),
     Service(
         name="booking",
@@ -73,6 +80,8 @@ SERVICES: tuple[Service, ...] = (
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
         notices="services.booking.notices:TYPES",
+        exports="services.booking.actions:known_of",
+        forgets="services.booking.actions:forget",
     ),
     Service(
         name="elder-meals",
@@ -84,6 +93,8 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.elder_meals.tasks:TASKS",
         notices="services.elder_meals.notices:TYPES",
         facts=("age_band",),
+        exports="services.elder_meals.actions.rights:known_of",
+        forgets="services.elder_meals.actions.rights:forget",
     ),
     Service(
         name="childcare",
@@ -95,6 +106,8 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.childcare.tasks:TASKS",
         notices="services.childcare.notices:TYPES",
         purposes=("childcare",),
+        exports="services.childcare.actions.rights:known_of",
+        forgets="services.childcare.actions.rights:forget",
     ),
     Service(
         name="events",
@@ -105,6 +118,8 @@ SERVICES: tuple[Service, ...] = (
         claims="services.events.schemas:RegistrationIn",
         tasks="services.events.tasks:TASKS",
         notices="services.events.notices:TYPES",
+        exports="services.events.actions.rights:known_of",
+        forgets="services.events.actions.rights:forget",
     ),
     Service(
         name="partners",

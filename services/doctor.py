@@ -249,6 +249,56 @@ CHECKS: Final = {
     "the head is the last position": """
         SELECT h.position::text FROM notice_head h
         WHERE h.position <> coalesce((SELECT max(position) FROM notices), h.position)""",
+    "links of the audit have no gap": """
+        SELECT position::text FROM (
+            SELECT position, lag(position, 1, position - 1) OVER (ORDER BY position) AS before
+            FROM audit WHERE position IS NOT NULL) p
+        WHERE position <> before + 1""",
+    "the audit's head is its last link": """
+        SELECT h.position::text FROM audit_head h JOIN audit e ON e.position = (SELECT max(position) FROM audit)
+        WHERE h.position <> e.position OR h.hash <> e.hash""",
+    "every signed head of the audit is about its link, and was announced": """
+        SELECT s.id FROM audit_heads s LEFT JOIN audit e ON e.position = s.position
+        WHERE e.hash <> s.hash OR NOT EXISTS (
+            SELECT 1 FROM notices n WHERE n.subject = s.id AND n.type = 'identity.audit.head_signed')""",
+    "whatever was revealed was allowed, written down and told": """
+        SELECT v.id FROM reveals v
+        WHERE v.seen_at IS NOT NULL AND (
+            NOT EXISTS (SELECT 1 FROM audit e WHERE e.action = 'people.reveal' AND e.person_id = v.person_id
+                        AND e.data->>'reveal_id' = v.id::text)
+            OR NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = v.id AND n.type = 'identity.person.revealed')
+            OR (v.needs_approval AND v.decided_by IS NULL))""",
+    "nobody was told of a reveal that is not there": """
+        SELECT n.subject FROM notices n LEFT JOIN reveals v ON v.id = n.subject
+        WHERE n.type IN ('identity.person.revealed', 'identity.reveals.exceeded', 'identity.reveal.asked') AND v.id IS NULL""",
+    "nothing is left of who is closed": """
+        SELECT p.id FROM persons p JOIN holders h ON h.id = p.id
+        WHERE p.closed_at IS NOT NULL AND (
+            h.kind <> 'closed' OR h.household_no IS NOT NULL
+            OR EXISTS (SELECT 1 FROM accounts a WHERE a.person_id = p.id AND (a.closed_at IS NULL OR a.name <> p.name
+                       OR EXISTS (SELECT 1 FROM logins l WHERE l.account_no = a.no)
+                       OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_no = a.no)
+                       OR EXISTS (SELECT 1 FROM calendars c WHERE c.account_no = a.no)))
+            OR EXISTS (SELECT 1 FROM relations r WHERE p.id IN (r.actor_id, r.person_id))
+            OR EXISTS (SELECT 1 FROM elder_profiles e WHERE e.person_id = p.id)
+            OR EXISTS (SELECT 1 FROM standing_orders o WHERE o.person_id = p.id AND o.state = 'active')
+            OR EXISTS (SELECT 1 FROM child_records c WHERE c.child_no = h.no)
+            OR EXISTS (SELECT 1 FROM archives x JOIN requests q ON q.id = x.request_id WHERE q.person_id = p.id)
+            OR EXISTS (SELECT 1 FROM waits w WHERE w.holders @> ARRAY[h.no])
+            OR EXISTS (SELECT 1 FROM claims c WHERE c.holder_no = h.no AND c.is_active
+                       AND c.starts_at > now() + interval '1 day'))
+        UNION ALL SELECT h.id FROM holders h JOIN persons p ON p.id = h.id WHERE h.kind = 'closed' AND p.closed_at IS NULL""",
+    "who is closed asked for it, and it was announced": """
+        SELECT p.id FROM persons p
+        WHERE p.closed_at IS NOT NULL AND (
+            NOT EXISTS (SELECT 1 FROM requests q WHERE q.person_id = p.id AND q.kind = 'closure' AND q.state = 'done')
+            OR NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = p.id AND n.type = 'identity.person.closed'))""",
+    "every request was announced, and its answer": """
+        SELECT q.id FROM requests q
+        WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = q.id AND n.type = 'identity.request.made')
+           OR (q.state IN ('done', 'denied') AND q.kind <> 'closure'
+               AND NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = q.id AND n.type = 'identity.request.answered'))""",
+    "nothing is kept longer than its table's days": "SELECT t FROM kept_too_long() AS t",
     "every endpoint has a delivery for whatever it was to hear of": """
         SELECT e.id FROM endpoints e JOIN partner_keys k ON k.id = e.key_id
         JOIN notices n ON n.position > e.since AND n.position <= e.position AND starts_with(n.community, e.community)

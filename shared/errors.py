@@ -122,6 +122,13 @@ class NotYours(NotAllowed):
     zh = "您不能代此人操作。"
 
 
+class NotByYourself(NotAllowed):
+    """Somebody else must decide about this."""
+
+    code = "not_by_yourself"
+    zh = "须由他人审批，不能自行决定。"
+
+
 class CollectorUnknown(NotAllowed):
     """This child may not go with this adult: no guardian has allowed it for now."""
 
@@ -508,6 +515,13 @@ class LeaseLost(Conflict):
 
     code = "lease_lost"
     zh = "租约已失效，未提交的内容将重新发放。"
+
+
+class LastGuardian(Conflict):
+    """A child has no other guardian; close the child's record first, or ask the staff."""
+
+    code = "last_guardian"
+    zh = "有未成年人仅由您监护，请先办理其注销或联系工作人员。"
 
 
 class Exists(Conflict):

@@ -64,6 +64,15 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call from a browser.")
     access_seconds: int = Field(default=900, ge=60, le=3600, description="Life of an access token.")
     refresh_days: int = Field(default=30, ge=1, le=180, description="Absolute life of a login.")
+    reveals_a_day: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="People whose data one member of the staff may see in a day by themselves.",
+    )
+    closure_days: int = Field(
+        default=15, ge=0, le=15, description="Days in which somebody who wants to be forgotten may think again."
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @cached_property

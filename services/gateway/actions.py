@@ -10,7 +10,9 @@ from services.gateway import sql
 from services.gateway.arbiter import sql as ledger
 from shared import claims, errors
 from shared.assertion import Caller
+from shared.crypto import Keyring
 from shared.db import Tx
+from shared.rights import MOST, Tables, Whom
 
 CALENDAR_STAFF = frozenset({"manager"})
 
@@ -52,3 +54,9 @@ async def set_day(tx: Tx, caller: Caller, day: date, kind: str, name: str | None
     if not any(role.role in CALENDAR_STAFF for role in caller.roles):
         raise errors.NotAllowed
     await sql.set_day(tx, day, kind, name)
+
+
+async def known_of(tx: Tx, _keys: Keyring, whom: Whom) -> Tables:
+    """What the ledger knows of somebody."""
+    found = await sql.known_of(tx, whom.holder_no, whom.account_nos, MOST)
+    return {name: [dict(row) for row in rows] for name, rows in found.items()}

@@ -319,3 +319,56 @@ async def holder_ids(tx: Tx, nos: Sequence[int]) -> dict[int, uuid.UUID]:
 async def delete_old_refusals(tx: Tx) -> int:
     """Forget refusals after thirty days; how many."""
     return await tx.execute("DELETE FROM refused WHERE at < now() - interval '30 days'")
+
+
+async def known_of(tx: Tx, holder_no: int, account_nos: Sequence[int], most: int) -> dict[str, list[Any]]:
+    """What the ledger has about somebody: claims, waiting lists, pauses, what they were told and refused."""
+    return {
+        "claims": await tx.fetch(
+            "SELECT c.service, p.name AS place, s.title, c.starts_at, c.ends_at, c.units, c.state, c.reason, c.channel, "
+            "c.made_at, c.left_at FROM claims c JOIN slots s ON s.id = c.slot_id JOIN places p ON p.id = c.place_id "
+            "WHERE c.holder_no = $1 ORDER BY c.starts_at DESC LIMIT $2",
+            holder_no,
+            most,
+        ),
+        "waiting": await tx.fetch(
+            "SELECT s.service, s.title, s.starts_at, w.made_at FROM waits w JOIN slots s ON s.id = w.slot_id "
+            "WHERE w.holders @> ARRAY[$1::bigint]",
+            holder_no,
+        ),
+        "pauses": await tx.fetch(
+            "SELECT service, reason, starts_at, ends_at, lifted_at FROM suspensions WHERE holder_no = $1", holder_no
+        ),
+        "told": await tx.fetch(
+            "SELECT type, data, occurred_at FROM notices WHERE holders @> ARRAY[$1::bigint] ORDER BY no DESC LIMIT $2",
+            holder_no,
+            most,
+        ),
+        "refused": await tx.fetch(
+            "SELECT at, service, code, count FROM refused WHERE account_no = ANY($1::bigint[]) OR holder_nos @> ARRAY[$2::bigint] "
+            "ORDER BY no DESC LIMIT $3",
+            list(account_nos),
+            holder_no,
+            most,
+        ),
+    }
+
+
+async def still_holds(tx: Tx, holder_no: int) -> list[Any]:
+    """What somebody still has to come: service, resource_id."""
+    return await tx.fetch(
+        "SELECT DISTINCT service, resource_id FROM claims WHERE holder_no = $1 AND is_active AND starts_at > now() "
+        "AND resource_id IS NOT NULL AND state <> 'attended'",
+        holder_no,
+    )
+
+
+async def still_waits(tx: Tx, holder_no: int) -> list[uuid.UUID]:
+    """The groups with which somebody stands on a list."""
+    rows = await tx.fetch("SELECT DISTINCT group_id FROM waits WHERE holders @> ARRAY[$1::bigint]", holder_no)
+    return [row["group_id"] for row in rows]
+
+
+async def forget_refusals(tx: Tx, holder_no: int) -> int:
+    """Forget why somebody was refused."""
+    return await tx.execute("DELETE FROM refused WHERE holder_nos @> ARRAY[$1::bigint]", holder_no)

@@ -47,6 +47,46 @@ class Ended(Data):
     reason: Literal["left", "grown", "revoked", "expired", "refused"]
 
 
+class Head(Data):
+    """Where the chain of the audit ended, and the deployment's signature over it."""
+
+    position: int
+    hash: str
+    signed: str
+
+
+class Revealed(Data):
+    """What of a person was seen: the names of fields."""
+
+    fields: list[str]
+
+
+class Counted(Data):
+    """How many people."""
+
+    people: int
+
+
+class Requested(Data):
+    """What was asked: export, correction or closure."""
+
+    kind: str
+
+
+class Answered(Requested):
+    """What came of it: done or denied."""
+
+    state: str
+
+
+class Due(Requested):
+    """By when it must be answered."""
+
+    due_at: datetime
+
+
+_REQUEST: Final = say("the request", "申请")
+_REVEAL: Final = say("the reveal", "查看记录")
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
 _RELATION: Final = say("the guardianship", "监护关系")
 _PROXY: Final = say("the proxy", "代办关系")
@@ -163,6 +203,75 @@ TYPES: Final = (
         say("Somebody may not act for another any more, or was refused.", "代办关系结束或申请被拒绝。"),
         {"reason": "revoked"},
     ),
+    NoticeType(
+        "identity.audit.head_signed",
+        Head,
+        say("the signed head", "已签名的链头"),
+        say(
+            "The audit has grown: `hash` covers all of it up to `position`. Whoever keeps it is a witness; `signed` is a JWS "
+            "that /.well-known/jwks.json verifies.",
+            "审计链已增长：`hash` 覆盖至 `position` 的全部记录。保存者即为见证；`signed` 为可用 /.well-known/jwks.json 验证的 JWS。",
+        ),
+        {"position": 1024, "hash": "5f" * 32, "signed": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"},
+    ),
+    NoticeType(
+        "identity.person.revealed",
+        Revealed,
+        _REVEAL,
+        say(
+            "Somebody of the staff saw what is sealed of a person, who is told; by whom and why is in the person's ledger.",
+            "工作人员查看了受保护的个人信息，已通知本人；查看人与事由见本人的查看记录。",
+        ),
+        {"fields": ["phone"]},
+    ),
+    NoticeType(
+        "identity.reveal.asked",
+        Data,
+        _REVEAL,
+        say("Somebody else must allow it; the managers are told.", "须由他人批准，已通知负责人。"),
+        {},
+    ),
+    NoticeType(
+        "identity.reveals.exceeded",
+        Counted,
+        say("the reveal that was one too many", "超限的查看记录"),
+        say(
+            "One member of the staff wanted to see more people in a day than is usual; from now on others must allow it.",
+            "同一工作人员当日查看人数超限，此后的查看须经他人批准。",
+        ),
+        {"people": 21},
+    ),
+    NoticeType(
+        "identity.request.made",
+        Requested,
+        _REQUEST,
+        say("Somebody asks about what is known of them.", "居民就本人信息提出申请。"),
+        {"kind": "export"},
+    ),
+    NoticeType(
+        "identity.request.answered",
+        Answered,
+        _REQUEST,
+        say("It was done, or denied with a reason; the person is told.", "申请已办结或不予批准，已通知本人。"),
+        {"kind": "correction", "state": "done"},
+    ),
+    NoticeType(
+        "identity.request.reminded",
+        Due,
+        _REQUEST,
+        say("It must be answered soon; the staff of the region are told.", "申请临近答复期限，已通知本区域工作人员。"),
+        {"kind": "correction", "due_at": "2026-12-22T10:00:00+08:00"},
+    ),
+    NoticeType(
+        "identity.person.closed",
+        Data,
+        say("the person", "人员"),
+        say(
+            "Somebody was forgotten at their own wish; whoever keeps something of them elsewhere forgets it, too.",
+            "已按本人申请注销；其他系统如留存其信息应一并删除。",
+        ),
+        {},
+    ),
 )
 
 
@@ -241,3 +350,49 @@ def proxy_granted(proxy_id: uuid.UUID, community: str, holders: tuple[int, ...])
 def proxy_revoked(proxy_id: uuid.UUID, community: str, holders: tuple[int, ...], reason: str) -> Notice:
     """Somebody may not act for another any more, or never will."""
     return Notice("identity.proxy.revoked", community, proxy_id, holders, {"reason": reason})
+
+
+def audit_head(head_id: uuid.UUID, community: str, position: int, digest: str, signed: str) -> Notice:
+    """Where the audit ends, for witnesses."""
+    return Notice(
+        "identity.audit.head_signed",
+        community,
+        head_id,
+        (),
+        {"position": position, "hash": digest, "signed": signed},
+    )
+
+
+def person_revealed(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...], fields: list[str]) -> Notice:
+    """Somebody saw these fields of a person, who is told."""
+    return Notice("identity.person.revealed", community, reveal_id, holders, {"fields": fields})
+
+
+def reveal_asked(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...]) -> Notice:
+    """Somebody asks to see something, and these may allow it."""
+    return Notice("identity.reveal.asked", community, reveal_id, holders)
+
+
+def reveals_exceeded(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...], people: int) -> Notice:
+    """Somebody looks at too many people."""
+    return Notice("identity.reveals.exceeded", community, reveal_id, holders, {"people": people})
+
+
+def request_made(request_id: uuid.UUID, community: str, kind: str) -> Notice:
+    """Somebody asks about what is known of them."""
+    return Notice("identity.request.made", community, request_id, (), {"kind": kind})
+
+
+def request_answered(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, state: str) -> Notice:
+    """What came of a request."""
+    return Notice("identity.request.answered", community, request_id, holders, {"kind": kind, "state": state})
+
+
+def request_due(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, due_at: datetime) -> Notice:
+    """The staff is reminded of a request."""
+    return Notice("identity.request.reminded", community, request_id, holders, {"kind": kind, "due_at": due_at})
+
+
+def person_closed(person_id: uuid.UUID, community: str) -> Notice:
+    """Somebody is no longer known."""
+    return Notice("identity.person.closed", community, person_id, ())

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from calendar import isleap
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -105,7 +105,7 @@ class Phone:
     digits: str = field(repr=False)
 
 
-_EARLIEST = date(1850, 1, 1)
+EARLIEST = date(1850, 1, 1)
 _LONGEST_TYPED = 64
 
 # The prefix decides the class and no more. A county is not looked up: codes come and go, and a list of today's counties
@@ -168,7 +168,7 @@ def read_document(kind: DocumentKind, number: str, *, today: date) -> Document:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         raise DocumentDate from None
-    if not _EARLIEST <= born <= today:
+    if not EARLIEST <= born <= today:
         raise DocumentDate
     return Document(kind, number, born, sex="male" if int(number[16]) % 2 else "female", last4=number[-4:])
 
@@ -192,6 +192,16 @@ def normalise_phone(number: str) -> Phone:
     if landline := _LANDLINE.fullmatch(plain):
         return Phone("landline", f"86{landline[1]}{landline[2]}")
     raise PhoneMalformed
+
+
+NAME = re.compile(r"[^\x00-\x1f]{1,80}")
+"""What may stand in a name."""
+
+
+def national_phone(digits: str) -> str:
+    """A kept phone as people here dial it: 13800138000, 057382345678."""
+    national = digits.removeprefix("86")
+    return national if len(national) == 11 and national.startswith("1") else f"0{national}"
 
 
 def _plain(typed: str) -> str:
@@ -281,3 +291,11 @@ def read_invitation(told: str) -> str | None:
     if len(plain) != 12 or any(letter not in _CODE_LETTERS for letter in plain):
         return None
     return "-".join(plain[n : n + 4] for n in (0, 4, 8))
+
+
+def working_day_after(day: date, count: int) -> date:
+    """So many working days later, by weekdays alone: never later than with the holidays."""
+    while count:
+        day += timedelta(days=1)
+        count -= day.weekday() < 5
+    return day

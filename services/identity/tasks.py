@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Final
 
-from services.identity import actions
+from services.identity import actions, archives
+from shared import audit, clock
 from shared.tasks import Task
 from shared.web import Context
 
@@ -41,9 +43,71 @@ async def ask_again(context: Context) -> int:
     return await context.db.run(actions.consents.ask_again)
 
 
+async def chain(context: Context) -> int:
+    """Give the audit's new entries their place in the chain."""
+    chained = 0
+    while True:
+        some = await context.db.run(audit.stamp)
+        chained += some
+        if some < 1000:
+            return chained
+
+
+async def export(context: Context) -> int:
+    """Make the copies that people asked for; how many."""
+    made = 0
+    for row, whom in await context.db.read(actions.rights.due, "export"):
+        if whom is None or context.rights is None:
+            continue
+        found = await context.rights.everything(whom)
+        archive = await asyncio.to_thread(archives.packed, found, clock.now())
+        made += await context.db.run(actions.rights.exported, context.keys, row["id"], archive)
+    return made
+
+
+async def close(context: Context) -> int:
+    """Forget those who asked for it and did not take it back; how many. What is begun is done again until it is whole."""
+    closed = 0
+    for row, whom in await context.db.read(actions.rights.due, "closure"):
+        if whom is None or context.rights is None:
+            continue
+        if await context.db.read(actions.rights.may_close, row["id"], whom):
+            await context.rights.forget(whom)
+        closed += await context.db.run(actions.rights.close, row["id"], whom)
+    return closed
+
+
+async def purge(context: Context) -> int:
+    """Forget, once a day, what has been kept long enough, and write down how much that was; how many rows."""
+    tables = await context.db.read(actions.retention.due)
+    counts = dict.fromkeys(tables, 0)
+    for table in tables:
+        while gone := await context.db.run(actions.retention.forget_some, table):
+            counts[table] += gone
+    if counts:
+        await context.db.run(actions.retention.prove, counts)
+    return sum(counts.values())
+
+
+async def remind(context: Context) -> int:
+    """Remind the staff of what must be answered soon."""
+    return await context.db.run(actions.rights.remind)
+
+
+async def sign(context: Context) -> int:
+    """Sign where the audit ends, for its witnesses."""
+    return await context.db.run(actions.audit.sign_head, context.keys)
+
+
 TASKS: Final = (
     Task("identity.forget", 3600, forget),
     Task("identity.catch_up", 3600, catch_up),
     Task("identity.end_relations", 60, end_relations),
     Task("identity.ask_again", 900, ask_again),
+    Task("identity.chain", 5, chain),
+    Task("identity.sign", 3600, sign),
+    Task("identity.export", 20, export),
+    Task("identity.close", 60, close),
+    Task("identity.remind", 3600, remind),
+    Task("identity.purge", 3600, purge),
 )

@@ -4,7 +4,7 @@
 Every referee is here: whatever the code does, these constraints decide.
 """
 
-from shared.models.audit import AuditEntry
+from shared.models.audit import AuditEntry, AuditHead, SignedHead
 from shared.models.base import Base
 from shared.models.booking import Reservation
 from shared.models.childcare import (
@@ -65,16 +65,19 @@ from shared.models.partners import (
     PartnerKey,
 )
 from shared.models.places import Closure, Day, Place, Region, RegionChange, Resource, Schedule, Terms
+from shared.models.privacy import Archive, LegalHold, PersonRequest, Retention, Reveal
 from shared.models.refusals import Refused
 from shared.models.uploads import Upload
 
 __all__ = [
     "Absence",
     "Account",
+    "Archive",
     "Ask",
     "AskedAgain",
     "Attempt",
     "AuditEntry",
+    "AuditHead",
     "Base",
     "Calendar",
     "ChildRecord",
@@ -101,6 +104,7 @@ __all__ = [
     "Incident",
     "Inside",
     "LateCollection",
+    "LegalHold",
     "Login",
     "LoginCode",
     "MealLine",
@@ -116,6 +120,7 @@ __all__ = [
     "PartnerKey",
     "Person",
     "PersonPlace",
+    "PersonRequest",
     "Place",
     "Policy",
     "RecordRead",
@@ -126,11 +131,14 @@ __all__ = [
     "Relation",
     "Reservation",
     "Resource",
+    "Retention",
+    "Reveal",
     "Role",
     "RoomState",
     "Round",
     "Schedule",
     "Session",
+    "SignedHead",
     "Slot",
     "StandingOrder",
     "StandingRun",

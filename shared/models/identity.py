@@ -26,7 +26,10 @@ class Deployment(Base):
 
 
 class Person(Base):
-    """A human being of the town. `id` is also the id of their holder in the ledger."""
+    """A human being of the town. `id` is also the id of their holder in the ledger.
+
+    Of somebody who is closed only the row is left, so that what they held can still be counted.
+    """
 
     __tablename__ = "persons"
 
@@ -44,6 +47,7 @@ class Person(Base):
     level: Mapped[Small] = mapped_column(server_default=text("0"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
     made_at: Mapped[Made]
+    closed_at: Mapped[Moment | None]
 
     __table_args__ = (
         UniqueConstraint("document_index", name="one_person_per_document"),
@@ -52,6 +56,12 @@ class Person(Base):
         ),
         Index("persons_name_idx", "name", postgresql_ops={"name": "text_pattern_ops"}),
         Index("persons_phone_index_idx", "phone_index", postgresql_where=text("phone_index IS NOT NULL")),
+        CheckConstraint(
+            "closed_at IS NULL OR (name = '已注销' AND level = 0 "
+            "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed, "
+            "phone_index) = 0)",
+            name="nothing_is_left_of_who_is_closed",
+        ),
     )
 
 

@@ -63,6 +63,11 @@ def test_carers_read_about_a_child_only_around_its_visit_and_guardians_see_that_
     reads = front.get(f"{about(child)}/reads", parent).json()["items"]
     assert [(one["by"], one["what"]) for one in reads] == [(room.carer.name, "record")] * 2
     assert is_problem(front.get(f"{about(child)}/reads", room.carer), 404, "not_there")
+    (first, *_) = ledger = front.get(f"/v1/identity/people/{child.person_id}/ledger", parent).json()["items"]
+    assert [(one["action"], one["what"], one["service"]) for one in ledger] == [
+        ("child.read", ["record"], "childcare")
+    ] * 2
+    assert first["by"]["role"] == "carer"
 
 
 def test_what_is_about_a_childs_health_is_kept_only_with_consent_to_that(room: Nursery, front: Front) -> None:

@@ -371,6 +371,8 @@ def test_what_is_about_health_needs_the_elders_consent(kitchen: Kitchen, front: 
     assert is_problem(front.ask("PUT", path, other, json={}), 404, "not_there")
     assert is_problem(front.get(path), 401, "not_known")
     assert kitchen.says("GET", path, kitchen.manager)["allergens"] == ["nut"], "staff of the region see it"
+    (seen,) = kitchen.says("GET", "/v1/identity/me/ledger", elder)["items"]
+    assert (seen["action"], seen["what"], seen["by"]["role"]) == ("elder.read", ["profile"], "manager")
     (far,) = kitchen.town.residents()
     kitchen.town.appoint(far, "manager", prefix="330411105")
     assert is_problem(front.get(path, far), 404, "not_there")

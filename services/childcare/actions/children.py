@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from services.childcare import rules, sql
 from services.childcare.actions import ON_DUTY, Facts
 from services.childcare.actions.written import collector_name
-from shared import clock, consents, crypto, errors
+from shared import audit, clock, consents, crypto, errors
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
@@ -50,6 +50,19 @@ async def seen_by_carer(tx: Tx, who: Caller, child_id: uuid.UUID, what: Literal[
         is_time = visit["is_inside"] or rules.may_read(now, [(visit["starts_at"], visit["ends_at"])])
         if is_time and who.may(ON_DUTY, visit["community"], visit["place_id"]):
             await sql.insert_read(tx, child["no"], child["community"], visit, who.account_no, what)
+            await audit.record(
+                tx,
+                who.account_no,
+                "child.read",
+                community=child["community"],
+                person_id=child_id,
+                data={
+                    "service": "childcare",
+                    "fields": [what],
+                    "place_id": visit["place_id"],
+                    "visit_id": visit["visit_id"],
+                },
+            )
             return child
     raise errors.NotThere
 
@@ -62,7 +75,7 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts
     else:
         child = await seen_by_carer(tx, who, child_id, "record")
     row = await sql.record(tx, child["no"])
-    body = _open(keys, child["no"], row["body"]) if row is not None else {}
+    body = said_of(keys, child["no"], row["body"]) if row is not None else {}
     return Facts(
         person=NamedOut(id=child["id"], name=child["name"]),
         version=row["version"] if row is not None else 0,
@@ -133,7 +146,8 @@ async def _for_guardians(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
     return await child_of(tx, child_id)
 
 
-def _open(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
+def said_of(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
+    """What was said about a child, out of its row."""
     body: dict[str, Any] = json.loads(
         crypto.unseal(keys, sealed, table="child_records", column="body", row=str(child_no))
     )

@@ -34,7 +34,7 @@ def _matches(request: Request) -> actions.Matches:
 
 
 async def _shown(ctx: Context, who: Who, person_id: uuid.UUID) -> Response:
-    version, said = await ctx.db.read(actions.read_profile, ctx.keys, who, person_id)
+    version, said = await ctx.db.run(actions.read_profile, ctx.keys, who, person_id)
     told = ElderOut.model_validate({**said, "person_id": person_id, "version": version})
     return web.json(told, 200, {"ETag": web.etag(version), **PRIVATE})
 

@@ -58,6 +58,9 @@ TAGS: Final[dict[str, str]] = {
     "childcare rooms": say("Children's rooms, who is inside, carers on duty.", "儿童之家、在室人数与在岗照护人员。"),
     "incidents": say("What happened in a room; never changed.", "儿童之家事件登记，不可修改。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
+    "privacy": say(
+        "What may be known of people, by whom, and what became of it.", "个人信息：查看、留痕、导出、更正与注销。"
+    ),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
@@ -81,6 +84,8 @@ PATHS: Final[dict[str, str]] = {
     "tie_id": say("The entry.", "登记编号。"),
     "person_id": say("The person.", "人员编号。"),
     "proxy_id": say("The proxy.", "代办关系编号。"),
+    "request_id": say("The request.", "申请编号。"),
+    "reveal_id": say("The reveal.", "查看申请编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -222,6 +227,13 @@ _EVIDENCE: Final = {
     "court": say("a judgment", "法院文书"),
     "seen": say("staff have seen it themselves", "工作人员当面见证"),
 }
+_FIELDS: Final = {
+    "name": say("the name", "姓名"),
+    "sex": say("the sex", "性别"),
+    "born": say("the date of birth", "出生日期"),
+    "document": say("the document and its number", "证件及号码"),
+    "phone": say("the telephone", "电话"),
+}
 
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "allergens": {
@@ -289,6 +301,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "refuse": say("be refused", "直接拒绝"),
         "wait": say("go on the waiting list", "进入候补"),
     },
+    "field": _FIELDS,
+    "fields": _FIELDS,
     "kind": {
         "work": say("a working day", "工作日"),
         "rest": say("a day of rest", "休息日"),
@@ -313,6 +327,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "emigrant": say("from there, lives abroad", "侨居外地"),
         "visitor": say("stays for a while", "访客"),
         "business": say("runs a business there", "经营"),
+        "export": say("a copy of all that is known", "个人信息副本"),
+        "correction": say("something is wrong", "更正"),
+        "closure": say("an end of the account, and of what is known", "注销"),
     },
     "level": {
         "declared": say("they said so", "本人申报"),
@@ -402,6 +419,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "settled": say("decided", "已办结"),
         "current": say("in force, or to begin", "有效"),
         "over": say("expired or taken back", "已结束"),
+        "asked": say("waits for an answer", "待处理"),
+        "allowed": say("may be seen for some minutes", "已批准，限时可见"),
+        "denied": say("refused, with a reason", "不予批准"),
+        "done": say("done", "已办结"),
     },
     "stays": {
         "either": say("guardians stay or go", "监护人可陪同可离开"),
@@ -421,6 +442,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "what": {
         "record": say("what carers need to know", "照护须知"),
         "collectors": say("who may collect the child", "接领名单"),
+        "entry": say("the entry was changed", "记录被改动"),
+        "missing": say("the entry is missing", "记录缺失"),
+        "head": say("the end of the chain, or a signed head, says otherwise", "与链尾或已签名的链头不符"),
     },
     "when": {
         "upcoming": say("not over yet", "未结束"),

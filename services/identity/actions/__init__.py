@@ -1,6 +1,7 @@
 """What identity does: one function a use, one transaction a function."""
 
 from services.identity.actions import (
+    audit,
     conflicts,
     consents,
     desk,
@@ -11,10 +12,15 @@ from services.identity.actions import (
     places,
     proxies,
     regions,
+    retention,
+    reveals,
+    rights,
     roles,
+    standing,
 )
 
 __all__ = [
+    "audit",
     "conflicts",
     "consents",
     "desk",
@@ -25,5 +31,9 @@ __all__ = [
     "places",
     "proxies",
     "regions",
+    "retention",
+    "reveals",
+    "rights",
     "roles",
+    "standing",
 ]

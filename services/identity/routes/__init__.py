@@ -11,7 +11,18 @@ from fastapi import APIRouter, Depends, Response
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
-from services.identity.routes import consents, families, people, places, proxies, roles
+from services.identity.routes import (
+    audit,
+    consents,
+    families,
+    people,
+    places,
+    proxies,
+    retention,
+    reveals,
+    rights,
+    roles,
+)
 from services.identity.routes.given import (
     DOCUMENT_REFUSALS,
     At,
@@ -233,7 +244,21 @@ async def set_real_name(told: RealNameIn, ctx: Ctx, account_no: Mine, at: At) ->
 _service: Callable[[Context], App] = service_app(
     "identity",
     "Identity",
-    [router, consents.router, families.router, proxies.router, people.router, places.router, roles.router],
+    [
+        router,
+        consents.router,
+        families.router,
+        proxies.router,
+        people.router,
+        places.router,
+        roles.router,
+        audit.router,
+        reveals.router,
+        rights.mine,
+        rights.theirs,
+        rights.router,
+        retention.router,
+    ],
 )
 
 

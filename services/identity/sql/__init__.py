@@ -1,5 +1,33 @@
 """What identity asks the database. Rows are locked in the house's order: holders, households, then identity's own."""
 
-from services.identity.sql import conflicts, consents, desk, families, logins, people, places, regions, roles
+from services.identity.sql import (
+    audit,
+    conflicts,
+    consents,
+    desk,
+    families,
+    logins,
+    people,
+    places,
+    regions,
+    retention,
+    reveals,
+    rights,
+    roles,
+)
 
-__all__ = ["conflicts", "consents", "desk", "families", "logins", "people", "places", "regions", "roles"]
+__all__ = [
+    "audit",
+    "conflicts",
+    "consents",
+    "desk",
+    "families",
+    "logins",
+    "people",
+    "places",
+    "regions",
+    "retention",
+    "reveals",
+    "rights",
+    "roles",
+]

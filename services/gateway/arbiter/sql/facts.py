@@ -117,8 +117,8 @@ async def holders(tx: Tx, nos: Sequence[int]) -> list[Any]:
 
 
 async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Numbers of holders by id; unknown ids are missing."""
-    rows = await tx.fetch("SELECT id, no FROM holders WHERE id = ANY($1::uuid[])", ids)
+    """Numbers of holders by id; unknown ids are missing, and those of who is closed."""
+    rows = await tx.fetch("SELECT id, no FROM holders WHERE id = ANY($1::uuid[]) AND kind <> 'closed'", ids)
     return {row["id"]: row["no"] for row in rows}
 
 
