@@ -13,7 +13,7 @@ from services.identity import actions
 from services.identity.actions.audit import Checked
 from services.identity.schemas.audit import AuditOut, BrokenOut, ByAccountOut, ByOut, LedgerOut, VerifyOut
 from services.identity.sql.audit import Wanted
-from shared import pages, web, wire
+from shared import masking, pages, web, wire
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who
