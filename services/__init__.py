@@ -32,6 +32,8 @@ class Service:
     notices: str | None = None
     paths: tuple[str, ...] = ()
     """Words after /v1 that lead here besides the service's name."""
+    pages: tuple[str, ...] = ()
+    """First words of paths outside /v1 that lead here: pages for people, which know a browser by its cookie."""
     facts: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     """What everybody who claims here must have consented to; codes of `shared.purposes`."""
@@ -58,6 +60,7 @@ SERVICES: tuple[Service, ...] = (
         role="linli_identity",
         tasks="services.identity.tasks:TASKS",
         notices="services.identity.notices:TYPES",
+        pages=("oauth",),
     ),
     Service(
         name="booking",

@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call from a browser.")
     access_seconds: int = Field(default=900, ge=60, le=3600, description="Life of an access token.")
     refresh_days: int = Field(default=30, ge=1, le=180, description="Absolute life of a login.")
+    staff_hours: int = Field(default=12, ge=1, le=24, description="Absolute life of a login with a password.")
+    staff_idle_minutes: int = Field(
+        default=30, ge=5, le=720, description="A login with a password ends when it was not refreshed for so long."
+    )
+    oauth_clients: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Frontends that staff log in to, with the addresses they may be sent back to, as JSON: "
+        '{"desk": ["https://desk.example/login"]}; the docs console is always one.',
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @cached_property

@@ -52,6 +52,15 @@ from shared.models.partners import (
 )
 from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
 from shared.models.refusals import Refused
+from shared.models.staff import (
+    AuthorizationCode,
+    Invitation,
+    LoginDelay,
+    Password,
+    RecoveryCode,
+    SecondFactor,
+    UsedStep,
+)
 from shared.models.uploads import Upload
 
 __all__ = [
@@ -60,6 +69,7 @@ __all__ = [
     "Ask",
     "Attempt",
     "AuditEntry",
+    "AuthorizationCode",
     "Base",
     "Calendar",
     "ChildRecord",
@@ -84,9 +94,11 @@ __all__ = [
     "Household",
     "Incident",
     "Inside",
+    "Invitation",
     "LateCollection",
     "Login",
     "LoginCode",
+    "LoginDelay",
     "MealLine",
     "MealOrder",
     "Menu",
@@ -97,10 +109,12 @@ __all__ = [
     "Outcome",
     "PartnerHead",
     "PartnerKey",
+    "Password",
     "Person",
     "Place",
     "Policy",
     "RecordRead",
+    "RecoveryCode",
     "Refused",
     "Region",
     "Registration",
@@ -111,6 +125,7 @@ __all__ = [
     "RoomState",
     "Round",
     "Schedule",
+    "SecondFactor",
     "Session",
     "Slot",
     "StandingOrder",
@@ -120,6 +135,7 @@ __all__ = [
     "Terms",
     "TurnedAway",
     "Upload",
+    "UsedStep",
     "Visit",
     "Wait",
     "WelfareCheck",

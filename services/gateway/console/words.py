@@ -58,6 +58,7 @@ TAGS: Final[dict[str, str]] = {
     "childcare rooms": say("Children's rooms, who is inside, carers on duty.", "儿童之家、在室人数与在岗照护人员。"),
     "incidents": say("What happened in a room; never changed.", "儿童之家事件登记，不可修改。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
+    "staff log in": say("Invitations, passwords and second factors of staff.", "工作人员的邀请、密码与动态口令。"),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
@@ -66,6 +67,7 @@ TAGS: Final[dict[str, str]] = {
 """In the order of a working day."""
 
 PATHS: Final[dict[str, str]] = {
+    "account_id": say("The account.", "账号编号。"),
     "code": say("The region's code.", "区划代码。"),
     "day": say("The date.", "日期。"),
     "delivery_id": say("The delivery.", "推送编号。"),

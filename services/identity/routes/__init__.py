@@ -13,10 +13,10 @@ from pydantic import BaseModel
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
-from services.identity.routes import consents
+from services.identity.routes import consents, oauth, staff
+from services.identity.routes.issued import tokens_of
 from services.identity.rules import Document, Phone
 from services.identity.schemas import (
-    AccountOut,
     ActsForOut,
     ChildIn,
     CodeIn,
@@ -34,7 +34,6 @@ from services.identity.schemas import (
     TokensOut,
 )
 from shared import clock, errors, pages, web
-from shared import tokens as access
 from shared.claiming import NamedOut
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
@@ -130,29 +129,6 @@ async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
     return Response(answer.model_dump_json(exclude_none=True), 202, {"Cache-Control": "no-store"}, "application/json")
 
 
-def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
-    member = issued.member
-    seconds = max(1, min(ctx.settings.access_seconds, int(issued.seconds_left)))
-    return TokensOut(
-        access_token=access.issue(
-            ctx.keys,
-            account_id=member.account_id,
-            account_no=member.account_no,
-            person_id=member.person_id,
-            holder_no=member.holder_no,
-            name=member.name,
-            session_id=issued.session_id,
-            seconds=seconds,
-        ),
-        expires_in=seconds,
-        refresh_token=issued.refresh_token,
-        account=AccountOut(
-            id=member.account_id,
-            person=NamedOut(id=member.person_id, name=member.name) if member.person_id else None,
-        ),
-    )
-
-
 @router.post(
     "/sessions",
     operation_id="identity.sessions.create",
@@ -174,7 +150,7 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
     )
     if issued is None:
         raise errors.CodeWrong
-    return _private(_tokens(ctx, issued), 201)
+    return _private(tokens_of(ctx, issued), 201)
 
 
 @router.post(
@@ -193,7 +169,7 @@ async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
     issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
     if issued is None:
         raise errors.NotKnown
-    return _private(_tokens(ctx, issued))
+    return _private(tokens_of(ctx, issued))
 
 
 @router.get(
@@ -332,7 +308,9 @@ async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Resp
     return Response(status_code=204)
 
 
-_service: Callable[[Context], App] = service_app("identity", "Identity", [router, consents.router])
+_service: Callable[[Context], App] = service_app(
+    "identity", "Identity", [router, consents.router, staff.router, oauth.router]
+)
 
 
 def app(given: Context) -> App:
