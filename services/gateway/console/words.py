@@ -39,6 +39,11 @@ BEARER: Final = say(
     "访问令牌（JWT，遵循 RFC8725）：直接粘贴，无需 Bearer 前缀。",
 )
 
+STAFF: Final = say(
+    "Staff log in with name and password (authorization code with PKCE); the client is `linli-console`.",
+    "工作人员使用登录名与密码登录（授权码 + PKCE），客户端为 `linli-console`。",
+)
+
 TAGS: Final[dict[str, str]] = {
     "slots": say("What can be booked, and when.", "可预约的场次。"),
     "claims": say("What one has in all services: read it, cancel it.", "在所有服务中的预约：查询与取消。"),

@@ -6,7 +6,7 @@
   const KEPT = "linli.console.lang";
   const LABELS = {
     "Authorize": "登录授权", "Authorized": "已授权", "Available authorizations": "授权方式", "Logout": "退出", "Close": "关闭",
-    "Value:": "令牌：", "Try it out": "试一试", "Try it out ": "试一试", "Cancel": "取消", "Execute": "发送", "Clear": "清除", "Reset": "重置",
+    "Value:": "令牌：", "Scopes:": "范围：", "Token URL:": "令牌地址：", "Authorization URL:": "登录地址：", "Flow:": "流程：", "Try it out": "试一试", "Try it out ": "试一试", "Cancel": "取消", "Execute": "发送", "Clear": "清除", "Reset": "重置",
     "Parameters": "参数", "No parameters": "无参数", "Name": "名称", "Description": "说明", "Request body": "请求内容", "Edit Value": "编辑", "Filters": "筛选",
     "Responses": "响应", "Response body": "响应内容", "Response headers": "响应头", "Server response": "服务器响应",
     "Request URL": "请求地址", "Request duration": "耗时", "Code": "状态码", "Details": "详情", "Links": "链接", "No links": "无链接",
@@ -90,6 +90,7 @@
     deepLinking: true,
     filter: true,
     persistAuthorization: true,
+    oauth2RedirectUrl: `${location.origin}/docs/oauth2-redirect`,
     tryItOutEnabled: true,
     displayRequestDuration: true,
     displayOperationId: true,
@@ -102,6 +103,8 @@
       return request;
     },
   });
+
+  ui.initOAuth({ clientId: "linli-console", usePkceWithAuthorizationCodeGrant: true });
 
   const buttons = document.querySelectorAll("button[data-lang]");
   const show = () => {
