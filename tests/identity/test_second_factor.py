@@ -15,6 +15,8 @@ from services.identity import second
 from shared.crypto import Keyring
 from shared.settings import Settings
 from tests.identity.desk import Desk, asking, at_the_desk, hidden, said
+from tests.identity.town import Town as IdentityTown
+from tests.identity.town import play
 
 WRONG = "The code is wrong or was used before."
 
@@ -227,3 +229,41 @@ def test_two_browsers_that_set_up_a_factor_at_once_leave_one(
         assert desk.town.one("SELECT count(*) FROM recovery_codes") == second.RECOVERY_CODES
 
     at_the_desk(database_url, keys, settings, play)
+
+
+def test_a_telephone_is_not_enough_for_power_over_others(database_url: str) -> None:
+    phone = "15400000001"
+
+    async def scenario(town: IdentityTown) -> None:
+        before = await town.login(phone)
+        account = before.caller.account_no
+        assert (await town.refresh(before.refresh)).status_code == 200
+        await town.execute("INSERT INTO roles (account_no, role, prefix) VALUES ($1, 'administrator', '33')", account)
+        await town.execute("UPDATE login_codes SET sent_at = now() - interval '1 hour'")
+        body = {"provider": "phone", "phone": phone, "code": await town.code(phone)}
+        refused = await town.call("POST", "/sessions", body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+        assert (await town.refresh(before.refresh)).status_code == 401, "the session of before has ended, too"
+        assert await town.value("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == 0
+        await town.execute("UPDATE roles SET ends_at = now()")
+        assert (await town.call("POST", "/sessions", body)).status_code == 201, "the code was not used up"
+
+    play(database_url, scenario, demo=False)
+
+
+def test_a_password_is_not_enough_from_the_moment_power_is_given(
+    database_url: str, keys: Keyring, settings: Settings
+) -> None:
+    async def act(desk: Desk) -> None:
+        someone = desk.staff("qian.zheng", "manager")
+        session = await desk.session("qian.zheng")
+        desk.town.appoint(someone, "auditor", "33")
+        refresh = {"grant_type": "refresh_token"}
+        assert (await desk.exchange(**refresh, refresh_token=session["refresh_token"])).status_code == 400
+        secret, _ = await enrolled(desk, "qian.zheng")
+        ask = asking()
+        page = await desk.log_in(ask, "qian.zheng")
+        told = (await desk.redeem(ask, await desk.submit(page, code=pyotp.TOTP(secret).now()))).json()
+        assert (await desk.exchange(**refresh, refresh_token=told["refresh_token"])).status_code == 200
+
+    at_the_desk(database_url, keys, settings.model_copy(update={"demo": False}), act)

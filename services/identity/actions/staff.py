@@ -101,12 +101,7 @@ async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str)
         await ends[key](tx, key)
     if await sql.staff.secret(tx, account_no) is not None:
         return "second"
-    return "enrol" if await must_have_second(tx, account_no) else "in"
-
-
-async def must_have_second(tx: Tx, account_no: int) -> bool:
-    """Whether one of an account's roles is too powerful for a password alone."""
-    return any(one.role in second.MUST for one in await sql.people.roles(tx, account_no))
+    return "enrol" if await people.must_have_second(tx, account_no) else "in"
 
 
 async def try_second(tx: Tx, keys: Keyring, account_no: int) -> None:
@@ -137,7 +132,7 @@ async def enrol(tx: Tx, keys: Keyring, account_no: int, secret: str, code: str) 
     codes = second.recovery_codes()
     kept = [second.kept(keys, one) for one in codes]
     if not await sql.staff.insert_second_factor(tx, account_no, second.sealed(keys, secret, account_no), kept):
-        raise errors.Conflict(say("There is a second factor already; log in again.", "已启用动态口令，请重新登录。"))
+        raise errors.Conflict
     await sql.staff.use_step(tx, account_no, step)
     await sql.staff.delete_delay(tx, _tries(keys, "second", str(account_no)))
     await audit.record(tx, account_no, "totp.enrolled", community=await _community(tx, account_no))
@@ -244,6 +239,12 @@ async def _set_name(tx: Tx, keys: Keyring, account_no: int, name: str) -> None:
         if db.constraint_of(error) == sql.staff.ONE_NAME_EACH:
             raise errors.Exists(say("Somebody logs in by this name.", "此登录名已被使用。")) from None
         raise
+
+
+async def give(tx: Tx, keys: Keyring, account_no: int, name: str, kept: str) -> None:
+    """A name and a password for somebody who has a part in a demo."""
+    await _set_name(tx, keys, account_no, name)
+    await sql.staff.set_password(tx, account_no, kept)
 
 
 async def _colleague(

@@ -146,7 +146,13 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
     at.logins.take(network(who.address))
     life = timedelta(days=ctx.settings.refresh_days)
     issued = await ctx.db.run(
-        actions.logins.open_session, ctx.keys, phone=phone, code=told.code, device=told.device, life=life
+        actions.logins.open_session,
+        ctx.keys,
+        phone=phone,
+        code=told.code,
+        device=told.device,
+        life=life,
+        demo=ctx.settings.demo,
     )
     if issued is None:
         raise errors.CodeWrong
@@ -166,7 +172,9 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
 )
 async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
     token = tokens.read(ctx.keys, told.refresh_token)
-    issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
+    issued = (
+        await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo) if token else None
+    )
     if issued is None:
         raise errors.NotKnown
     return _private(tokens_of(ctx, issued))

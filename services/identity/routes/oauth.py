@@ -187,7 +187,10 @@ async def _by_second(visit: Visit, ask: Ask, ticket: Ticket, code: str) -> Respo
     if ticket.is_done:
         return await _back(ctx, ask, ticket.account_no)
     if ticket.secret is not None:
-        codes = await ctx.db.run(actions.staff.enrol, ctx.keys, ticket.account_no, ticket.secret, code)
+        try:
+            codes = await ctx.db.run(actions.staff.enrol, ctx.keys, ticket.account_no, ticket.secret, code)
+        except errors.Conflict:  # another window was faster
+            return visit.step(None, ticket.name, pages.PROBLEMS["stale"], 409)
         if codes is None:
             return visit.step(ticket, "", pages.PROBLEMS["code"], 400)
         done = Ticket(ticket.account_no, ticket.name, is_done=True)
@@ -229,7 +232,9 @@ async def exchange(request: Request, ctx: Ctx) -> Response:
         issued = await ctx.db.run(actions.staff.redeem, ctx.keys, bought, life=life, idle=idle)
     else:
         token = tokens.read(ctx.keys, told["refresh_token"])
-        issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
+        issued = (
+            await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo) if token else None
+        )
     if issued is None:
         return _error("invalid_grant", "It is wrong, over, or was used before.")
     return web.json(tokens_of(ctx, issued), 200, {"Cache-Control": "no-store", "Pragma": "no-cache"})

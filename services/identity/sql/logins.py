@@ -112,7 +112,10 @@ _LIVE = """revoked_at IS NULL AND expires_at > now()
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A live session as its refresh finds it; `seconds_since` its token was last replaced."""
+    """A live session as its refresh finds it; `seconds_since` its token was last replaced.
+
+    `has_second` is whether a second factor was shown when it began.
+    """
 
     account_no: int
     refresh_hash: bytes = field(repr=False)
@@ -120,6 +123,7 @@ class Session:
     successor_sealed: bytes | None = field(repr=False)
     seconds_since: float | None
     seconds_left: float
+    has_second: bool
 
 
 async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
@@ -128,7 +132,9 @@ async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
         f"""
         SELECT account_no, refresh_hash, previous_hash, successor_sealed,
                extract(epoch FROM clock_timestamp() - rotated_at)::float8,
-               least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8
+               least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8,
+               provider = 'password' AND EXISTS (SELECT FROM second_factors f WHERE f.account_no = sessions.account_no
+                                                 AND f.enrolled_at <= sessions.made_at)
         FROM sessions WHERE id = $1 AND {_LIVE} FOR NO KEY UPDATE
         """,
         session_id,
