@@ -31,8 +31,11 @@ WAITING: Final = 20
 """So many may wait for a hash; more are told to come back."""
 FREE: Final = 10
 """So many wrong tries in a row from one address cost nothing: a whole office sits behind it."""
+FORGIVES_NAME: Final = timedelta(hours=1)
+FORGIVES_ADDRESS: Final = timedelta(minutes=6)
+"""One wrong try is forgotten every so often: an office mistypes all year."""
 MEMORY: Final = timedelta(hours=24)
-"""Wrong tries are forgotten when none has been made for so long."""
+"""All are forgotten when none has been made for so long."""
 LONGEST: Final = 900
 _DEMO: Final = "linli-demo-"
 _CONTEXT: Final = ("linli", "邻里", "社区", "shequ", "wangdian", "王店", "jiaxing", "嘉兴", "password", "mima", "密码")
@@ -51,6 +54,12 @@ _asked = 0
 def pause(failures: int) -> timedelta:
     """How long after so many failures in a row the next try is heard: 1, 2, 4 … seconds, a quarter of an hour at most."""
     return timedelta(seconds=min(2 ** min(failures - 1, 20), LONGEST) if failures > 0 else 0)
+
+
+def remembered(failures: int, since: timedelta, every: timedelta) -> tuple[int, timedelta]:
+    """How many of these failures still count, when one is forgotten `every` so often; and the time not yet reckoned."""
+    gone = since // every
+    return (failures - gone, since - gone * every) if gone < failures else (0, timedelta(0))
 
 
 def demo(persona: str) -> str:
@@ -121,10 +130,15 @@ def _matches(kept: str, password: str) -> bool:
         return False
 
 
-async def _in_turn(work: Callable[..., T], *args: str) -> T:
-    global _asked  # noqa: PLW0603 - one count for all event loops: they share the threads
+def require_room() -> None:
+    """Refuse while too many wait for a hash."""
     if _asked >= AT_ONCE + WAITING:
         raise errors.Unavailable(retry_after=2)
+
+
+async def _in_turn(work: Callable[..., T], *args: str) -> T:
+    global _asked  # noqa: PLW0603 - one count for all event loops: they share the threads
+    require_room()
     _asked += 1
     try:
         return await asyncio.get_running_loop().run_in_executor(_threads, work, *args)

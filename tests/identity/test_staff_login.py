@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
+from services import doctor
 from services.identity import oauth
 from shared import tokens
 from shared.crypto import Keyring
@@ -37,6 +38,11 @@ def test_a_login_is_a_session_like_any_other(database_url: str, keys: Keyring, s
         assert again.json()["refresh_token"] != told["refresh_token"]
         assert desk.town.all("SELECT action, account_no, community FROM audit") == [
             ("staff.login", someone.account_no, "330411105")
+        ]
+        assert [one for one in await doctor.examine(database_url) if one[1]] == []
+        desk.town.do("DELETE FROM audit")
+        assert [name for name, wrong in await doctor.examine(database_url) if wrong] == [
+            "every login of staff was written down"
         ]
 
     at_the_desk(database_url, keys, settings, play)

@@ -10,6 +10,7 @@ from datetime import timedelta
 import argon2
 import pytest
 
+from services import doctor
 from services.identity import passwords
 from shared import errors
 from shared.crypto import Keyring
@@ -87,6 +88,46 @@ def test_pauses_grow_to_a_quarter_of_an_hour() -> None:
     pauses = [passwords.pause(failures).total_seconds() for failures in range(-3, 15)]
     assert pauses == [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900]
     assert passwords.pause(10**9) == timedelta(seconds=900)
+
+
+def test_an_office_that_mistypes_all_year_is_forgiven_as_it_goes() -> None:
+    failures, rest = 0, timedelta(0)
+    for minutes in (7, 13, 4, 9, 20) * 50:
+        failures, rest = passwords.remembered(failures, rest + timedelta(minutes=minutes), passwords.FORGIVES_ADDRESS)
+        failures += 1
+        assert failures <= passwords.FREE
+    assert passwords.remembered(7, timedelta(minutes=13), passwords.FORGIVES_ADDRESS) == (5, timedelta(minutes=1))
+    assert passwords.remembered(2, timedelta(minutes=12), passwords.FORGIVES_ADDRESS) == (0, timedelta(0))
+
+
+def test_a_name_that_nobody_has_costs_a_hash_as_well(
+    database_url: str, keys: Keyring, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = []
+    matches = passwords._matches
+    monkeypatch.setattr(passwords, "_matches", lambda kept, told: hashed.append(kept) or matches(kept, told))
+
+    async def play(desk: Desk) -> None:
+        desk.staff("zhou.min")
+        desk.town.do("DELETE FROM passwords")  # invited, and no password yet
+        for name in ("zhou.min", "nobody", "", "x" * 5000):
+            assert (await desk.log_in(asking(), name, "wrong")).status_code == 400
+
+    at_the_desk(database_url, keys, settings, play)
+    assert hashed == [passwords._NOBODYS] * 4
+
+
+def test_when_too_many_wait_for_a_hash_one_is_told_to_come_back_and_no_try_is_counted(
+    database_url: str, keys: Keyring, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(desk: Desk) -> None:
+        monkeypatch.setattr(passwords, "_asked", passwords.AT_ONCE + passwords.WAITING)
+        answer = await desk.log_in(asking(), "zhou.min", "wrong")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert said(answer) == "Please wait 2 seconds and try again."
+        assert desk.town.one("SELECT count(*) FROM login_delays") == 0
+
+    at_the_desk(database_url, keys, settings, play)
 
 
 def test_after_a_wrong_password_the_right_one_must_wait_and_then_works(
@@ -364,6 +405,9 @@ def test_who_may_be_invited_by_whom(database_url: str, keys: Keyring, settings: 
         assert await status(token, str(resident.account_id), "resident") == 404, "nobody logs in as a resident"
         assert await status(token, "00000000-0000-0000-0000-000000000000", "nobody") == 404
         assert await status(peer.token(keys), str(boss.account_id)) == 403
+        assert await status(token, str(boss.account_id), "boss") == 403, (
+            "one's own password is changed with the old one"
+        )
         assert await status(resident.token(keys), str(boss.account_id)) == 403
         desk.town.appoint(elsewhere, "kitchen", "330411105")
         assert await status(above.token(keys), str(boss.account_id)) == 422, "a name is needed the first time"
@@ -372,6 +416,7 @@ def test_who_may_be_invited_by_whom(database_url: str, keys: Keyring, settings: 
         for body in ({}, {"account": "x"}, {"account": str(peer.account_id), "person": str(peer.person_id)},
                      {"account": str(peer.account_id), "name": "a b"}, {"account": str(peer.account_id), "name": "\x00\x00"}):  # fmt: skip
             assert (await desk.api("POST", "/staff", token, body)).status_code == 422
+        assert [one for one in await doctor.examine(database_url) if one[1]] == []
         assert (await desk.http.post("/v1/identity/staff", json={"account": str(peer.account_id)})).status_code == 401
 
     at_the_desk(database_url, keys, settings, play)

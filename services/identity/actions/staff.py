@@ -51,12 +51,13 @@ def _tries(keys: Keyring, kind: str, whose: str) -> bytes:
     return crypto.blind_index(keys, f"{kind}|{whose}", column="login_delays.key")
 
 
-async def _count(tx: Tx, key: bytes, free: int) -> None:
+async def _count(tx: Tx, key: bytes, *, free: int = 0, forgives: timedelta = passwords.FORGIVES_NAME) -> None:
     seen = await sql.staff.locked_delay(tx, key)
     if seen.until > seen.now:
         raise errors.TooMany(retry_after=(seen.until - seen.now).total_seconds())
-    failures = seen.failures + 1 if seen.now - seen.tried_at < passwords.MEMORY else 1
-    await sql.staff.set_delay(tx, key, failures, seen.now, seen.now + passwords.pause(failures - free))
+    failures, rest = passwords.remembered(seen.failures, seen.now - seen.tried_at, forgives)
+    until = seen.now + passwords.pause(failures + 1 - free)
+    await sql.staff.set_delay(tx, key, failures + 1, seen.now - rest, until)
 
 
 async def _community(tx: Tx, account_no: int | None) -> str:
@@ -78,10 +79,12 @@ class Tried:
 
 async def try_password(tx: Tx, keys: Keyring, name: str, network: str) -> Tried:
     """Count a try by name and by address, in advance; refuses while either has to wait, and does not count that."""
-    for key, free in sorted(
-        [(_tries(keys, "name", plain_name(name)), 0), (_tries(keys, "address", network), passwords.FREE)]
-    ):
-        await _count(tx, key, free)
+    by_address = _tries(keys, "address", network)
+    for key in sorted([_tries(keys, "name", plain_name(name)), by_address]):
+        if key == by_address:
+            await _count(tx, key, free=passwords.FREE, forgives=passwords.FORGIVES_ADDRESS)
+        else:
+            await _count(tx, key)
     found = await sql.staff.named(tx, _subject(keys, name))
     return Tried(found.account_no, found.hash) if found else Tried(None, None)
 
@@ -106,7 +109,7 @@ async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str)
 
 async def try_second(tx: Tx, keys: Keyring, account_no: int) -> None:
     """Count a try with a second factor's code; refuses while there is to wait."""
-    await _count(tx, _tries(keys, "second", str(account_no)), 0)
+    await _count(tx, _tries(keys, "second", str(account_no)))
 
 
 async def use_second(tx: Tx, keys: Keyring, account_no: int, code: str) -> bool:
@@ -263,6 +266,8 @@ async def _colleague(
         raise errors.NotThere
     if not all(who.may(INVITES, prefix) for prefix in found.prefixes):
         raise errors.NotAllowed
+    if found.account_no == who.account_no:  # or who has a session for a moment would have the account for good
+        raise errors.NotAllowed(say("Ask another administrator.", "请由其他管理员办理。"))
     return found
 
 
@@ -329,7 +334,7 @@ async def _set(tx: Tx, account_no: int, kept: str, session_id: uuid.UUID | None)
 
 async def try_own_password(tx: Tx, keys: Keyring, account_no: int) -> str:
     """Count a try with one's own password; what is kept of it."""
-    await _count(tx, _tries(keys, "own", str(account_no)), 0)
+    await _count(tx, _tries(keys, "own", str(account_no)))
     kept = await sql.staff.password(tx, account_no)
     if kept is None:
         raise errors.NotThere(say("You have no password.", "您尚未设置密码。"))
@@ -345,8 +350,6 @@ async def change_password(tx: Tx, keys: Keyring, account_no: int, session_id: uu
 async def forget_second(tx: Tx, who: Caller, account_id: uuid.UUID) -> None:
     """Take a colleague's second factor away: the app and the recovery codes are lost. Their sessions end."""
     found = await _colleague(tx, who, account_id, None)
-    if found.account_no == who.account_no:
-        raise errors.NotAllowed(say("Ask another administrator.", "请由其他管理员办理。"))
     if not await sql.staff.delete_second_factor(tx, found.account_no):
         raise errors.NotThere
     await sql.logins.revoke_others(tx, found.account_no, None)

@@ -162,14 +162,15 @@ async def log_in(request: Request, ctx: Ctx, who: Who) -> Response:
         if ticket is None:
             return await _by_password(visit, ask, name, told.get("password", ""), network(who.address))
         return await _by_second(visit, ask, ticket, told.get("code", ""))
-    except errors.TooMany as soon:
-        answer = visit.step(ticket, name, pages.waits(soon.retry_after or 1), 429)
+    except (errors.TooMany, errors.Unavailable) as soon:
+        answer = visit.step(ticket, name, pages.waits(soon.retry_after or 1), soon.status)
         answer.headers["Retry-After"] = str(pages.whole(soon.retry_after or 1))
         return answer
 
 
 async def _by_password(visit: Visit, ask: Ask, name: str, password: str, address: str) -> Response:
     ctx = visit.ctx
+    passwords.require_room()  # before the try is counted: it is not this one's fault
     tried = await ctx.db.run(actions.staff.try_password, ctx.keys, name, address)
     kept = None if passwords.is_demo(password) and not ctx.settings.demo else tried.kept
     if not await passwords.verify(kept, password) or tried.account_no is None:
@@ -242,7 +243,7 @@ async def exchange(request: Request, ctx: Ctx) -> Response:
 
 @router.get("/invitation")
 async def show_invitation(request: Request, ctx: Ctx) -> Response:
-    visit = Visit.of(request, ctx, {}, None)
+    visit = Visit.of(request, ctx, {"ui_locales": request.query_params.get("ui_locales", "")}, None)
     return visit.page(pages.invitation(visit.lang, visit.hidden()))
 
 

@@ -75,6 +75,7 @@ async def change_password(told: PasswordIn, ctx: Ctx, who: Who) -> Response:
         raise errors.NotKnown
     if fault := passwords.fault(told.new):
         raise _at("/new", fault)
+    passwords.require_room()
     kept = await ctx.db.run(actions.staff.try_own_password, ctx.keys, who.account_no)
     if not await passwords.verify(kept, told.current):
         raise _at("/current", "wrong")

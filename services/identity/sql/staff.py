@@ -12,7 +12,7 @@ ONE_NAME_EACH = "one_account_per_login"
 
 
 class Tried(NamedTuple):
-    """What is known of the tries under one key, locked."""
+    """What is known of the tries under one key, locked: what was tried before `tried_at` is reckoned with."""
 
     failures: int
     tried_at: datetime
