@@ -61,7 +61,7 @@ def test_whoever_logs_in_on_the_page_can_try_the_operations_out(
         click(page, "document.querySelector('.scheme-container .btn.authorize, .auth-wrapper .btn.authorize')")
         click(page, f"({STAFF})?.querySelector('.btn.authorize')")
         with window(page, "/oauth/authorize"):
-            page.wait("document.readyState === 'complete' && document.getElementById('password')")
+            page.wait("document.querySelector('footer')")  # behind the whole form
             assert page.value("document.documentElement.lang") == "en"
             page.value(
                 f"document.getElementById('username').value = 'zhou.min'; document.getElementById('password').value = '{PASSWORD}'; 1"
@@ -74,6 +74,12 @@ def test_whoever_logs_in_on_the_page_can_try_the_operations_out(
         status = f"{ME}.querySelector('.live-responses-table .response .response-col_status')?.textContent.trim()"
         assert page.wait(status).startswith("200")
         assert '"manager"' in page.wait(f"{ME}.querySelector('.live-responses-table')?.textContent")
+        page.value("{ const now = Date.now; Date.now = () => now() + 16 * 60_000; }")  # the token has run out by now
+        page.value(f"{ME}.querySelector('.btn-clear').click()")
+        page.wait(f"!{ME}.querySelector('.live-responses-table .response')")
+        click(page, f"{ME}.querySelector('.btn.execute')")
+        assert page.wait(status).startswith("200")
+        assert town.one("SELECT rotated_at IS NOT NULL FROM sessions WHERE provider = 'password'")
         assert page.asked() == {"127.0.0.1"}
         assert page.complaints() == []
     assert town.one("SELECT count(*) FROM sessions WHERE provider = 'password'") == 1

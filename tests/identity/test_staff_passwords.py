@@ -145,6 +145,8 @@ def test_after_a_wrong_password_the_right_one_must_wait_and_then_works(
                 assert re.fullmatch(r"Please wait \d+ seconds and try again.", said(early))
             assert desk.town.one("SELECT max(until) FROM login_delays") == until
             desk.wait()
+        told = desk.town.all("SELECT data FROM audit WHERE action = 'staff.login_failed' ORDER BY no")
+        assert told == [({"tries": n},) for n in range(1, 5)]
         assert (await desk.log_in(asking(), "zhou.min")).status_code == 303
         assert (await desk.log_in(asking(), "zhou.min", "wrong")).status_code == 400
         assert desk.town.one("SELECT max(until) <= now() + interval '1 second' FROM login_delays")

@@ -51,13 +51,15 @@ def _tries(keys: Keyring, kind: str, whose: str) -> bytes:
     return crypto.blind_index(keys, f"{kind}|{whose}", column="login_delays.key")
 
 
-async def _count(tx: Tx, key: bytes, *, free: int = 0, forgives: timedelta = passwords.FORGIVES_NAME) -> None:
+async def _count(tx: Tx, key: bytes, *, free: int = 0, forgives: timedelta = passwords.FORGIVES_NAME) -> int:
+    """One try more, in advance; how many that makes. Refuses while there is to wait."""
     seen = await sql.staff.locked_delay(tx, key)
     if seen.until > seen.now:
         raise errors.TooMany(retry_after=(seen.until - seen.now).total_seconds())
     failures, rest = passwords.remembered(seen.failures, seen.now - seen.tried_at, forgives)
     until = seen.now + passwords.pause(failures + 1 - free)
     await sql.staff.set_delay(tx, key, failures + 1, seen.now - rest, until)
+    return failures + 1
 
 
 async def _community(tx: Tx, account_no: int | None) -> str:
@@ -75,23 +77,27 @@ class Tried:
 
     account_no: int | None
     kept: str | None = field(repr=False)
+    tries: int
 
 
 async def try_password(tx: Tx, keys: Keyring, name: str, network: str) -> Tried:
     """Count a try by name and by address, in advance; refuses while either has to wait, and does not count that."""
     by_address = _tries(keys, "address", network)
+    tries = 0
     for key in sorted([_tries(keys, "name", plain_name(name)), by_address]):
         if key == by_address:
             await _count(tx, key, free=passwords.FREE, forgives=passwords.FORGIVES_ADDRESS)
         else:
-            await _count(tx, key)
+            tries = await _count(tx, key)
     found = await sql.staff.named(tx, _subject(keys, name))
-    return Tried(found.account_no, found.hash) if found else Tried(None, None)
+    return Tried(found.account_no, found.hash, tries) if found else Tried(None, None, tries)
 
 
-async def wrong(tx: Tx, account_no: int | None) -> None:
+async def wrong(tx: Tx, account_no: int | None, tries: int) -> None:
     """Write down that somebody was not let in; where nobody has the name, too: it takes as long."""
-    await audit.record(tx, account_no, "staff.login_failed", community=await _community(tx, account_no))
+    await audit.record(
+        tx, account_no, "staff.login_failed", community=await _community(tx, account_no), data={"tries": tries}
+    )
 
 
 async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str) -> Standing:
@@ -107,12 +113,12 @@ async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str)
     return "enrol" if await people.must_have_second(tx, account_no) else "in"
 
 
-async def try_second(tx: Tx, keys: Keyring, account_no: int) -> None:
+async def try_second(tx: Tx, keys: Keyring, account_no: int) -> int:
     """Count a try with a second factor's code; refuses while there is to wait."""
-    await _count(tx, _tries(keys, "second", str(account_no)))
+    return await _count(tx, _tries(keys, "second", str(account_no)))
 
 
-async def use_second(tx: Tx, keys: Keyring, account_no: int, code: str) -> bool:
+async def use_second(tx: Tx, keys: Keyring, account_no: int, code: str, tries: int) -> bool:
     """Use up a code of the app, or a recovery code; False when it is wrong, or was used before."""
     sealed = await sql.staff.secret(tx, account_no)
     step = second.step_of(second.opened(keys, sealed, account_no), code, time.time()) if sealed else None
@@ -123,7 +129,7 @@ async def use_second(tx: Tx, keys: Keyring, account_no: int, code: str) -> bool:
     if is_right:
         await sql.staff.delete_delay(tx, _tries(keys, "second", str(account_no)))
     else:
-        await wrong(tx, account_no)
+        await wrong(tx, account_no, tries)
     return is_right
 
 

@@ -174,7 +174,7 @@ async def _by_password(visit: Visit, ask: Ask, name: str, password: str, address
     tried = await ctx.db.run(actions.staff.try_password, ctx.keys, name, address)
     kept = None if passwords.is_demo(password) and not ctx.settings.demo else tried.kept
     if not await passwords.verify(kept, password) or tried.account_no is None:
-        await ctx.db.run(actions.staff.wrong, tried.account_no)
+        await ctx.db.run(actions.staff.wrong, tried.account_no, tried.tries)
         return visit.step(None, name, pages.PROBLEMS["wrong"], 400)
     standing = await ctx.db.run(actions.staff.right, ctx.keys, tried.account_no, name, address)
     if standing == "in":
@@ -196,8 +196,8 @@ async def _by_second(visit: Visit, ask: Ask, ticket: Ticket, code: str) -> Respo
             return visit.step(ticket, "", pages.PROBLEMS["code"], 400)
         done = Ticket(ticket.account_no, ticket.name, is_done=True)
         return visit.page(pages.recovery(visit.lang, visit.hidden(done), codes))
-    await ctx.db.run(actions.staff.try_second, ctx.keys, ticket.account_no)
-    if not await ctx.db.run(actions.staff.use_second, ctx.keys, ticket.account_no, code):
+    tries = await ctx.db.run(actions.staff.try_second, ctx.keys, ticket.account_no)
+    if not await ctx.db.run(actions.staff.use_second, ctx.keys, ticket.account_no, code, tries):
         return visit.step(ticket, "", pages.PROBLEMS["code"], 400)
     return await _back(ctx, ask, ticket.account_no)
 
