@@ -187,14 +187,16 @@ def bench(context: typer.Context) -> None:
 @demo_app.command("people")
 def demo_people(data_dir: DataDir = None) -> None:
     """The demo accounts: persona, name, phone; who has a password logs in by the persona's word."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from services.cli.town import personas
 
-    table = Table("persona", "name", "phone", "password", "what they are")
+    table = Table("persona", "name", "phone", "password", "what they are", box=box.SIMPLE)
     for column in table.columns[:-1]:
         column.no_wrap = True
+    table.columns[-1].overflow = "fold"
     for persona, name, phone, password, what in _demo(data_dir, personas.people):
         table.add_row(persona, name, phone or "-", password or "-", what)
     Console().print(table)

@@ -9,7 +9,8 @@ from shared.texts import say
 ABOUT: Final = say(
     """The backend of a neighbourhood's services: find a slot, claim places in it, come, leave.
 
-**Log in.** `POST /v1/identity/codes`, then `POST /v1/identity/sessions`; send `Authorization: Bearer …`. What is public needs no token.
+**Log in.** `POST /v1/identity/codes`, then `POST /v1/identity/sessions`; send `Authorization: Bearer …`. Staff press Authorize
+and log in with a password. What is public needs no token.
 
 **Claim.** Each claim needs an `Idempotency-Key`: the same key and body give the same claim, never a second one. If the
 answer is lost, send it again, or ask `GET /v1/claims/by-key/{key}`.
@@ -22,7 +23,7 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 `X-Request-Id` names a request: send your own, or take ours when you ask us about it.""",
     """社区服务后端：查询场次、预约、到场、离场。
 
-**登录**：先 `POST /v1/identity/codes` 获取验证码，再 `POST /v1/identity/sessions`；之后携带 `Authorization: Bearer …`。公开内容无需登录。
+**登录**：先 `POST /v1/identity/codes` 获取验证码，再 `POST /v1/identity/sessions`；之后携带 `Authorization: Bearer …`。工作人员点击“登录授权”使用密码登录。公开内容无需登录。
 
 **预约**：每次预约须带 `Idempotency-Key`：相同的键与内容只会得到同一个预约，不会重复。若未收到结果，可原样重发，或查询 `GET /v1/claims/by-key/{key}`。
 
