@@ -418,6 +418,13 @@ def test_who_may_be_invited_by_whom(database_url: str, keys: Keyring, settings: 
         for body in ({}, {"account": "x"}, {"account": str(peer.account_id), "person": str(peer.person_id)},
                      {"account": str(peer.account_id), "name": "a b"}, {"account": str(peer.account_id), "name": "\x00\x00"}):  # fmt: skip
             assert (await desk.api("POST", "/staff", token, body)).status_code == 422
+        watches, secures = desk.town.residents(2)
+        desk.town.appoint(watches, "auditor", "330411")
+        assert await status(token, str(watches.account_id), "watches") == 404, "who is looked at invites no auditor"
+        desk.town.do("ALTER TABLE roles DROP CONSTRAINT role_known")
+        desk.town.appoint(secures, "security", "33")
+        assert await status(secures.token(keys), str(watches.account_id), "watches") == 201
+        assert await status(secures.token(keys), str(peer.account_id)) == 404
         assert [one for one in await doctor.examine(database_url) if one[1]] == []
         assert (await desk.http.post("/v1/identity/staff", json={"account": str(peer.account_id)})).status_code == 401
 

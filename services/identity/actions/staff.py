@@ -31,7 +31,7 @@ from shared.texts import say
 log = structlog.get_logger(__name__)
 
 INVITATION: Final = timedelta(hours=24)
-INVITES: Final = frozenset({"administrator"})
+INVITES: Final = frozenset({"administrator", "security"})
 _INVITATION_BYTES: Final = 20
 
 Standing = Literal["in", "second", "enrol"]
@@ -256,32 +256,39 @@ async def give(tx: Tx, keys: Keyring, account_no: int, name: str, kept: str) -> 
     await sql.staff.set_password(tx, account_no, kept)
 
 
+def _inviters(role: str) -> frozenset[str]:
+    """Who helps whoever holds this role to log in: who may also grant it."""
+    return frozenset({"security" if role in {"security", "auditor"} else "administrator"})
+
+
 async def _colleague(
     tx: Tx, who: Caller, account_id: uuid.UUID | None, person_id: uuid.UUID | None
-) -> sql.staff.Colleague:
-    """Staff over whom the caller has power: all their roles lie in regions the caller administers.
+) -> tuple[sql.staff.Colleague, str]:
+    """Staff over whom the caller has power, and their region: all their roles are such as the caller may grant.
 
     Residents without a role are nobody's staff, or an administrator could log in as any of them.
     """
     if who.account_no is None:
         raise errors.NotKnown
+    if not any(one.role in INVITES for one in who.roles):
+        raise errors.NotAllowed
     found = await sql.staff.colleague(tx, account_id, person_id)
-    if found is None or not any(who.may(INVITES, prefix) for prefix in found.prefixes):
-        if not any(one.role in INVITES for one in who.roles):
-            raise errors.NotAllowed
+    roles = await sql.people.roles(tx, found.account_no) if found else []
+    reached = [who.may(_inviters(one.role), one.prefix) for one in roles]
+    if found is None or not any(reached):
         raise errors.NotThere
-    if not all(who.may(INVITES, prefix) for prefix in found.prefixes):
+    if not all(reached):
         raise errors.NotAllowed
     if found.account_no == who.account_no:  # or who has a session for a moment would have the account for good
         raise errors.NotAllowed(say("Ask another administrator.", "请由其他管理员办理。"))
-    return found
+    return found, min((one.prefix for one in roles), key=len)
 
 
 async def invite(
     tx: Tx, keys: Keyring, who: Caller, *, account_id: uuid.UUID | None, person_id: uuid.UUID | None, name: str | None
 ) -> Invited:
     """Let a colleague set a password, their first or a new one; `name` is what they log in by from now on."""
-    found = await _colleague(tx, who, account_id, person_id)
+    found, community = await _colleague(tx, who, account_id, person_id)
     if name is not None:
         await _set_name(tx, keys, found.account_no, name)
     elif not await sql.staff.has_name(tx, found.account_no):
@@ -290,7 +297,7 @@ async def invite(
         tx,
         who.account_no,
         "invitation.made",
-        community=min(found.prefixes, key=len),
+        community=community,
         person_id=found.person_id,
         data={"account": str(found.account_id)},
     )
@@ -355,7 +362,7 @@ async def change_password(tx: Tx, keys: Keyring, account_no: int, session_id: uu
 
 async def forget_second(tx: Tx, who: Caller, account_id: uuid.UUID) -> None:
     """Take a colleague's second factor away: the app and the recovery codes are lost. Their sessions end."""
-    found = await _colleague(tx, who, account_id, None)
+    found, community = await _colleague(tx, who, account_id, None)
     if not await sql.staff.delete_second_factor(tx, found.account_no):
         raise errors.NotThere
     await sql.logins.revoke_others(tx, found.account_no, None)
@@ -363,7 +370,7 @@ async def forget_second(tx: Tx, who: Caller, account_id: uuid.UUID) -> None:
         tx,
         who.account_no,
         "totp.removed",
-        community=min(found.prefixes, key=len),
+        community=community,
         person_id=found.person_id,
         data={"account": str(found.account_id)},
     )

@@ -28,9 +28,10 @@ def _at(pointer: str, code: str) -> errors.Refusal:
     response_model=InvitationOut,
     summary=say("Invite a colleague to set a password", "邀请同事设置密码"),
     description=say(
-        "For administrators; all the colleague's roles lie in their region. Good once, for a day; the invitation before "
+        "For who may grant all the colleague's roles: administrators in their region, for security and audit the security "
+        "administrator. Good once, for a day; the invitation before "
         "is void. It is the way to a forgotten password, too: when it is used, every session of theirs ends.",
-        "限管理员，且对方的全部角色须在其辖区内。邀请码一次有效，24 小时内使用，新邀请使旧邀请失效。"
+        "限可授予对方全部角色者：辖区管理员；安全与审计角色由安全管理员办理。邀请码一次有效，24 小时内使用，新邀请使旧邀请失效。"
         "忘记密码时同样使用；设置后其全部会话终止。",
     ),
     responses=refuses(errors.Exists),
@@ -50,9 +51,8 @@ async def invite(told: InvitationIn, ctx: Ctx, who: Who) -> Response:
     status_code=204,
     summary=say("Take a lost second factor away", "重置动态口令"),
     description=say(
-        "For administrators, for a colleague and not for themselves. Their sessions end; at the next login they set up "
-        "a new one.",
-        "限管理员为同事办理，不可为本人办理。其会话终止，下次登录时重新启用。",
+        "For who may invite them, and not for oneself. Their sessions end; at the next login they set up a new one.",
+        "限可邀请对方者办理，不可为本人办理。其会话终止，下次登录时重新启用。",
     ),
 )
 async def forget_second_factor(account_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:

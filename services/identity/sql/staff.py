@@ -102,24 +102,18 @@ async def has_name(tx: Tx, account_no: int) -> bool:
 
 
 class Colleague(NamedTuple):
-    """An account that may be invited: every role of it counts, each as (role, prefix)."""
+    """A person's account, as whoever helps them to log in finds it."""
 
     account_no: int
     account_id: uuid.UUID
     person_id: uuid.UUID | None
-    prefixes: list[str]
 
 
 async def colleague(tx: Tx, account_id: uuid.UUID | None, person_id: uuid.UUID | None) -> Colleague | None:
-    """An open account, by its id or by its person's, with the regions of its roles in force; locked."""
+    """An open account, by its id or by its person's; locked."""
     row = await tx.row(
-        """
-        SELECT a.no, a.id, a.person_id, ARRAY(
-            SELECT r.prefix FROM roles r WHERE r.account_no = a.no AND r.starts_at <= now()
-            AND (r.ends_at IS NULL OR r.ends_at > now()) ORDER BY length(r.prefix), r.prefix) AS prefixes
-        FROM accounts a WHERE a.kind = 'person' AND a.closed_at IS NULL AND (a.id = $1 OR a.person_id = $2)
-        ORDER BY a.no LIMIT 1 FOR NO KEY UPDATE
-        """,
+        "SELECT no, id, person_id FROM accounts WHERE kind = 'person' AND closed_at IS NULL "
+        "AND (id = $1 OR person_id = $2) ORDER BY no LIMIT 1 FOR NO KEY UPDATE",
         account_id,
         person_id,
     )
