@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlencode
+
+import httpx
 
 from services import doctor
 from services.identity import oauth
 from shared import tokens
 from shared.crypto import Keyring
 from shared.settings import Settings
+from tests.gateway.doors import service_alone
 from tests.identity.desk import REDIRECT, Desk, asking, at_the_desk, hidden, query, said
 
 
@@ -404,3 +408,85 @@ def test_a_huge_password_is_only_wrong(database_url: str, keys: Keyring, setting
         assert (await desk.log_in(asking(), "zhou.min", "with a \x00")).status_code == 400
 
     at_the_desk(database_url, keys, settings, play)
+
+
+NASTY = (
+    "",
+    "\x00",
+    "\r\nSet-Cookie: x=1",
+    "%00",
+    "é" * 300,
+    "\ud7ff\U0010ffff",
+    "../..",
+    "A" * 9000,
+    "[]",
+    "' OR 1=1 --",
+    "￿",
+    "=&?#",
+)
+
+
+def test_nothing_that_is_sent_breaks_it(database_url: str, keys: Keyring, settings: Settings) -> None:
+    chance = random.Random(7)
+
+    async def play(desk: Desk) -> None:
+        desk.staff("zhou.min")
+        page = await desk.open(asking())
+        for _ in range(250):
+            method, path = chance.choice(
+                [
+                    ("GET", "authorize"),
+                    ("POST", "authorize"),
+                    ("POST", "token"),
+                    ("GET", "invitation"),
+                    ("POST", "invitation"),
+                ]
+            )
+            fields = {**hidden(page), "ticket": "x", "username": "zhou.min", "password": "x", "code": "x", "again": "x"}
+            fields |= {"grant_type": "authorization_code", "code_verifier": "x" * 43, "refresh_token": "x"}
+            for name in chance.sample(sorted(fields), chance.randint(0, 4)):
+                if chance.random() < 0.4:
+                    del fields[name]
+                else:
+                    fields[name] = chance.choice(NASTY)
+            told = urlencode(fields).encode()
+            if chance.random() < 0.2:
+                cut = chance.randrange(len(told))
+                told = told[:cut] + bytes(chance.randrange(256) for _ in range(4)) + told[cut + 1 :]
+            headers = {
+                "Content-Type": "application/x-www-form-urlencoded",
+                "Cookie": chance.choice(["", "linli-login=\xff", "=;;=", "linli-login=" + "x" * 43]),
+            }
+            query = (
+                "".join(one if one.isprintable() else "?" for one in told.decode("latin-1")) if method == "GET" else ""
+            )
+            answer = await desk.http.request(
+                method,
+                httpx.URL(f"/oauth/{path}", query=query.encode("ascii", "replace")),
+                content=told if method == "POST" else None,
+                headers={name: value.encode("latin-1") for name, value in headers.items()},
+            )
+            assert answer.status_code in (200, 303, 400, 401, 429), (method, path, told, answer.text)
+            assert "set-cookie: x=1" not in str(answer.headers).lower()
+            if answer.status_code == 303:
+                assert answer.headers["location"].startswith(REDIRECT)
+
+    at_the_desk(database_url, keys, settings, play)
+
+
+def test_a_browsers_cookie_stays_its_own_where_identity_lives_elsewhere(
+    database_url: str, keys: Keyring, settings: Settings
+) -> None:
+    async def play(desk: Desk) -> None:
+        desk.staff("zhou.min")
+        ask = asking()
+        assert (await desk.redeem(ask, await desk.log_in(ask, "zhou.min"))).status_code == 200
+        seen = set()
+        for _ in range(3):
+            seen.add(desk.http.cookies["linli-login"])
+            desk.http.cookies.clear()
+            await desk.open(asking())
+        assert len(seen) == 3
+
+    with service_alone("identity", database_url, keys, settings) as address:
+        at_the_desk(database_url, keys, settings.model_copy(update={"upstreams": {"identity": address}}), play)
