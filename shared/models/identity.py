@@ -164,7 +164,10 @@ class Login(Base):
     subject_index: Mapped[Bytes]
     made_at: Mapped[Made]
 
-    __table_args__ = (UniqueConstraint("provider", "subject_index", name="one_account_per_login"),)
+    __table_args__ = (
+        UniqueConstraint("provider", "subject_index", name="one_account_per_login"),
+        Index("one_staff_name_each", "account_no", unique=True, postgresql_where=text("provider = 'password'")),
+    )
 
 
 class LoginCode(Base):
@@ -185,6 +188,7 @@ class Session(Base):
     """One login on one device: a chain of refresh tokens, of which only hashes are kept.
 
     Within thirty seconds a retry with the last token gets the same successor; later use of an old token ends the chain.
+    Where `idle_seconds` is set, it also ends when it was not refreshed for so long.
     """
 
     __tablename__ = "sessions"
@@ -200,6 +204,7 @@ class Session(Base):
     made_at: Mapped[Made]
     expires_at: Mapped[Moment]
     revoked_at: Mapped[Moment | None]
+    idle_seconds: Mapped[int | None]
 
 
 class Relation(Base):

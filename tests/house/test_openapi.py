@@ -180,7 +180,7 @@ def test_open_operations_are_marked_and_exist() -> None:
     marked = {name for name, one in by_id("en").items() if {} in one.get("security", [])}
     assert {"slots.list", "regions.read", "booking.facilities.list", "identity.codes.create"} <= marked
     assert marked == OPEN & set(by_id("en"))
-    assert document("en")["security"] == [{"bearer": []}]
+    assert document("en")["security"] == [{"bearer": []}, {"staff": []}]
 
 
 def test_a_claim_needs_its_key_and_an_edit_what_was_read() -> None:

@@ -60,6 +60,9 @@ OPEN: Final = frozenset(
 )
 """Operations that answer without a token."""
 
+LOGGED_IN: Final[tuple[Json, ...]] = ({"bearer": []}, {"staff": []})
+"""Either way of being known."""
+
 _ROOT: Final = "#/components"
 _CODE: Final = re.compile(r"^- `(\w+)`", re.MULTILINE)
 _SUBSCHEMAS: Final = ("properties", "patternProperties", "$defs")
@@ -110,7 +113,7 @@ def _bilingual() -> Json:
                 "x-internal": False,
             }
         ],
-        "security": [{"bearer": []}],
+        "security": [*LOGGED_IN],
         "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in [*_tags(paths), "webhooks"]],
         "paths": bounded(paths),
         "webhooks": bounded(webhooks.webhooks()),
@@ -120,7 +123,19 @@ def _bilingual() -> Json:
             "parameters": words.PARAMETERS,
             "headers": bounded(words.HEADERS),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": words.BEARER}
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": words.BEARER},
+                "staff": {
+                    "type": "oauth2",
+                    "description": words.STAFF,
+                    "flows": {
+                        "authorizationCode": {
+                            "authorizationUrl": "/oauth/authorize",
+                            "tokenUrl": "/oauth/token",
+                            "refreshUrl": "/oauth/token",
+                            "scopes": {},
+                        }
+                    },
+                },
             },
         },
     }
@@ -299,7 +314,7 @@ def _operation(verb: str, told: Json, *, conditional: bool) -> Json:
         "summary": told["summary"],
         **({"description": told["description"]} if told.get("description") else {}),
         "operationId": told["operationId"],
-        **({"security": [{}, {"bearer": []}]} if told["operationId"] in OPEN else {}),
+        **({"security": [{}, *LOGGED_IN]} if told["operationId"] in OPEN else {}),
         **({"parameters": parameters} if parameters else {}),
     }
     if body is not None:

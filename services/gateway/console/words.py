@@ -9,7 +9,8 @@ from shared.texts import say
 ABOUT: Final = say(
     """The backend of a neighbourhood's services: find a slot, claim places in it, come, leave.
 
-**Log in.** `POST /v1/identity/codes`, then `POST /v1/identity/sessions`; send `Authorization: Bearer …`. What is public needs no token.
+**Log in.** `POST /v1/identity/codes`, then `POST /v1/identity/sessions`; send `Authorization: Bearer …`. Staff press Authorize
+and log in with a password. What is public needs no token.
 
 **Claim.** Each claim needs an `Idempotency-Key`: the same key and body give the same claim, never a second one. If the
 answer is lost, send it again, or ask `GET /v1/claims/by-key/{key}`.
@@ -22,7 +23,7 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 `X-Request-Id` names a request: send your own, or take ours when you ask us about it.""",
     """社区服务后端：查询场次、预约、到场、离场。
 
-**登录**：先 `POST /v1/identity/codes` 获取验证码，再 `POST /v1/identity/sessions`；之后携带 `Authorization: Bearer …`。公开内容无需登录。
+**登录**：先 `POST /v1/identity/codes` 获取验证码，再 `POST /v1/identity/sessions`；之后携带 `Authorization: Bearer …`。工作人员点击“登录授权”使用密码登录。公开内容无需登录。
 
 **预约**：每次预约须带 `Idempotency-Key`：相同的键与内容只会得到同一个预约，不会重复。若未收到结果，可原样重发，或查询 `GET /v1/claims/by-key/{key}`。
 
@@ -37,6 +38,11 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 BEARER: Final = say(
     "An access token (JWT as RFC8725 asks): paste it without the word Bearer.",
     "访问令牌（JWT，遵循 RFC8725）：直接粘贴，无需 Bearer 前缀。",
+)
+
+STAFF: Final = say(
+    "Staff log in with name and password (authorization code with PKCE); the client is `linli-console`.",
+    "工作人员使用登录名与密码登录（授权码 + PKCE），客户端为 `linli-console`。",
 )
 
 TAGS: Final[dict[str, str]] = {
@@ -61,6 +67,7 @@ TAGS: Final[dict[str, str]] = {
     "privacy": say(
         "What may be known of people, by whom, and what became of it.", "个人信息：查看、留痕、导出、更正与注销。"
     ),
+    "staff log in": say("Invitations, passwords and second factors of staff.", "工作人员的邀请、密码与动态口令。"),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
@@ -69,6 +76,7 @@ TAGS: Final[dict[str, str]] = {
 """In the order of a working day."""
 
 PATHS: Final[dict[str, str]] = {
+    "account_id": say("The account.", "账号编号。"),
     "code": say("The region's code.", "区划代码。"),
     "day": say("The date.", "日期。"),
     "delivery_id": say("The delivery.", "推送编号。"),
