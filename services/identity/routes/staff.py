@@ -7,7 +7,7 @@ import uuid
 from fastapi import APIRouter, Depends, Response
 
 from services.identity import actions, passwords
-from services.identity.schemas.staff import InvitationIn, InvitationOut, PasswordIn
+from services.identity.schemas.staff import StaffInvitationIn, StaffInvitationOut, PasswordIn
 from shared import errors, web
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who, refuses
@@ -25,7 +25,7 @@ def _at(pointer: str, code: str) -> errors.Refusal:
     "/staff",
     operation_id="identity.staff.create",
     status_code=201,
-    response_model=InvitationOut,
+    response_model=StaffInvitationOut,
     summary=say("Invite a colleague to set a password", "邀请同事设置密码"),
     description=say(
         "For who may grant all the colleague's roles: administrators in their region, for security and audit the security "
@@ -36,12 +36,12 @@ def _at(pointer: str, code: str) -> errors.Refusal:
     ),
     responses=refuses(errors.Exists),
 )
-async def invite(told: InvitationIn, ctx: Ctx, who: Who) -> Response:
+async def invite(told: StaffInvitationIn, ctx: Ctx, who: Who) -> Response:
     made = await ctx.db.run(
         actions.staff.invite, ctx.keys, who, account_id=told.account, person_id=told.person, name=told.name
     )
     page = f"{ctx.settings.public_url.rstrip('/')}/oauth/invitation"
-    answer = InvitationOut(account=made.account_id, page=page, code=made.code, expires_at=made.expires_at)
+    answer = StaffInvitationOut(account=made.account_id, page=page, code=made.code, expires_at=made.expires_at)
     return web.json(answer, 201, {"Cache-Control": "no-store"})
 
 

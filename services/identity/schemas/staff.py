@@ -16,7 +16,7 @@ from shared.web import In, Out
 Password = Annotated[str, StringConstraints(min_length=1, max_length=4 * passwords.MOST, strip_whitespace=False)]
 
 
-class InvitationIn(In):
+class StaffInvitationIn(In):
     """Whom to invite: an account or a person that has a role, and what they log in by."""
 
     account: uuid.UUID | None = None
@@ -30,13 +30,13 @@ class InvitationIn(In):
     )
 
     @model_validator(mode="after")
-    def _is_somebody(self) -> InvitationIn:
+    def _is_somebody(self) -> StaffInvitationIn:
         if (self.account is None) == (self.person is None):
             raise ValueError("either account or person")
         return self
 
 
-class InvitationOut(Out):
+class StaffInvitationOut(Out):
     """An invitation. The code is shown this once: hand it over in person, or by a way that you trust."""
 
     account: uuid.UUID
