@@ -426,6 +426,20 @@ def test_a_number_of_somebody_else_goes_to_the_staff_and_overwrites_nothing(data
     play(database_url, scenario)
 
 
+def test_a_case_of_two_whose_homes_nobody_knows_is_every_desks(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        clerk = await appointed(town, CLERK)
+        first, second = await town.login(OTHER), await town.login(THIRD)
+        assert (await town.real_name(first, number(1))).status_code == 200
+        assert code_of(await town.real_name(second, number(1))) == (409, "document_taken")
+        (case,) = (await ask(town, clerk, "GET", "/conflicts")).json()["items"]
+        assert (await ask(town, clerk, "GET", f"/conflicts/{case['id']}")).json() == case
+        bound = holding(await town.login(PHONE), "staff", "33", place_id=uuid.uuid4())
+        assert code_of(await ask(town, bound, "GET", f"/conflicts/{case['id']}")) == (404, "not_there")
+
+    play(database_url, scenario)
+
+
 def test_nobody_closes_the_case_they_are_in(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         clerk, colleague = await appointed(town, CLERK), await appointed(town, OTHER)
