@@ -13,7 +13,7 @@ import pytest
 from services.identity import rules
 from shared import errors
 from shared.assertion import ActsFor
-from tests.identity.desk import (
+from tests.identity.counter import (
     FAR,
     HERE,
     VILLAGE,

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from shared.assertion import ActsFor
-from tests.identity.desk import FAR, HERE, VILLAGE, appointed, ask, both, code_of, enrolled, far_away, healthy
+from tests.identity.counter import FAR, HERE, VILLAGE, appointed, ask, both, code_of, enrolled, far_away, healthy
 from tests.identity.town import Login, Town, play
 
 CLERK, OTHER, PHONE = "15400000001", "15400000002", "15400000009"
