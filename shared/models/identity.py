@@ -54,6 +54,7 @@ class Person(Base):
         CheckConstraint(
             "(document_sealed IS NULL) = (document_index IS NULL)", name="a_kept_number_is_sealed_and_indexed"
         ),
+        CheckConstraint("phone_index IS NULL OR phone_sealed IS NOT NULL", name="an_indexed_phone_is_kept"),
         Index("persons_name_idx", "name", postgresql_ops={"name": "text_pattern_ops"}),
         Index("persons_phone_index_idx", "phone_index", postgresql_where=text("phone_index IS NOT NULL")),
         CheckConstraint(
