@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Service:
         return cast("Callable[[Context], ASGIApp]", load(self.app))(context)
 
 
+@cache
 def load(name: str) -> Any:
     """The attribute that "module:attribute" names."""
     module, _, attribute = name.partition(":")
@@ -55,6 +57,9 @@ GATEWAY_NOTICES = "services.gateway.notices:TYPES"
 """What the ledger itself announces, whichever service it was about."""
 GATEWAY_EXPORTS = "services.gateway.actions:known_of"
 """What the ledger itself knows of somebody."""
+
+OPERATIONS = "services.gateway.console:operation_ids"
+"""Makes the set of all operationIds: the gateway knows every route, its own ones, too."""
 
 SERVICES: tuple[Service, ...] = (
     Service(
@@ -140,3 +145,8 @@ def notice_types() -> tuple[Any, ...]:
     """Every kind of notice there is (`shared.notices.NoticeType`), in the order of their names."""
     named = [GATEWAY_NOTICES, *(one.notices for one in SERVICES if one.notices is not None)]
     return tuple(sorted((kind for one in named for kind in load(one)), key=lambda kind: str(kind.name)))
+
+
+def operation_ids() -> frozenset[str]:
+    """Every operation of the gateway and of all services, by operationId: what a partner's key may name."""
+    return cast("frozenset[str]", load(OPERATIONS)())

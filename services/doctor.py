@@ -91,7 +91,8 @@ CHECKS: Final = {
     "a door that stayed shut was looked after, or its elder was away": """
         SELECT d.id FROM meal_outcomes d JOIN meal_orders o ON o.id = d.order_id
         WHERE d.kind = 'unanswered'
-          AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.person_id = o.person_id AND o.day BETWEEN a.first AND a.last)
+          AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.person_id = o.person_id AND o.day BETWEEN a.first AND a.last
+                          AND a.made_at >= o.made_at)
           AND NOT EXISTS (SELECT 1 FROM welfare_checks w WHERE w.person_id = o.person_id AND w.made_at <= d.made_at
                           AND (w.closed_at IS NULL OR w.closed_at >= d.made_at))""",
     "no elder has two welfare checks open": """
@@ -128,6 +129,8 @@ CHECKS: Final = {
                       FROM handovers
             UNION ALL SELECT id, 'childcare.collector.refused' FROM turned_away
             UNION ALL SELECT id, 'childcare.incident.opened' FROM incidents
+            UNION ALL SELECT id, 'childcare.room.strained' FROM handovers
+                      WHERE reasons && '{room_full,too_few_carers,no_carer_recorded}'
             UNION ALL SELECT id, 'childcare.room.closed' FROM head_counts WHERE incident_id IS NULL) f
         WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = f.id AND n.type = f.type)""",
     "nothing was announced of children's rooms that is not there": """
@@ -137,6 +140,7 @@ CHECKS: Final = {
                 SELECT id, 'visit' AS thing FROM visits
                 UNION ALL SELECT id, 'child' FROM handovers UNION ALL SELECT id, 'collector' FROM turned_away
                 UNION ALL SELECT id, 'incident' FROM incidents UNION ALL SELECT id, 'room' FROM head_counts
+                UNION ALL SELECT id, 'room' FROM handovers UNION ALL SELECT id, 'room' FROM duties
                 UNION ALL SELECT claim_id, 'collection' FROM late_collections) f
             WHERE f.id = n.subject AND f.thing = split_part(n.type, '.', 2))
           AND n.type <> 'childcare.claim.released'""",
@@ -167,6 +171,11 @@ CHECKS: Final = {
         UNION ALL SELECT c.id FROM collectors c JOIN handovers o ON o.once_id = c.id WHERE c.used_at IS NULL
         UNION ALL SELECT c.id FROM collectors c
                   WHERE c.used_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM handovers o WHERE o.collector_id = c.id)""",
+    "a notice that can be read knows the places of its slots": """
+        SELECT n.id FROM notices n CROSS JOIN LATERAL jsonb_array_elements_text(
+            CASE jsonb_typeof(n.data->'slots') WHEN 'array' THEN n.data->'slots' ELSE '[]' END) AS named(slot)
+        JOIN slots s ON s.id::text = named.slot
+        WHERE n.position IS NOT NULL AND s.place_id <> ALL (n.places)""",
     "every report of a device has its answer": "SELECT id FROM uploads WHERE answer IS NULL",
     "every confirmed claim in an event has its registration": """
         SELECT c.id FROM claims c LEFT JOIN registrations r ON r.id = c.resource_id AND r.group_id = c.group_id
@@ -316,6 +325,35 @@ CHECKS: Final = {
     "persons and their holders agree": """
         SELECT p.id FROM persons p JOIN holders h ON h.id = p.id
         WHERE h.name <> p.name OR h.born IS DISTINCT FROM p.born OR h.community <> p.community OR h.level <> p.level""",
+    "everybody lives where their primary home is": """
+        SELECT t.person_id FROM person_places t JOIN persons p ON p.id = t.person_id
+        WHERE t.is_home AND t.ended_on IS NULL AND t.community <> p.community""",
+    "administrator, security and audit are three different people": """
+        SELECT r.id FROM roles r JOIN accounts a ON a.no = r.account_no
+        JOIN accounts b ON b.no = a.no OR b.person_id = a.person_id
+        JOIN roles o ON o.account_no = b.no AND o.role <> r.role AND o.role IN ('administrator', 'security', 'auditor')
+             AND tstzrange(o.starts_at, o.ends_at) && tstzrange(r.starts_at, r.ends_at)
+        WHERE r.role IN ('administrator', 'security', 'auditor')""",
+    "every role that somebody granted was announced and written down": """
+        SELECT r.id FROM roles r WHERE r.granted_by IS NOT NULL
+          AND NOT (EXISTS (SELECT 1 FROM notices n WHERE n.subject = r.id AND n.type = 'identity.role.granted')
+                   AND EXISTS (SELECT 1 FROM audit a WHERE a.action = 'roles.grant' AND a.data->>'id' = r.id::text))""",
+    "every number that two people say is theirs was announced": """
+        SELECT c.id FROM identity_conflicts c WHERE NOT EXISTS (
+            SELECT 1 FROM notices n WHERE n.subject = c.id AND n.type = 'identity.conflict.opened')""",
+    "nobody lives, and nobody may do anything, in a region that ended": """
+        SELECT f.id FROM (
+            SELECT id, community FROM persons
+            UNION ALL SELECT id, community FROM places
+            UNION ALL SELECT person_id, community FROM person_places WHERE ended_on IS NULL
+            UNION ALL SELECT id, prefix FROM roles WHERE ends_at IS NULL OR ends_at > now()) f
+        JOIN regions r ON r.code = f.community WHERE r.ended_on IS NOT NULL""",
+    "a region that ended has one principal successor, and so on to one that stands": """
+        WITH RECURSIVE follow AS (
+            SELECT code, code AS reached FROM regions WHERE ended_on IS NOT NULL
+            UNION SELECT f.code, c.new_code FROM follow f JOIN region_changes c ON c.old_code = f.reached AND c.is_principal)
+        SELECT f.code FROM follow f JOIN regions r ON r.code = f.reached GROUP BY f.code
+        HAVING NOT bool_or(r.ended_on IS NULL)""",
     "every word about a purpose was announced": """
         SELECT c.id FROM consents c WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = c.id
         AND n.type = CASE WHEN c.given THEN 'identity.consent.given' ELSE 'identity.consent.withdrawn' END)""",

@@ -6,7 +6,7 @@ sentence everybody else sees; `code` is what programs read. The tree says the HT
     Refusal
     ├── Unreadable          400   IdempotencyKeyMissing
     ├── NotKnown            401   TokenExpired, CodeWrong
-    ├── NotAllowed          403   AssertionMissing, GrantMissing, NotYours, PassInvalid
+    ├── NotAllowed          403   AssertionMissing, GrantMissing, NotYours, PassInvalid, OwnMatter
     ├── NotThere            404
     ├── MethodNotAllowed    405
     ├── Conflict            409   Full, Held, NotOpenYet, Closed, Cancelled, AlreadyYours, Overlaps, LimitReached, …
@@ -155,6 +155,13 @@ class PassInvalid(NotAllowed):
 
     code = "pass_invalid"
     zh = "此通行凭证在此时此地无效。"
+
+
+class OwnMatter(NotAllowed):
+    """This is about oneself or one's own family; somebody else must do it."""
+
+    code = "own_matter"
+    zh = "涉及本人或家属，须由他人办理。"
 
 
 class NotThere(Refusal):
@@ -583,6 +590,27 @@ class DocumentTaken(Conflict):
 
     code = "document_taken"
     zh = "此证件号码已登记在他人名下，请联系工作人员。"
+
+
+class Confirmed(Conflict):
+    """This was confirmed in person; say why it is changed."""
+
+    code = "confirmed"
+    zh = "该信息已经当面核验，修改须说明原因。"
+
+
+class PowersApart(Conflict):
+    """Administrator, security and audit are three different people."""
+
+    code = "powers_apart"
+    zh = "系统管理、安全管理与审计须由三人分别担任。"
+
+
+class RegionEnded(Conflict):
+    """This region has been merged or split; name the one that followed it."""
+
+    code = "region_ended"
+    zh = "该区划已撤并，请使用新的区划代码。"
 
 
 class ConditionMissing(Refusal):

@@ -6,6 +6,7 @@ transaction is committed, because handlers await actions that commit (a `yield` 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -50,6 +51,8 @@ class Context:
     lines: dict[str, Line[Any, Any]] = field(default_factory=dict)
     ask: Ask | None = None
     rights: Rights | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is to stop: who waits for something new answers at once with what there is."""
 
 
 class In(BaseModel):

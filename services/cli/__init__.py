@@ -261,6 +261,87 @@ def import_regions(file: Path, data_dir: DataDir = None) -> None:
         typer.echo(f"{asyncio.run(town.import_regions(url, file))} regions")
 
 
+OnDay = Annotated[str | None, typer.Option("--on", help="The day it was decided for (YYYY-MM-DD); default: today.")]
+
+
+@regions_app.command("merge")
+def merge_regions(
+    old: Annotated[list[str], typer.Argument(help="The codes that end.")],
+    into: Annotated[str, typer.Option(help="The code that follows them: a new one, or one that stands.")],
+    name: Annotated[str | None, typer.Option(help="Its name, if it is new.")] = None,
+    on: OnDay = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let one region follow several; all that is in them goes along. Best done while nobody books."""
+    from services.identity.actions import regions as identity
+
+    _change_regions(data_dir, identity.merge, old, into, name, _day(on))
+
+
+@regions_app.command("split")
+def split_region(
+    old: Annotated[str, typer.Argument(help="The code that ends.")],
+    into: Annotated[list[str], typer.Option(help="CODE=NAME, twice or more; the first is the principal one.")],
+    child: Annotated[
+        list[str] | None, typer.Option(help="CODE=CODE: which of them a region below follows; default: the first.")
+    ] = None,
+    on: OnDay = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let several regions follow one; all that is in it goes along."""
+    from services.identity.actions import regions as identity
+
+    parts, children = (dict(_pair(one) for one in several or ()) for several in (into, child))
+    _change_regions(data_dir, identity.split, old, parts, children, _day(on))
+
+
+def _pair(told: str) -> tuple[str, str]:
+    code, sign, said = told.partition("=")
+    if not (code and sign and said):
+        raise Stop(f"{told} does not say what follows it: CODE=NAME, or CODE=CODE for a child.")
+    return code, said
+
+
+def _day(told: str | None) -> Any:
+    from datetime import date
+
+    from shared import clock
+
+    try:
+        return date.fromisoformat(told) if told else clock.today()
+    except ValueError:
+        raise Stop(f"{told} is not a day (YYYY-MM-DD).") from None
+
+
+def _change_regions(data_dir: Path | None, change: Any, *told: Any) -> None:
+    from services.cli import database, town
+
+    settings = _settings(data_dir)
+    with database.at(settings) as url:
+        database.require_current(url)
+        done = asyncio.run(town.change_regions(url, change, *told))
+    for one in done.follows:
+        typer.echo(f"{one.old} -> {one.new.code} {one.new.name}")
+    typer.echo(", ".join(f"{table} {count}" for table, count in done.rows.items()) or "nothing stood in them")
+
+
+@app.command("appoint")
+def appoint_first(
+    person: Annotated[str, typer.Argument(help="The person's id.")],
+    role: Annotated[str, typer.Argument(help="administrator or security.")],
+    region: Annotated[str, typer.Argument(help="The code below which they have it.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Name the first administrator or security officer of a deployment; they grant all other roles."""
+    from services.cli import database, town
+
+    settings = _settings(data_dir)
+    with database.at(settings) as url:
+        database.require_current(url)
+        asyncio.run(town.appoint(url, person, role, region))
+    typer.echo(f"{role} of {region}")
+
+
 def run(work: Coroutine[Any, Any, Any]) -> Any:
     """Run in the fast loop where there is one."""
     try:

@@ -14,7 +14,6 @@ from shared.crypto import Keyring
 from shared.db import Tx
 from shared.rights import MOST, Tables, Whom
 
-PLACE_STAFF = frozenset({"staff", "manager", "operator"})
 CALENDAR_STAFF = frozenset({"manager"})
 
 
@@ -41,7 +40,7 @@ async def set_capacity(
     slot = await sql.slot_for_edit(tx, slot_id)
     if slot is None:
         raise errors.NotThere
-    caller.require(PLACE_STAFF, slot["community"], slot["place_id"])
+    caller.require(claims.DESK, slot["community"], slot["place_id"])
     matches(slot["capacity"])
     if capacity < slot["taken"]:
         raise errors.CapacityTaken(taken=slot["taken"])

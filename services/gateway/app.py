@@ -46,7 +46,7 @@ from shared.web import Context, loggable
 
 log = structlog.get_logger(__name__)
 
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ALWAYS: Final = [(b"x-content-type-options", b"nosniff")]
 
 
@@ -65,6 +65,7 @@ class Parts:
     credentials: Credentials
     metrics: Metrics
     refusals: Refusals
+    stopping: asyncio.Event
 
 
 class Metrics:
@@ -153,6 +154,8 @@ class Gateway:
         self._trusted = settings.trusted_proxies
         self._giving_back: set[asyncio.Task[Any]] = set()
         self.parts: Parts | None = None
+        self.stopping = asyncio.Event()
+        """To be set when the server is told to stop: those who wait for news are answered then."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:
@@ -162,7 +165,7 @@ class Gateway:
             guards = {}
             for one in SERVICES:
                 url = settings.upstreams.get(one.name)
-                context = Context(self._db.of(one.role), self._keys, settings)
+                context = Context(self._db.of(one.role), self._keys, settings, stopping=self.stopping)
                 app = await stack.enter_async_context(
                     upstreams.remote(url, seconds=settings.upstream_seconds)
                     if url
@@ -194,8 +197,10 @@ class Gateway:
                 credentials=Credentials(self._keys, gateway_db),
                 metrics=Metrics(),
                 refusals=refusals,
+                stopping=self.stopping,
             )
             self._own = routes.app(self.parts)
+            console.operation_ids()  # now, not while somebody waits for the answer to a partner's first request
             try:
                 yield self
             finally:

@@ -99,9 +99,13 @@ class Credentials:
             self._facts.move_to_end(caller.account_no)
             if len(self._facts) > _REMEMBERED:
                 self._facts.popitem(last=False)
-        told = known[1]
-        roles = told.roles if caller.key is None else caller.key.narrowed(told.roles)
-        return replace(caller, roles=roles, acts_for=told.acts_for)
+        return told_of(caller, known[1])
+
+
+def told_of(caller: Caller, told: Caller) -> Caller:
+    """The caller with the facts that `told` carries; roles no further than a partner's key reaches."""
+    roles = told.roles if caller.key is None else caller.key.narrowed(told.roles)
+    return replace(caller, roles=roles, acts_for=told.acts_for)
 
 
 async def facts(tx: Tx, callers: Sequence[Caller]) -> list[Caller]:

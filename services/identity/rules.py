@@ -1,4 +1,4 @@
-"""What a document number, a phone number and a name are, and how much of each a stranger may see.
+"""What a document number and a phone number are, and who is what at which age.
 
 Refusals carry the `code` under which the caller hears of them:
 
@@ -193,7 +193,7 @@ def normalise_phone(number: str) -> Phone:
     raise PhoneMalformed
 
 
-_COMPOUND_SURNAME = re.compile(
+NAME = re.compile(
     "欧阳|歐陽|上官|司马|司馬|诸葛|諸葛|司徒|东方|独孤|南宫|夏侯|皇甫|尉迟|公孙|令狐|慕容|宇文|长孙|端木|轩辕|百里|呼延|申屠|闻人"
     "|钟离|澹台|太史|淳于|单于|公冶|宗政|濮阳|西门|拓跋|完颜|纳兰"
 )
@@ -201,34 +201,6 @@ _COMPOUND_SURNAME = re.compile(
 
 NAME = re.compile(r"[^\x00-\x1f]{1,80}")
 """What may stand in a name."""
-
-
-def mask_name(name: str) -> str:
-    """张三 as 张*, 欧阳娜 as 欧阳*: the surname only, and nothing that tells how long the given name is."""
-    name = name.strip()
-    shown = 2 if len(name) > 2 and _COMPOUND_SURNAME.match(name) else 1
-    return "*" if len(name) <= shown else f"{name[:shown]}*"
-
-
-def mask_number(number: str) -> str:
-    """A document number with its first 3 and last 4 shown; the last 4 below 15 characters, none below 8."""
-    if len(number) >= 15:
-        return f"{number[:3]}{'*' * (len(number) - 7)}{number[-4:]}"
-    shown = 4 if len(number) >= 8 else 0
-    return "*" * (len(number) - shown) + number[len(number) - shown :]
-
-
-def mask_phone(number: str) -> str:
-    """138****5678 for a mobile, 0573****5678 for a landline, stars for anything else."""
-    try:
-        phone = normalise_phone(number)
-    except PhoneMalformed:
-        return "*" * len(number)
-    national = phone.digits[2:]
-    if phone.kind == "mobile":
-        return f"{national[:3]}****{national[-4:]}"
-    area = national[: 2 if national[0] in "12" else 3]
-    return f"0{area}****{national[-4:]}"
 
 
 def national_phone(digits: str) -> str:
@@ -263,3 +235,42 @@ def working_day_after(day: date, count: int) -> date:
         day += timedelta(days=1)
         count -= day.weekday() < 5
     return day
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What somebody at the desk typed to find a person: a number (of a document, and perhaps of a phone), or a name."""
+
+    kind: str
+    text: str = field(repr=False)
+    phone: Phone | None = field(default=None, repr=False)
+
+
+SHORTEST_NAME = 2
+"""One character is a surname: it would list a quarter of the town."""
+_NUMBER = re.compile(r"(?=.*[0-9])[A-Z0-9()+-]{5,}")
+
+
+def sought(typed: str) -> Sought | None:
+    """What is looked for; None when it is too short to mean anybody."""
+    plain = _plain(typed)
+    number = plain.upper() if plain.isascii() else plain
+    try:
+        return Sought("phone", number, normalise_phone(typed))
+    except PhoneMalformed:
+        pass
+    if _NUMBER.fullmatch(number):
+        return Sought("document", number)
+    name = typed.strip()
+    return Sought("name", name) if len(name) >= SHORTEST_NAME else None
+
+
+POWERS = frozenset({"administrator", "security", "auditor"})
+"""Who runs the system, who says who may do what, and who looks over their shoulders: three different people."""
+OFFICES = frozenset({"staff", "manager", "operator"})
+"""What only a person can be; a gate or a kitchen's screen may be a device."""
+
+
+def granters(role: str) -> tuple[str, ...]:
+    """Who may grant a role and take it back: security for security and audit, administrators for all others."""
+    return ("security",) if role in {"security", "auditor"} else ("administrator",)

@@ -38,7 +38,19 @@ from shared.models.elder_meals import (
     WelfareStep,
 )
 from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
-from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import (
+    Account,
+    Consent,
+    Deployment,
+    IdentityConflict,
+    Login,
+    LoginCode,
+    Person,
+    PersonPlace,
+    Relation,
+    Role,
+    Session,
+)
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.partners import (
@@ -50,7 +62,7 @@ from shared.models.partners import (
     PartnerHead,
     PartnerKey,
 )
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.places import Closure, Day, Place, Region, RegionChange, Resource, Schedule, Terms
 from shared.models.privacy import Archive, LegalHold, PersonRequest, Retention, Reveal
 from shared.models.refusals import Refused
 from shared.models.uploads import Upload
@@ -85,6 +97,7 @@ __all__ = [
     "HeadCount",
     "Holder",
     "Household",
+    "IdentityConflict",
     "Incident",
     "Inside",
     "LateCollection",
@@ -102,12 +115,14 @@ __all__ = [
     "PartnerHead",
     "PartnerKey",
     "Person",
+    "PersonPlace",
     "PersonRequest",
     "Place",
     "Policy",
     "RecordRead",
     "Refused",
     "Region",
+    "RegionChange",
     "Registration",
     "Relation",
     "Reservation",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from datetime import date
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, literal_column, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base, Big, Bytes, Id, Made, Moment, No, Small
@@ -42,7 +43,9 @@ class Person(Base):
     document_index: Mapped[Bytes | None]
     document_last4: Mapped[str | None]
     phone_sealed: Mapped[Bytes | None]
+    phone_index: Mapped[Bytes | None]
     level: Mapped[Small] = mapped_column(server_default=text("0"))
+    version: Mapped[int] = mapped_column(server_default=text("1"))
     made_at: Mapped[Made]
     closed_at: Mapped[Moment | None]
 
@@ -53,8 +56,79 @@ class Person(Base):
         ),
         CheckConstraint(
             "closed_at IS NULL OR (name = '已注销' AND level = 0 "
-            "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed) = 0)",
+            "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed, phone_index) = 0)",
             name="nothing_is_left_of_who_is_closed",
+        ),
+        Index("persons_name_idx", "name", postgresql_ops={"name": "text_pattern_ops"}),
+        Index("persons_phone_index_idx", "phone_index", postgresql_where=text("phone_index IS NOT NULL")),
+    )
+
+
+class PersonPlace(Base):
+    """How a person belongs to a region, from when to when. The primary home is where the ledger says they live."""
+
+    __tablename__ = "person_places"
+
+    id: Mapped[Id]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"), index=True)
+    kind: Mapped[str]
+    community: Mapped[str] = mapped_column(ForeignKey("regions.code"))
+    is_home: Mapped[bool] = mapped_column(server_default=text("false"))
+    starts_on: Mapped[date]
+    ended_on: Mapped[date | None]
+    made_at: Mapped[Made]
+
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('resident', 'registered_elsewhere', 'works_here', 'emigrant', 'visitor', 'business')",
+            name="person_place_kind_known",
+        ),
+        CheckConstraint("NOT is_home OR kind = 'resident'", name="a_home_is_lived_in"),
+        CheckConstraint("ended_on >= starts_on", name="person_place_ends_after_it_starts"),
+        Index("one_primary_home", "person_id", unique=True, postgresql_where=text("is_home AND ended_on IS NULL")),
+        Index(
+            "one_tie_of_a_kind_to_a_region",
+            "person_id",
+            "kind",
+            "community",
+            unique=True,
+            postgresql_where=text("ended_on IS NULL"),
+        ),
+    )
+
+
+class IdentityConflict(Base):
+    """Somebody said a number that is another person's. Nothing is overwritten: the staff look at it.
+
+    `person_id` tried, `owner_id` has the number, `community` is the owner's.
+    """
+
+    __tablename__ = "identity_conflicts"
+
+    id: Mapped[Id]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    community: Mapped[str]
+    document_kind: Mapped[str]
+    tries: Mapped[int] = mapped_column(server_default=text("1"))
+    opened_at: Mapped[Made]
+    closed_at: Mapped[Moment | None]
+    closed_by: Mapped[Big | None] = mapped_column(ForeignKey("accounts.no"))
+    outcome: Mapped[str | None]
+
+    __table_args__ = (
+        CheckConstraint("person_id <> owner_id", name="nobody_is_in_conflict_with_themselves"),
+        CheckConstraint("outcome IN ('unfounded', 'corrected', 'same_person')", name="conflict_outcome_known"),
+        CheckConstraint(
+            "(closed_at IS NULL) = (outcome IS NULL) AND (closed_at IS NULL) = (closed_by IS NULL)",
+            name="a_closed_conflict_was_closed_by_somebody",
+        ),
+        Index(
+            "one_open_conflict_each",
+            "person_id",
+            "owner_id",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
         ),
     )
 
@@ -72,7 +146,10 @@ class Account(Base):
     closed_at: Mapped[Moment | None]
     made_at: Mapped[Made]
 
-    __table_args__ = (CheckConstraint("kind IN ('person', 'device', 'partner')", name="account_kind_known"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('person', 'device', 'partner')", name="account_kind_known"),
+        Index("one_account_per_person", "person_id", unique=True, postgresql_where=text("closed_at IS NULL")),
+    )
 
 
 class Login(Base):
@@ -146,8 +223,26 @@ class Relation(Base):
     )
 
 
+def _never_both(one: str, other: str) -> ExcludeConstraint:
+    """No account has these two roles at the same time, in whatever regions.
+
+    The two stand side by side on a line: [0,1) touches [1,2), and neither touches itself.
+    """
+    return ExcludeConstraint(
+        (
+            func.int8range(literal_column("account_no"), literal_column("account_no"), literal_column("'[]'")),
+            "&&",
+        ),
+        (literal_column(f"(CASE role WHEN '{one}' THEN '[0,1)'::int4range ELSE '[1,2)'::int4range END)"), "-|-"),
+        (func.tstzrange(literal_column("starts_at"), literal_column("ends_at")), "&&"),
+        name=f"nobody_is_{one}_and_{other}",
+        using="gist",
+        where=text(f"role IN ('{one}', '{other}')"),
+    )
+
+
 class Role(Base):
-    """What an account may do, below which region code."""
+    """What an account may do, below which region code. Administrator, security and audit are three different people."""
 
     __tablename__ = "roles"
 
@@ -162,9 +257,27 @@ class Role(Base):
 
     __table_args__ = (
         CheckConstraint(
-            "role IN ('staff', 'manager', 'auditor', 'administrator', 'operator', 'kitchen', 'courier', 'carer', "
-            "'volunteer', 'gate')",
+            "role IN ('staff', 'manager', 'auditor', 'administrator', 'security', 'operator', 'kitchen', 'courier', "
+            "'carer', 'volunteer', 'gate')",
             name="role_known",
+        ),
+        CheckConstraint("ends_at >= starts_at", name="role_ends_after_it_starts"),
+        CheckConstraint(
+            "place_id IS NULL OR role NOT IN ('administrator', 'security', 'auditor')",
+            name="powers_are_not_bound_to_a_place",
+        ),
+        _never_both("administrator", "security"),
+        _never_both("administrator", "auditor"),
+        _never_both("security", "auditor"),
+        Index(
+            "one_role_each",
+            "account_no",
+            "role",
+            "prefix",
+            "place_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+            postgresql_where=text("ends_at IS NULL"),
         ),
         Index("roles_account_no_idx", "account_no"),
     )

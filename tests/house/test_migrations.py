@@ -174,6 +174,23 @@ def test_every_migration_goes_both_ways_with_people_in_the_tables(database_url: 
     fill(database_url)
 
 
+def test_roles_that_say_nothing_are_over_before_their_law_comes(database_url: str) -> None:
+    migrate.downgrade(database_url, HISTORY[HISTORY.index("0017") - 1])
+    town = Town(database_url)
+    one, other = town.residents(2)
+    for someone in (one, one, other):
+        town.appoint(someone, "manager")
+    town.do(
+        "INSERT INTO roles (account_no, role, prefix, ends_at) VALUES (%s, 'staff', '33', '2020-01-01')", one.account_no
+    )
+    migrate.upgrade(database_url)
+    kept = town.all("SELECT account_no, role FROM roles WHERE ends_at IS NULL OR ends_at > now() ORDER BY account_no")
+    assert kept == [(one.account_no, "manager"), (other.account_no, "manager")]
+    town.appoint(other, "security", "33")
+    migrate.downgrade(database_url, HISTORY[HISTORY.index("0017") - 1])
+    assert town.one("SELECT count(*) FROM roles WHERE role = 'security'") == 0
+
+
 def test_a_migration_gives_up_on_a_lock_rather_than_stopping_the_town(database_url: str) -> None:
     with engine(database_url).connect() as connection:
         command.upgrade(migrate.config(connection), "head")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 
 from services.identity import routes
 from services.identity.rules import Phone
@@ -18,7 +17,7 @@ from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Database
 from shared.settings import Settings
-from shared.web import Context
+from shared.web import App, Context
 
 ANYONE = Caller(address="192.0.2.1")
 ADULT, ADULT_TOO, CHILD = "11010519491231002X", "440524188001010014", "330411201506150013"
@@ -54,7 +53,7 @@ class Town:
     """The running service; `root` sees the whole database, the service only what its role may."""
 
     http: httpx.AsyncClient
-    app: FastAPI
+    app: App
     keys: Keyring
     root: Database
     sent: Sent

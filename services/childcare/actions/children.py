@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from services.childcare import rules, sql
 from services.childcare.actions import ON_DUTY, Facts
 from services.childcare.actions.written import collector_name
-from shared import audit, clock, crypto, errors
+from shared import audit, clock, consents, crypto, errors
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
@@ -17,6 +17,9 @@ from shared.db import Tx
 
 if TYPE_CHECKING:
     from services.childcare.schemas.children import ChildIn
+
+HEALTH: Final = "health"
+"""What a guardian consents to before anybody keeps what is said about a child's health."""
 
 
 def is_guardian(who: Caller, child_id: uuid.UUID) -> bool:
@@ -86,6 +89,8 @@ async def write(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: C
     if not is_guardian(who, child_id):
         raise errors.NotThere
     child = await child_of(tx, child_id)
+    if told.is_about_health and not await consents.given(tx, [child_id], HEALTH):
+        raise errors.ConsentRequired(purposes=[HEALTH])
     sealed = crypto.seal(keys, told.model_dump_json(), table="child_records", column="body", row=str(child["no"]))
     if not await sql.write_record(tx, child["no"], child["community"], sealed, who.account_no, version):
         raise errors.Changed

@@ -67,6 +67,20 @@ PERSONAS: Final = (
         "organiser", "吴雅", "events of 茶园社区", "330411004010", 36, "female", "15400000013", "manager", "330411004"
     ),
     Persona(
+        "administrator",
+        "冯立",
+        "grants working roles",
+        "330411105003",
+        39,
+        "female",
+        "15400000014",
+        "administrator",
+        "3304",
+    ),
+    Persona(
+        "security", "卫安", "grants security and audit", "330411105003", 41, "male", "15400000015", "security", "3304"
+    ),
+    Persona(
         "gate",
         "健身中心闸机",
         "the gate of the fitness centre",

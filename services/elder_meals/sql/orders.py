@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from shared.db import Tx
 
 
-async def insert_orders(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[uuid.UUID, int]:
-    """Orders as they are decided; the number that each box got, by order."""
+async def insert_orders(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> dict[uuid.UUID, int]:
+    """Orders with their `lines` as they are decided; the number that each box got, by order.
+
+    They are told as one JSON: an order has too many columns for one array each. `sealed` is told in base64.
+    """
     made = await tx.fetch(
         """
+        WITH told AS (
+            SELECT * FROM jsonb_to_recordset($1) AS o(id uuid, group_id uuid, place_id uuid, community text, account_no bigint,
+                slot_id uuid, holder_no bigint, person_id uuid, day date, starts_at timestamptz, portions int,
+                terms_version int, band smallint, price_fen int, subsidy_fen int, fee_fen int, pay_fen int, region text,
+                sealed text, lines jsonb)
+        ), lines AS (
+            INSERT INTO meal_lines (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why)
+            SELECT o.id, l.n, o.community, l.dish_id, l.portions, l.price_fen, l.subsidy_fen, l.pay_fen, l.why
+            FROM told o, jsonb_to_recordset(o.lines) AS l(n smallint, dish_id uuid, portions int, price_fen int,
+                subsidy_fen int, pay_fen int, why jsonb)
+        )
         INSERT INTO meal_orders (id, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at,
                                  portions, terms_version, band, price_fen, subsidy_fen, fee_fen, pay_fen, region, sealed)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::uuid[], $7::bigint[],
-                             $8::uuid[], $9::date[], $10::timestamptz[], $11::int[], $12::int[], $13::smallint[], $14::int[],
-                             $15::int[], $16::int[], $17::int[], $18::text[], $19::bytea[])
+        SELECT id, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions,
+               terms_version, band, price_fen, subsidy_fen, fee_fen, pay_fen, region, decode(sealed, 'base64') FROM told
         RETURNING id, no
         """,
-        *(list(column) for column in zip(*rows, strict=True)),
+        rows,
     )
     return {row["id"]: row["no"] for row in made}
-
-
-async def insert_lines(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Rows of (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why)."""
-    await tx.execute(
-        "INSERT INTO meal_lines (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why) "
-        "SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::uuid[], $5::int[], $6::int[], $7::int[], "
-        "$8::int[], $9::jsonb[])",
-        *(list(column) for column in zip(*rows, strict=True)),
-    )
 
 
 async def lines(tx: Tx, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
@@ -63,7 +66,7 @@ async def order(tx: Tx, order_id: uuid.UUID, *, locked: bool = False) -> Any | N
     """One order, for whoever brings it."""
     return await tx.row(
         "SELECT id, no, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions, "
-        "region, sealed, outcome FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
+        "region, sealed, outcome, made_at FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
         order_id,
     )
 
@@ -71,12 +74,6 @@ async def order(tx: Tx, order_id: uuid.UUID, *, locked: bool = False) -> Any | N
 async def set_outcome(tx: Tx, order_id: uuid.UUID, outcome: str, at: datetime) -> None:
     """What happened to a meal last."""
     await tx.execute("UPDATE meal_orders SET outcome = $2, outcome_at = $3 WHERE id = $1", order_id, outcome, at)
-
-
-async def communities(tx: Tx, holder_nos: Sequence[int]) -> dict[int, str]:
-    """Where these holders live."""
-    rows = await tx.fetch("SELECT no, community FROM holders WHERE no = ANY($1::bigint[])", list(holder_nos))
-    return {row["no"]: row["community"] for row in rows}
 
 
 _LIVES = (
@@ -110,19 +107,5 @@ async def of_person(tx: Tx, person_id: uuid.UUID, first: date, last: date) -> li
         person_id,
         first,
         last,
-    )
-    return [row[0] for row in rows]
-
-
-async def half_released(tx: Tx) -> list[uuid.UUID]:
-    """Groups whose window was taken back, by a closure, while their dishes still take portions."""
-    rows = await tx.fetch(
-        """
-        SELECT o.group_id FROM meal_orders o
-        WHERE o.day >= current_date - 1
-          AND EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.state IN ('held', 'confirmed'))
-          AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id AND c.is_active)
-        ORDER BY o.group_id LIMIT 500
-        """
     )
     return [row[0] for row in rows]

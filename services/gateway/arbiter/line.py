@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
@@ -15,16 +15,14 @@ from services import SERVICES
 from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
-from shared.assertion import Caller
-from shared.claims import Grant, GrantedClaim, Subject, Take
+from shared.assertion import KEEPERS, Caller
+from shared.claims import Grant, GrantedClaim, GrantedSlot, Subject, Take
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
 _NOBODY: frozenset[int] = frozenset()
 _NONE: frozenset[str] = frozenset()
 
-DESK = frozenset({"staff", "manager", "operator"})
-"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
 BANDED = frozenset(one.name for one in SERVICES if "age_band" in one.facts)
 """Services that may know in which five years of age somebody is."""
 BAND_YEARS = 5
@@ -72,6 +70,11 @@ class _Looked:
     blocked_slots: set[uuid.UUID]
     blocked_holders: set[int]
     lapsed: int
+    _granted: dict[uuid.UUID, GrantedSlot] = field(default_factory=dict)
+
+    def granted(self, slot_id: uuid.UUID) -> GrantedSlot:
+        """A slot as grants name it, made once for all of them."""
+        return self._granted.get(slot_id) or self._granted.setdefault(slot_id, sql.granted_slot(self.rows[slot_id]))
 
 
 class Arbiter:
@@ -115,9 +118,9 @@ class Arbiter:
     def _refused(one: Asked, ask: Ask, decision: Refused) -> Outcome:
         slot_id = ask.takes[decision.slot].slot_id if decision.slot is not None else None
         if decision.code == "not_there":
-            subjects = {take.subject_id for take in one.takes if isinstance(take, Subject)}
+            subjects = [take.subject_id for take in one.takes if isinstance(take, Subject)]
             if slot_id in subjects:
-                decision, slot_id = Refused("not_offered"), None
+                decision, slot_id = Refused("not_offered", subject=subjects.index(slot_id)), None
         return Outcome(ask.group_id, decision, None, slot_id)
 
     @staticmethod
@@ -326,7 +329,7 @@ class Arbiter:
         """Whether the account works for the committee of the region that is to hold the places."""
         return any(
             role["account_no"] == one.caller.account_no
-            and role["role"] in DESK
+            and role["role"] in claims.DESK
             and (one.holder or "").startswith(role["prefix"])
             and role["place_id"] is None
             for role in roles
@@ -340,9 +343,12 @@ class Arbiter:
                 continue
             if not any(
                 role["account_no"] == one.caller.account_no
-                and role["role"] in DESK
                 and row["community"].startswith(role["prefix"])
-                and role["place_id"] in (None, row["place_id"])
+                and (
+                    role["place_id"] == row["place_id"]
+                    if role["role"] in KEEPERS
+                    else role["role"] in claims.DESK and role["place_id"] in (None, row["place_id"])
+                )
                 for role in roles
             ):
                 return False
@@ -368,7 +374,7 @@ class Arbiter:
                 for take in ask.takes
                 for no in ask.holders
             ),
-            tuple(sql.granted_slot(looked.rows[take.slot_id]) for take in ask.takes),
+            tuple(looked.granted(take.slot_id) for take in ask.takes),
         )
 
     @staticmethod

@@ -159,13 +159,14 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was taken. `code` is in the vocabulary of refusals; `person` and `slot` are indexes into the ask."""
+    """Nothing was taken. `code` is a refusal's; `person`, `slot` and `subject` (of those asked for) are indexes into the ask."""
 
     code: str
     person: int | None = None
     slot: int | None = None
     until: datetime | None = None
     purposes: tuple[str, ...] = ()
+    subject: int | None = None
 
 
 Decision = Granted | Waiting | Replayed | Refused

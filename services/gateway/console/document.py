@@ -86,7 +86,7 @@ def write_pins(folder: Path) -> list[Path]:
 @cache
 def _bilingual() -> Json:
     """The document with both languages in each text."""
-    told = get_openapi(title="Linli 邻里", version=_version(), routes=_routes())
+    told = get_openapi(title="Linli 邻里", version=_version(), routes=routes())
     schemas = told.get("components", {}).get("schemas", {})
     for gone in ("HTTPValidationError", "ValidationError"):
         schemas.pop(gone, None)
@@ -126,7 +126,7 @@ def _bilingual() -> Json:
     }
 
 
-def _routes() -> list[Any]:
+def routes() -> list[Any]:
     """The routes of the gateway and of every service. Making an app needs a context, describing it needs nothing of it."""
     context = Context(cast("Database", None), Keyring.fresh(), Settings())
     found = [*load("services.gateway.routes:documented").routes]
@@ -160,8 +160,6 @@ def _plain(schema: Json, field: str = "") -> Json:
             made[key] = _mapped(value, _plain)
         else:
             made[key] = value
-    if made.get("type") == "integer":
-        made.setdefault("format", "int64")
     return _explained(made, made, field)
 
 

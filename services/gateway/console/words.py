@@ -78,6 +78,9 @@ PATHS: Final[dict[str, str]] = {
     "key_id": say("The key.", "密钥编号。"),
     "order_id": say("The order.", "订单编号。"),
     "purpose": say("The purpose.", "授权用途。"),
+    "conflict_id": say("The case.", "冲突编号。"),
+    "role_id": say("The role.", "授权编号。"),
+    "tie_id": say("The entry.", "登记编号。"),
     "person_id": say("The person.", "人员编号。"),
     "request_id": say("The request.", "申请编号。"),
     "reveal_id": say("The reveal.", "查看申请编号。"),
@@ -106,7 +109,7 @@ DONE: Final[dict[str, str]] = {
 
 UNTIL: Final[dict[str, str]] = {
     "held_until": say("When the held places may come free.", "保留名额可能释放的时间。"),
-    "opens_at": say("When booking opens.", "开放预约的时间。"),
+    "opens_at": say("When booking, or the door, opens.", "开放预约或入场的时间。"),
     "until": say("When the pause or the lease ends.", "暂停或租约结束的时间。"),
 }
 
@@ -128,7 +131,7 @@ MEMBERS: Final[dict[str, Any]] = {
 HEADERS: Final[dict[str, Any]] = {
     "X-Request-Id": {
         "description": say("The request's id: yours, or ours.", "请求编号：由您提供或由我们生成。"),
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"},
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
     "Idempotency-Replayed": {
         "description": say("`true` when this key was answered before.", "该幂等键已处理过时为 `true`。"),
@@ -280,6 +283,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "guardian": say("their guardian", "监护人"),
         "proxy": say("somebody they asked to", "受委托人"),
     },
+    "how": {
+        "at_the_desk": say("seen at the desk", "窗口当面核验"),
+        "at_home": say("seen at home", "上门核验"),
+        "by_authority": say("an authority said so", "权威机构核验"),
+    },
     "if_full": {
         "refuse": say("be refused", "直接拒绝"),
         "wait": say("go on the waiting list", "进入候补"),
@@ -303,6 +311,12 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "allowed": say("may collect the child", "可接领儿童"),
         "once": say("may collect the child once, with a code", "凭接送码可接领一次"),
         "never": say("may never collect the child", "任何情况下不得接领"),
+        "resident": say("lives there", "居住"),
+        "registered_elsewhere": say("lives there, registered elsewhere", "人户分离"),
+        "works_here": say("works there", "工作"),
+        "emigrant": say("from there, lives abroad", "侨居外地"),
+        "visitor": say("stays for a while", "访客"),
+        "business": say("runs a business there", "经营"),
         "export": say("a copy of all that is known", "个人信息副本"),
         "correction": say("something is wrong", "更正"),
         "closure": say("an end of the account, and of what is known", "注销"),
@@ -316,6 +330,9 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "emergency": say("an emergency, help came", "紧急情况，已救助"),
         "deceased": say("found dead", "已去世"),
         "false_alarm": say("nothing had happened", "误报"),
+        "unfounded": say("the number is not theirs", "号码不属于提交者"),
+        "corrected": say("what was wrong was corrected", "已更正"),
+        "same_person": say("the two are one person", "实为同一人"),
     },
     "person": {
         "self": say("the caller", "本人"),
@@ -327,15 +344,38 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "provider": {
         "phone": say("a code sent to a phone", "短信验证码"),
     },
+    "reason": {
+        "moved_on": say("does something else now", "已调岗或离职"),
+        "mistake": say("was never meant", "误授"),
+        "misuse": say("was misused", "滥用"),
+        "reorganised": say("the work was shared out anew", "职责调整"),
+    },
     "relation": {
         "child": say("the caller's child", "子女"),
         "guardian": say("as their guardian", "监护人"),
         "proxy": say("as somebody they asked to", "受委托人"),
     },
+    "role": {
+        "staff": say("sits at the desk", "窗口工作人员"),
+        "manager": say("runs the places of the region", "负责人"),
+        "operator": say("runs the places day by day", "运营人员"),
+        "kitchen": say("cooks", "厨房"),
+        "courier": say("brings meals", "送餐员"),
+        "carer": say("looks after children", "照护人员"),
+        "volunteer": say("helps", "志愿者"),
+        "gate": say("a device at a door", "闸机等设备"),
+        "administrator": say("grants working roles", "系统管理员"),
+        "security": say("grants security and audit", "安全管理员"),
+        "auditor": say("reads what was done", "审计员"),
+    },
     "severity": {
         "minor": say("dealt with on the spot", "轻微，已当场处理"),
         "moderate": say("guardians should know", "一般，应告知监护人"),
         "serious": say("somebody must look into it", "严重，须调查处理"),
+    },
+    "sex": {
+        "male": say("male", "男"),
+        "female": say("female", "女"),
     },
     "state": {
         "active": say("holds in its time", "在有效期内有效"),
@@ -360,10 +400,13 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
         "withdrawn": say("taken back", "已撤回"),
         "never": say("not asked yet", "尚未表示"),
+        "pending": say("the staff have not decided", "待处理"),
+        "settled": say("decided", "已办结"),
+        "current": say("in force, or to begin", "有效"),
         "asked": say("waits for an answer", "待处理"),
         "allowed": say("may be seen for some minutes", "已批准，限时可见"),
         "denied": say("refused, with a reason", "不予批准"),
-        "over": say("its time is over", "已过期"),
+        "over": say("its time is over, or it was taken back", "已结束"),
         "done": say("done", "已办结"),
     },
     "stays": {

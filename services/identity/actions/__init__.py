@@ -1,5 +1,35 @@
 """What identity does: one function a use, one transaction a function."""
 
-from services.identity.actions import audit, consents, enrolment, logins, people, retention, reveals, rights, standing
+from services.identity.actions import (
+    audit,
+    conflicts,
+    consents,
+    desk,
+    enrolment,
+    logins,
+    people,
+    places,
+    regions,
+    retention,
+    reveals,
+    rights,
+    roles,
+    standing,
+)
 
-__all__ = ["audit", "consents", "enrolment", "logins", "people", "retention", "reveals", "rights", "standing"]
+__all__ = [
+    "audit",
+    "conflicts",
+    "consents",
+    "desk",
+    "enrolment",
+    "logins",
+    "people",
+    "places",
+    "regions",
+    "retention",
+    "reveals",
+    "rights",
+    "roles",
+    "standing",
+]

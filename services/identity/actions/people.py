@@ -11,20 +11,20 @@ from typing import Final
 
 import asyncpg
 
-from services.identity import rules, sealing, sql
+from services.identity import sealing, sql
 from services.identity.rules import Document, Phone
-from shared import clock, db, errors
+from shared import clock, db, errors, masking
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
 
 BY_PHONE: Final = 1
 BY_DOCUMENT: Final = 2
+CONFIRMED: Final = 3
 ADULT: Final = 18
 MOST_CHILDREN: Final = 10
 NEW_RESIDENT: Final = "新居民"
-UNKNOWN_HOME: Final = "33"
-"""The province: of a new resident no more is known."""
+UNKNOWN_HOME: Final = sql.places.UNKNOWN_HOME
 
 
 def _age(born: date, today: date) -> int:
@@ -62,6 +62,7 @@ async def _new_resident(tx: Tx, keys: Keyring, phone: Phone) -> int:
         document_index=None,
         document_last4=None,
         phone_sealed=sealing.phone(keys, phone, person_id),
+        phone_index=sealing.contact_index(keys, phone),
     )
     await sql.people.insert_people(tx, [person])
     account = sql.people.NewAccount(account_id, person_id, NEW_RESIDENT, "phone", sealing.phone_index(keys, phone))
@@ -103,16 +104,24 @@ async def me(tx: Tx, keys: Keyring, account_no: int) -> Me:
     if own.person_id is not None:
         relations = await sql.people.relations(tx, own.person_id)
         if own.phone_sealed is not None:
-            phone = rules.mask_phone(sealing.open_phone(keys, own.phone_sealed, own.person_id))
+            phone = masking.phone(sealing.open_phone(keys, own.phone_sealed, own.person_id))
     return Me(own, phone, await sql.people.roles(tx, account_no), relations)
 
 
-async def family(tx: Tx, account_no: int, *, after: uuid.UUID | None, limit: int) -> list[sql.people.Relation]:
+async def family(tx: Tx, account_no: int, *, after: uuid.UUID | None, limit: int | None) -> list[sql.people.Relation]:
     """Those whose guardian an account's person is."""
     own = await member(tx, account_no)
     if own.person_id is None:
         return []
     return await sql.people.relations(tx, own.person_id, kind="guardian", after=after, limit=limit)
+
+
+async def one_of_family(tx: Tx, account_no: int, person_id: uuid.UUID) -> sql.people.Relation:
+    """One of those whose guardian an account's person is."""
+    for one in await family(tx, account_no, after=None, limit=None):
+        if one.person_id == person_id:
+            return one
+    raise errors.NotThere
 
 
 @contextlib.contextmanager

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Depends, Response
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
-from services.identity.routes import audit, consents, retention, reveals, rights
-from services.identity.rules import Document, Phone
+from services.identity.routes import audit, consents, people, places, retention, reveals, rights, roles
+from services.identity.routes.given import DOCUMENT_REFUSALS, At, Desk, Mine, private, read_document, read_phone
 from services.identity.schemas import (
     AccountOut,
     ActsForOut,
     ChildIn,
     CodeIn,
     CodeOut,
-    DocumentIn,
     DocumentOut,
     MeOut,
     OwnAccountOut,
@@ -33,7 +30,7 @@ from services.identity.schemas import (
     SessionOut,
     TokensOut,
 )
-from shared import clock, errors, pages, web
+from shared import errors, pages, web
 from shared import tokens as access
 from shared.claiming import NamedOut
 from shared.pages import Cursor, Limit, Page
@@ -42,63 +39,6 @@ from shared.web import EVERYWHERE, App, Context, Ctx, Who, refuses, service_app
 
 # The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
 router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
-
-DOCUMENT_REFUSALS = (
-    errors.DocumentMalformed,
-    errors.DocumentOldFormat,
-    errors.DocumentDate,
-    errors.DocumentCheckDigit,
-    errors.DocumentTaken,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the routes keep between requests: who sends codes, and how often one may try."""
-
-    sender: codes.Sender
-    codes: Allowance
-    logins: Allowance
-    documents: Allowance
-
-
-async def desk(request: Request) -> Desk:
-    """The running app's desk."""
-    found: Desk = request.app.state.desk
-    return found
-
-
-async def known(who: Who) -> int:
-    """The number of the account that asks."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    return who.account_no
-
-
-At = Annotated[Desk, Depends(desk)]
-Mine = Annotated[int, Depends(known)]
-
-
-def _private(model: BaseModel, status: int = 200) -> Response:
-    return web.json(model, status, {"Cache-Control": "no-store"})
-
-
-def _at(pointer: str, code: str) -> list[dict[str, str]]:
-    return [{"in": "body", "pointer": pointer, "code": code}]
-
-
-def _phone(told: str) -> Phone:
-    try:
-        return rules.normalise_phone(told)
-    except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=_at("/phone", refused.code)) from None
-
-
-def _document(told: DocumentIn) -> Document:
-    try:
-        return rules.read_document(told.kind, told.number, today=clock.today())
-    except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=_at("/document/number", refused.code)) from None
 
 
 @router.post(
@@ -116,7 +56,7 @@ def _document(told: DocumentIn) -> Document:
     responses=refuses(errors.PhoneMalformed, errors.InFlight),
 )
 async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
-    phone, demo = _phone(told.phone), ctx.settings.demo
+    phone, demo = read_phone(told.phone), ctx.settings.demo
     at.codes.take(network(who.address))
     made = await ctx.db.run(actions.logins.make_code, ctx.keys, phone, demo=demo)
     try:
@@ -166,7 +106,7 @@ def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
     responses=refuses(errors.CodeWrong, errors.PhoneMalformed),
 )
 async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Response:
-    phone = _phone(told.phone)
+    phone = read_phone(told.phone)
     at.logins.take(network(who.address))
     life = timedelta(days=ctx.settings.refresh_days)
     issued = await ctx.db.run(
@@ -174,7 +114,7 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
     )
     if issued is None:
         raise errors.CodeWrong
-    return _private(_tokens(ctx, issued), 201)
+    return private(_tokens(ctx, issued), 201)
 
 
 @router.post(
@@ -193,7 +133,7 @@ async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
     issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
     if issued is None:
         raise errors.NotKnown
-    return _private(_tokens(ctx, issued))
+    return private(_tokens(ctx, issued))
 
 
 @router.get(
@@ -207,7 +147,7 @@ async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50,
     found = await ctx.db.read(sql.logins.sessions, account_no, (after[0], after[1]) if after else None, limit + 1)
     items = [SessionOut(**one._asdict(), current=one.id == who.session_id) for one in found[:limit]]
     following = pages.cursor(found[limit - 1].made_at, str(found[limit - 1].id)) if len(found) > limit else None
-    return _private(Page[SessionOut](items=items, next=following))
+    return private(Page[SessionOut](items=items, next=following))
 
 
 @router.delete(
@@ -267,7 +207,7 @@ def _me(me: actions.people.Me) -> MeOut:
     summary=say("Who I am, and for whom I may act", "我的信息与可代办对象"),
 )
 async def read_me(ctx: Ctx, account_no: Mine) -> Response:
-    return _private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
+    return private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
 
 
 @router.post(
@@ -282,11 +222,14 @@ async def read_me(ctx: Ctx, account_no: Mine) -> Response:
     responses=refuses(*DOCUMENT_REFUSALS, errors.Exists),
 )
 async def set_real_name(told: RealNameIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
-    document = _document(told.document)
+    document = read_document(told.document)
     at.documents.take(account_no)
-    return _private(
-        _me(await ctx.db.run(actions.people.set_real_name, ctx.keys, account_no, name=told.name, document=document))
-    )
+    try:
+        known = await ctx.db.run(actions.people.set_real_name, ctx.keys, account_no, name=told.name, document=document)
+    except errors.DocumentTaken:  # that transaction is lost, and the staff shall hear of it
+        await ctx.db.run(actions.conflicts.note, ctx.keys, account_no, document)
+        raise
+    return private(_me(known))
 
 
 @router.get(
@@ -299,7 +242,7 @@ async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cur
     after = pages.after(cursor, uuid.UUID)
     found = await ctx.db.read(actions.people.family, account_no, after=after[0] if after else None, limit=limit + 1)
     following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return _private(Page[ActsForOut](items=[_acts_for(one) for one in found[:limit]], next=following))
+    return private(Page[ActsForOut](items=[_acts_for(one) for one in found[:limit]], next=following))
 
 
 @router.post(
@@ -315,10 +258,21 @@ async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cur
     responses=refuses(*DOCUMENT_REFUSALS, errors.VerificationRequired, errors.LimitReached),
 )
 async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
-    document = _document(told.document)
+    document = read_document(told.document)
     at.documents.take(account_no)
     made = await ctx.db.run(actions.people.add_child, ctx.keys, account_no, name=told.name, document=document)
-    return _private(_acts_for(made), 201)
+    where = f"/v1/identity/me/family/{made.person_id}"
+    return web.json(_acts_for(made), 201, {"Location": where, "Cache-Control": "no-store"})
+
+
+@router.get(
+    "/me/family/{person_id}",
+    operation_id="identity.me.family.read",
+    response_model=ActsForOut,
+    summary=say("One of my children", "查看一名子女"),
+)
+async def read_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
+    return private(_acts_for(await ctx.db.read(actions.people.one_of_family, account_no, person_id)))
 
 
 @router.delete(
@@ -338,6 +292,9 @@ _service: Callable[[Context], App] = service_app(
     [
         router,
         consents.router,
+        people.router,
+        places.router,
+        roles.router,
         audit.router,
         reveals.router,
         rights.mine,
@@ -357,5 +314,6 @@ def app(given: Context) -> App:
         codes=Allowance(30, demo=demo),
         logins=Allowance(30 * codes.TRIES, demo=demo),
         documents=Allowance(20, demo=demo),
+        searches=Allowance(300, demo=demo),
     )
     return made

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime
 
-from services.identity import actions, rules
+from services.identity import actions
 from services.identity.actions.audit import Checked
 from services.identity.schemas.audit import AuditOut, BrokenOut, ByAccountOut, ByOut, LedgerOut, VerifyOut
 from services.identity.sql.audit import Wanted
-from shared import pages, web, wire
+from shared import masking, pages, web, wire
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who
@@ -31,7 +31,7 @@ def _by(row: Any) -> ByAccountOut | None:
     if row["account_id"] is None:
         return None
     return ByAccountOut(
-        account_id=row["account_id"], role=row["role"], region=row["prefix"], name=rules.mask_name(row["name"])
+        account_id=row["account_id"], role=row["role"], region=row["prefix"], name=masking.name(row["name"])
     )
 
 
@@ -135,7 +135,7 @@ def _seen(row: Any, approvers: dict[int, str]) -> LedgerOut:
         reason=row["reason"],
         by=ByOut(role=by.role, region=by.region, name=by.name) if by else None,
         is_self=row["by_person_id"] == row["person_id"],
-        approved_by=rules.mask_name(approver) if approver else None,
+        approved_by=masking.name(approver) if approver else None,
         service=data.get("service"),
         place_id=data.get("place_id"),
     )

@@ -11,7 +11,8 @@ from pydantic import BaseModel, StringConstraints
 from services.identity import actions
 from services.identity.actions.consents import Said, State
 from services.identity.schemas import ConsentIn, ConsentOut, ConsentWordOut, PurposeOut
-from shared import errors, web
+from shared import errors, masking, web
+from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.pages import Page
 from shared.purposes import PURPOSES
@@ -36,7 +37,7 @@ def _private(model: BaseModel) -> Response:
     return web.json(model, 200, {"Cache-Control": "no-store"})
 
 
-def _shown(one: State, lang: str) -> ConsentOut:
+def _shown(one: State, lang: str, *, is_masked: bool = False) -> ConsentOut:
     return ConsentOut(
         purpose=one.purpose.code,
         title=choose(one.purpose.title, lang),
@@ -45,15 +46,25 @@ def _shown(one: State, lang: str) -> ConsentOut:
         given=one.state == "given",
         history=[
             ConsentWordOut.model_validate(
-                {**word._asdict(), "person": NamedOut(id=word.by_person_id, name=word.by_name)}
+                {
+                    **word._asdict(),
+                    "person": NamedOut(
+                        id=word.by_person_id, name=masking.name(word.by_name) if is_masked else word.by_name
+                    ),
+                }
             )
             for word in one.words
         ],
     )
 
 
-def _listed(states: list[State], lang: str) -> Response:
-    return _private(Page[ConsentOut](items=[_shown(one, lang) for one in states]))
+def _listed(states: list[State], lang: str, *, is_masked: bool = False) -> Response:
+    return _private(Page[ConsentOut](items=[_shown(one, lang, is_masked=is_masked) for one in states]))
+
+
+def _is_stranger(who: Caller, person_id: uuid.UUID) -> bool:
+    """Staff see whose word it was, but not the whole name."""
+    return who.person_id != person_id and all(one.person_id != person_id for one in who.acts_for)
 
 
 def _said(told: ConsentIn) -> Said:
@@ -118,7 +129,8 @@ async def replace_mine(purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang:
     ),
 )
 async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who, lang: Lang) -> Response:
-    return _listed(await ctx.db.read(actions.consents.read, who, person_id), lang)
+    states = await ctx.db.read(actions.consents.read, who, person_id)
+    return _listed(states, lang, is_masked=_is_stranger(who, person_id))
 
 
 @router.put(
@@ -135,4 +147,5 @@ async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who, lang: Lang) -> R
 async def replace_theirs(
     person_id: uuid.UUID, purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang: Lang
 ) -> Response:
-    return _private(_shown(await ctx.db.run(actions.consents.record, who, person_id, purpose, _said(told)), lang))
+    state = await ctx.db.run(actions.consents.record, who, person_id, purpose, _said(told))
+    return _private(_shown(state, lang, is_masked=_is_stranger(who, person_id)))

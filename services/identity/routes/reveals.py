@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from services.identity import actions, rules
+from services.identity import actions
 from services.identity.actions.reveals import Shown
 from services.identity.schemas.reveals import DenyIn, MaskedOut, RevealedOut, RevealIn, RevealOut
-from shared import errors, pages, web
+from shared import errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who, refuses
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"]
 
 
 def _masked(person_id: uuid.UUID | None, name: str | None) -> MaskedOut | None:
-    return MaskedOut(id=person_id, name=rules.mask_name(name or "")) if person_id is not None else None
+    return MaskedOut(id=person_id, name=masking.name(name or "")) if person_id is not None else None
 
 
 def _out(shown: Shown) -> RevealOut:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.identity import actions, rules
+from services.identity import actions
 from services.identity.schemas.reveals import MaskedOut
 from services.identity.schemas.rights import (
     ArchiveOut,
@@ -18,7 +18,7 @@ from services.identity.schemas.rights import (
     RefusalIn,
     RequestOut,
 )
-from shared import clock, errors, pages, web
+from shared import clock, errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import choose, language, say
 from shared.web import EVERYWHERE, Ctx, Who, refuses
@@ -185,7 +185,7 @@ router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"]
 def _queued(request: Request, row: Any, told: dict[str, Any] | None = None) -> QueuedOut:
     facts = _facts(request, row, _where(row["person_id"]))
     is_overdue = row["state"] == "asked" and row["due_at"] < clock.now()
-    person = MaskedOut(id=row["person_id"], name=rules.mask_name(row["person_name"]))
+    person = MaskedOut(id=row["person_id"], name=masking.name(row["person_name"]))
     shown = told or {}
     return QueuedOut.model_validate(
         {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 
+from services.identity.sql import places
 from shared.db import Tx
 
 PERSON_PER_DOCUMENT = "one_person_per_document"
@@ -76,13 +77,14 @@ class NewPerson(NamedTuple):
     document_index: bytes | None
     document_last4: str | None
     phone_sealed: bytes | None
+    phone_index: bytes | None = None
 
 
 async def insert_people(tx: Tx, people: Sequence[NewPerson]) -> dict[uuid.UUID, int]:
-    """Write people and their holders, thousands at once; the holders' numbers by person."""
+    """Write people, their holders and their homes where they are known, thousands at once; the holders' numbers by person."""
     if not people:
         return {}
-    (ids, names, sexes, born, communities, levels, households, kinds, sealed, indexes, last4, phones) = (
+    (ids, names, sexes, born, communities, levels, households, kinds, sealed, indexes, last4, phones, contacts) = (
         list(column) for column in zip(*people, strict=True)
     )
     rows = await tx.fetch(
@@ -103,9 +105,9 @@ async def insert_people(tx: Tx, people: Sequence[NewPerson]) -> dict[uuid.UUID, 
     await tx.execute(
         """
         INSERT INTO persons (id, name, sex, born, community, level, document_kind, document_sealed, document_index,
-                             document_last4, phone_sealed)
+                             document_last4, phone_sealed, phone_index)
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::text[], $6::smallint[], $7::text[],
-                             $8::bytea[], $9::bytea[], $10::text[], $11::bytea[])
+                             $8::bytea[], $9::bytea[], $10::text[], $11::bytea[], $12::bytea[])
         """,
         ids,
         names,
@@ -118,7 +120,9 @@ async def insert_people(tx: Tx, people: Sequence[NewPerson]) -> dict[uuid.UUID, 
         indexes,
         last4,
         phones,
+        contacts,
     )
+    await places.insert_homes(tx, ids)
     return {row["id"]: row["no"] for row in rows}
 
 
@@ -206,7 +210,7 @@ async def set_real_name(  # noqa: PLR0913 - the columns it writes
     )
     await tx.execute(
         "UPDATE persons SET name = $2, sex = coalesce($3, sex), born = coalesce($4, born), level = $5, document_kind = $6, "
-        "document_sealed = $7, document_index = $8, document_last4 = $9 WHERE id = $1",
+        "document_sealed = $7, document_index = $8, document_last4 = $9, version = version + 1 WHERE id = $1",
         person_id,
         name,
         sex,

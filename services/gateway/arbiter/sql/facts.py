@@ -21,8 +21,8 @@ SLOT = f"""
            (s.starts_at AT TIME ZONE '{ZONE}')::date AS day, s.opens_at, s.closes_at, s.capacity, s.taken, s.taken_offline,
            s.waiting, s.offline_share, s.offline_until, s.min_age, s.max_age, s.regions, s.level, s.needs_guardian,
            s.allocation, s.is_exclusive, s.is_waitable, s.state, s.is_counted, s.policy_id, s.next_lapse, s.title, s.cancel_by,
-           p.name AS place_name, s.subject_kind, s.subject_id
-    FROM slots s JOIN places p ON p.id = s.place_id
+           p.name AS place_name, s.subject_kind, s.subject_id, r.id AS resource_id, r.name AS resource_name
+    FROM slots s JOIN places p ON p.id = s.place_id LEFT JOIN resources r ON r.no = s.resource_no
 """
 _FACTS = 25
 """The leading columns of SLOT that are a Slot's own, before its limits."""
@@ -65,6 +65,8 @@ def granted_slot(row: Any) -> GrantedSlot:
         row["cancel_by"],
         row["state"],
         row["subject_id"],
+        row["resource_id"],
+        row["resource_name"],
     )
 
 
@@ -127,7 +129,7 @@ async def organisation_nos(tx: Tx, codes: Sequence[str]) -> dict[str, int]:
     if missing := [code for code in codes if code not in found]:
         await tx.execute(
             "INSERT INTO holders (id, kind, name, community, level) SELECT uuidv7(), 'organisation', name, code, 3 "
-            "FROM regions WHERE code = ANY($1::text[]) ORDER BY code ON CONFLICT DO NOTHING",
+            "FROM regions WHERE code = ANY($1::text[]) AND ended_on IS NULL ORDER BY code ON CONFLICT DO NOTHING",
             missing,
         )
         # A new statement: it sees those that another gateway has just made.
