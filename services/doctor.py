@@ -280,6 +280,8 @@ CHECKS: Final = {
                        OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM calendars c WHERE c.account_no = a.no)))
             OR EXISTS (SELECT 1 FROM relations r WHERE p.id IN (r.actor_id, r.person_id))
+            OR EXISTS (SELECT 1 FROM offers o WHERE p.id IN (o.actor_id, o.person_id))
+            OR EXISTS (SELECT 1 FROM person_places t WHERE t.person_id = p.id)
             OR EXISTS (SELECT 1 FROM elder_profiles e WHERE e.person_id = p.id)
             OR EXISTS (SELECT 1 FROM standing_orders o WHERE o.person_id = p.id AND o.state = 'active')
             OR EXISTS (SELECT 1 FROM child_records c WHERE c.child_no = h.no)
@@ -363,9 +365,38 @@ CHECKS: Final = {
     "words about a purpose follow one another, and each says something new": """
         SELECT id FROM (
             SELECT id, step, given, version, lag(step, 1, 0) OVER said AS before, lag(given, 1, false) OVER said AS was,
-                   lag(version, 1, 0) OVER said AS of
+                   lag(version, 1, 0) OVER said AS of, given_by = 'self' AND lag(until) OVER said IS NOT NULL AS is_own_now
             FROM consents WINDOW said AS (PARTITION BY person_id, purpose ORDER BY step)) w
-        WHERE step <> before + 1 OR (given = was AND version = of) OR (NOT given AND NOT was)""",
+        WHERE step <> before + 1 OR (given = was AND version = of AND NOT is_own_now) OR (NOT given AND NOT was)""",
+    "who was asked for their own word heard of it, once": """
+        SELECT a.consent_id FROM asked_again a WHERE 1 <> (
+            SELECT count(*) FROM notices n WHERE n.subject = a.consent_id AND n.type = 'identity.consent.asked_again')""",
+    "nobody is the guardian of an adult": """
+        SELECT r.id FROM relations r JOIN persons p ON p.id = r.person_id
+        WHERE r.kind = 'guardian' AND p.born IS NOT NULL
+          AND coalesce(r.ends_at, 'infinity') > greatest(r.starts_at, birthday(p.born, 18))""",
+    "nobody who is barred from a child is its guardian": """
+        SELECT r.id FROM relations r JOIN relations b ON b.actor_id = r.actor_id AND b.person_id = r.person_id
+        WHERE b.barred_at IS NOT NULL AND r.kind = 'guardian' AND (r.ends_at IS NULL OR r.ends_at > now())""",
+    "what nobody agreed to gives nobody power": """
+        SELECT o.id FROM offers o JOIN relations r ON r.id = o.id
+        WHERE o.answered_at IS NULL OR r.kind <> o.kind OR r.person_id <> o.person_id
+           OR r.actor_id <> coalesce(o.actor_id, r.actor_id)""",
+    "what became of guardians and proxies was announced": """
+        SELECT f.id FROM (
+            SELECT id, 'identity.guardian.barred' AS type FROM relations WHERE barred_at IS NOT NULL
+            UNION ALL SELECT id, 'identity.proxy.asked' FROM offers WHERE kind = 'proxy'
+            UNION ALL SELECT r.id, CASE r.kind WHEN 'proxy' THEN 'identity.proxy.granted' ELSE 'identity.guardian.added' END
+                      FROM relations r JOIN offers o ON o.id = r.id) f
+        WHERE NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = f.id AND n.type = f.type)""",
+    "nothing was announced of guardians and proxies that is not there": """
+        SELECT n.subject FROM notices n
+        WHERE (n.type LIKE 'identity.guardian.%' OR n.type LIKE 'identity.proxy.%')
+          AND NOT EXISTS (SELECT 1 FROM relations r WHERE r.id = n.subject)
+          AND NOT EXISTS (SELECT 1 FROM offers o WHERE o.id = n.subject AND o.kind = 'proxy')
+          AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.no = ANY(n.holders) AND h.kind = 'closed')""",
+    "what time has ended was said to be over within a day": """
+        SELECT id FROM relations WHERE closed_at IS NULL AND ends_at < now() - interval '1 day'""",
 }
 """What must be true, and the ids of what is not."""
 

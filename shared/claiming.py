@@ -15,7 +15,7 @@ from shared import claims, clock, errors, web
 from shared.assertion import Caller
 from shared.claims import Grant, Group, Subject, Take
 from shared.db import Tx
-from shared.line import SKIPPED, Answer, Line
+from shared.line import SKIPPED, Answer, Line, Skip
 from shared.texts import say
 from shared.web import In, Out
 
@@ -201,11 +201,11 @@ R = TypeVar("R", bound=Recording)
 
 
 async def confirm(
-    tx: Tx, several: Sequence[R], refused: Sequence[errors.Refusal | None] = (), *, skip_locked: bool
+    tx: Tx, several: Sequence[R], refused: Sequence[errors.Refusal | Skip | None] = (), *, skip_locked: bool
 ) -> tuple[list[R], list[Answer[uuid.UUID]]]:
     """Confirm those that the service does not refuse itself: those whose rows are to be written now, and everybody's answer.
 
-    `refused` says for each why not, or None. When nobody is left the transaction leaves nothing behind.
+    `refused` says for each why not (SKIPPED: not yet), or None. When nobody is left the transaction leaves nothing behind.
     """
     whys = refused or [None] * len(several)
     able = [one for one, why in zip(several, whys, strict=True) if why is None]

@@ -150,6 +150,20 @@ class CollectorBarred(NotAllowed):
     zh = "监护人已禁止此人接走该儿童。"
 
 
+class GuardianBarred(NotAllowed):
+    """This person may not be this child's guardian; the staff know why."""
+
+    code = "guardian_barred"
+    zh = "此人不得担任该儿童的监护人，请联系工作人员。"
+
+
+class DeskCodeWrong(NotAllowed):
+    """This is not the code that was shown, or it is no longer valid."""
+
+    code = "desk_code_wrong"
+    zh = "确认码错误或已失效。"
+
+
 class PassInvalid(NotAllowed):
     """This pass is not good here and now."""
 
@@ -298,6 +312,20 @@ class GuardianRequired(Conflict):
 
     code = "guardian_required"
     zh = "未成年人须由监护人预约。"
+
+
+class OwnWordRequired(Conflict):
+    """From the age of 14 on it takes the person's own word."""
+
+    code = "own_word_required"
+    zh = "年满 14 周岁的，须由本人作出同意。"
+
+
+class CapReached(Conflict):
+    """This would be more than a proxy may spend for this person in a month."""
+
+    code = "cap_reached"
+    zh = "超出受托人本月代办消费上限。"
 
 
 class ConsentRequired(Conflict):

@@ -9,6 +9,7 @@ import os
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,6 +40,10 @@ class Settings(BaseSettings):
         description='Services that run elsewhere, as JSON: {"booking": "http://booking:8000"}; others run inside.',
     )
     pool_size: int = Field(default=12, ge=2, le=70, description="Database connections of one serving process.")
+    guardian_levels: dict[str, Literal["declared", "checked", "confirmed"]] = Field(
+        default_factory=dict,
+        description='How well services want to know guardians, as JSON: {"childcare": "confirmed"}; else declared is enough.',
+    )
     line_batch: int = Field(default=64, ge=1, le=1000, description="Most asks decided in one transaction.")
     line_waiting: int = Field(default=4000, ge=1, description="Most asks waiting in the line; more are told 503.")
     line_seconds: float = Field(default=8.0, gt=0, le=14, description="Longest an ask waits in the line (< 15 s).")
@@ -69,6 +74,11 @@ class Settings(BaseSettings):
         default=15, ge=0, le=15, description="Days in which somebody who wants to be forgotten may think again."
     )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
+
+    @cached_property
+    def guardians(self) -> dict[str, int]:
+        """The level of guardianship that services want, as the tables have it."""
+        return {name: ("declared", "checked", "confirmed").index(level) for name, level in self.guardian_levels.items()}
 
     @cached_property
     def delivery_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
@@ -225,7 +225,7 @@ def privacy() -> None:
 
 
 FORGETTING = (
-    "DELETE ON logins, relations, archives, person_places TO linli_identity",
+    "DELETE ON logins, relations, offers, archives, person_places TO linli_identity",
     "DELETE ON elder_profiles TO linli_elder_meals",
     "DELETE ON child_records TO linli_childcare",
     "UPDATE (note) ON visits TO linli_childcare",

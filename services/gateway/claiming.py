@@ -17,6 +17,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -99,7 +100,9 @@ class Claiming:
         line: Line[Asked, Outcome],
         guards: Mapping[str, Guard],
         refusals: Refusals,
+        guardians: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._guardians = guardians
         self._db = db
         self._keys = keys
         self._line = line
@@ -249,7 +252,7 @@ class Claiming:
         The service's own words if it can be asked, else the ledger's. 202 while it waits.
         """
         # Reading needs to know for whom the caller acts, which claiming looks up by itself.
-        (facts,) = await self._db.read(credentials.facts, [call.caller])
+        (facts,) = await self._db.read(credentials.facts, [call.caller], self._guardians)
         call = call._replace(caller=credentials.told_of(call.caller, facts))
         found = await self._db.read(claims.group, group_id)
         if found is None or found.resource_id is None:

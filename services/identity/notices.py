@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from shared.notices import Data, Notice, NoticeType
 from shared.texts import say
@@ -29,8 +29,22 @@ class RoleSaid(Data):
     role: str
 
 
-class Nothing(Data):
+class Plain(Data):
     """All there is to say is in the subject and the kind."""
+
+
+class AskedAgain(Data):
+    """For which purpose, which version of its words, and how long the guardian's word still counts."""
+
+    purpose: str
+    version: int
+    until: datetime
+
+
+class Ended(Data):
+    """Why it ended."""
+
+    reason: Literal["left", "grown", "revoked", "expired", "refused"]
 
 
 class Head(Data):
@@ -74,6 +88,8 @@ class Due(Requested):
 _REQUEST: Final = say("the request", "申请")
 _REVEAL: Final = say("the reveal", "查看记录")
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
+_RELATION: Final = say("the guardianship", "监护关系")
+_PROXY: Final = say("the proxy", "代办关系")
 _EXAMPLE: Final = {"purpose": "health", "version": 1}
 
 TYPES: Final = (
@@ -103,7 +119,7 @@ TYPES: Final = (
     ),
     NoticeType(
         "identity.home.moved",
-        Nothing,
+        Plain,
         say("where the person lives now", "新的常住地登记"),
         say(
             "A person lives elsewhere now; the region of the notice is the new one.",
@@ -113,7 +129,7 @@ TYPES: Final = (
     ),
     NoticeType(
         "identity.conflict.opened",
-        Nothing,
+        Plain,
         say("the case", "证件冲突记录"),
         say(
             "Somebody said a document number that is registered for another person; the staff look at it.",
@@ -134,6 +150,58 @@ TYPES: Final = (
         say("the role", "岗位授权"),
         say("A role was taken back.", "岗位权限已被收回。"),
         {"role": "staff"},
+    ),
+    NoticeType(
+        "identity.consent.asked_again",
+        AskedAgain,
+        _SUBJECT,
+        say(
+            "A child turned fourteen: what a guardian consented to takes the child's own word from now on, or lapses.",
+            "未成年人年满十四周岁：监护人此前的同意须由本人确认，逾期失效。",
+        ),
+        _EXAMPLE | {"until": "2026-12-22T00:00:00+08:00"},
+    ),
+    NoticeType(
+        "identity.guardian.added",
+        Plain,
+        _RELATION,
+        say("A child has a guardian more.", "新增监护人。"),
+        {},
+    ),
+    NoticeType(
+        "identity.guardian.ended",
+        Ended,
+        _RELATION,
+        say("A guardianship ended: given up, or the child is grown up.", "监护关系结束：主动解除，或被监护人已成年。"),
+        {"reason": "grown"},
+    ),
+    NoticeType(
+        "identity.guardian.barred",
+        Plain,
+        _RELATION,
+        say("Somebody may not act for a child any more.", "某人不得再代该儿童办理事项。"),
+        {},
+    ),
+    NoticeType(
+        "identity.proxy.asked",
+        Plain,
+        _PROXY,
+        say("Somebody asks to act for another, who is to agree.", "有人申请代办，等待本人同意。"),
+        {},
+    ),
+    NoticeType(
+        "identity.proxy.granted",
+        Plain,
+        _PROXY,
+        say("Somebody may act for another from now on.", "代办关系生效。"),
+        {},
+    ),
+    NoticeType(
+        "identity.proxy.revoked",
+        Ended,
+        _PROXY,
+        say("Somebody may not act for another any more, or was refused.", "代办关系结束或申请被拒绝。"),
+        {"reason": "revoked"},
     ),
     NoticeType(
         "identity.audit.head_signed",
@@ -244,6 +312,44 @@ def role_granted(role_id: uuid.UUID, region: str, holders: tuple[int, ...], role
 def role_withdrawn(role_id: uuid.UUID, region: str, holders: tuple[int, ...], role: str) -> Notice:
     """A role was taken back."""
     return Notice("identity.role.withdrawn", region, role_id, holders, {"role": role})
+
+
+def consent_asked_again(
+    consent_id: uuid.UUID, community: str, holder_no: int, purpose: str, version: int, until: datetime
+) -> Notice:
+    """What a guardian consented to takes the child's own word from now on."""
+    data = {"purpose": purpose, "version": version, "until": until}
+    return Notice("identity.consent.asked_again", community, consent_id, (holder_no,), data)
+
+
+def guardian_added(relation_id: uuid.UUID, community: str, holders: tuple[int, ...]) -> Notice:
+    """A child has a guardian more; told to the child, which reaches the other guardians, and to the new one."""
+    return Notice("identity.guardian.added", community, relation_id, holders)
+
+
+def guardian_ended(relation_id: uuid.UUID, community: str, holders: tuple[int, ...], reason: str) -> Notice:
+    """A guardianship ended."""
+    return Notice("identity.guardian.ended", community, relation_id, holders, {"reason": reason})
+
+
+def guardian_barred(relation_id: uuid.UUID, community: str, holders: tuple[int, ...]) -> Notice:
+    """Somebody may not act for a child any more. Why stays with the staff."""
+    return Notice("identity.guardian.barred", community, relation_id, holders)
+
+
+def proxy_asked(proxy_id: uuid.UUID, community: str, holders: tuple[int, ...]) -> Notice:
+    """Somebody asks to act for another."""
+    return Notice("identity.proxy.asked", community, proxy_id, holders)
+
+
+def proxy_granted(proxy_id: uuid.UUID, community: str, holders: tuple[int, ...]) -> Notice:
+    """Somebody may act for another from now on."""
+    return Notice("identity.proxy.granted", community, proxy_id, holders)
+
+
+def proxy_revoked(proxy_id: uuid.UUID, community: str, holders: tuple[int, ...], reason: str) -> Notice:
+    """Somebody may not act for another any more, or never will."""
+    return Notice("identity.proxy.revoked", community, proxy_id, holders, {"reason": reason})
 
 
 def audit_head(head_id: uuid.UUID, community: str, position: int, digest: str, signed: str) -> Notice:

@@ -14,6 +14,7 @@ Refusals carry the `code` under which the caller hears of them:
 from __future__ import annotations
 
 import re
+from calendar import isleap
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -220,12 +221,22 @@ def is_under(born: date | None, years: int, today: date) -> bool:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < years
 
 
-def consent_state(version: int, current: int, *, given: bool | None) -> str:
-    """What the newest word about a purpose comes to: given, outdated (to older words), withdrawn, or never asked."""
+def birthday(born: date, years: int) -> date:
+    """The first day of that age; of somebody born on 29 February it is 1 March where there is none."""
+    year = born.year + years
+    if (born.month, born.day) == (2, 29) and not isleap(year):
+        return date(year, 3, 1)
+    return born.replace(year=year)
+
+
+def consent_state(version: int, current: int, *, given: bool | None, is_over: bool = False) -> str:
+    """What the newest word about a purpose comes to: given, outdated (to older words), lapsed, withdrawn, never asked."""
     if given is None:
         return "never"
     if not given:
         return "withdrawn"
+    if is_over:
+        return "lapsed"
     return "given" if version >= current else "outdated"
 
 
@@ -274,3 +285,23 @@ OFFICES = frozenset({"staff", "manager", "operator"})
 def granters(role: str) -> tuple[str, ...]:
     """Who may grant a role and take it back: security for security and audit, administrators for all others."""
     return ("security",) if role in {"security", "auditor"} else ("administrator",)
+
+
+LEVELS = ("declared", "checked", "confirmed")
+"""How well a guardianship is known, from what somebody says to what staff have seen."""
+
+_CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+def spell_invitation(number: int) -> str:
+    """A number below 2**60 as a code that can be read aloud: twelve letters and digits, without those that look alike."""
+    letters = [_CODE_LETTERS[number >> shift & 31] for shift in range(55, -5, -5)]
+    return "-".join("".join(letters[n : n + 4]) for n in (0, 4, 8))
+
+
+def read_invitation(told: str) -> str | None:
+    """An invitation's code as it was made, however it was typed; None for what cannot be one."""
+    plain = _plain(told).upper().replace("-", "")
+    if len(plain) != 12 or any(letter not in _CODE_LETTERS for letter in plain):
+        return None
+    return "-".join(plain[n : n + 4] for n in (0, 4, 8))

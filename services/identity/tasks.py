@@ -1,4 +1,4 @@
-"""What identity does without anyone asking: it forgets what is no longer needed, and completes what is older than it."""
+"""What identity does without anyone asking: it forgets what is over, says what dates have ended, and completes what is older."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ async def catch_up(context: Context) -> int:
     while done := await context.db.run(actions.desk.index_phones, context.keys):
         count += done
     return count
+
+
+async def end_relations(context: Context) -> int:
+    """Say of guardians of those who grew up, and of proxies whose time is over, that they are that no more; how many.
+
+    It only says so: by their dates they count for nobody since that very moment.
+    """
+    return await context.db.run(actions.families.close_over)
+
+
+async def ask_again(context: Context) -> int:
+    """Tell who turned fourteen, and their guardians, what takes their own word from now on; how many consents."""
+    return await context.db.run(actions.consents.ask_again)
 
 
 async def chain(context: Context) -> int:
@@ -89,6 +102,8 @@ async def sign(context: Context) -> int:
 TASKS: Final = (
     Task("identity.forget", 3600, forget),
     Task("identity.catch_up", 3600, catch_up),
+    Task("identity.end_relations", 60, end_relations),
+    Task("identity.ask_again", 900, ask_again),
     Task("identity.chain", 5, chain),
     Task("identity.sign", 3600, sign),
     Task("identity.export", 20, export),

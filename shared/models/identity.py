@@ -202,7 +202,14 @@ class Session(Base):
 
 
 class Relation(Base):
-    """One person may act for another: a guardian for a child, a proxy for an elder (then for some services only)."""
+    """One person may act for another: a guardian for a child, a proxy for an elder (then for some services only).
+
+    It counts from `starts_at` to `ends_at`; a trigger ends a guardian's with the child's eighteenth birthday. It is closed
+    when its end was announced, and until then no other of its kind begins between the two. Whoever was barred keeps the
+    pair's one row for ever, so that nothing can make them a guardian again while it says so. `sealed` is what is known
+    of the evidence, and of the reason of a bar. `level`: 0 declared, 1 checked, 2 confirmed by staff. A proxy with a cap is
+    held by each of their orders in turn, which leaves its time in `used_at`.
+    """
 
     __tablename__ = "relations"
 
@@ -213,12 +220,81 @@ class Relation(Base):
     services: Mapped[list[str] | None]
     starts_at: Mapped[Made]
     ends_at: Mapped[Moment | None]
+    level: Mapped[Small] = mapped_column(server_default=text("0"))
+    evidence: Mapped[str | None]
+    sealed: Mapped[Bytes | None]
+    cap_fen: Mapped[int | None]
+    used_at: Mapped[Moment | None]
+    closed_at: Mapped[Moment | None]
+    barred_at: Mapped[Moment | None]
 
     __table_args__ = (
         CheckConstraint("kind IN ('guardian', 'proxy')", name="relation_kind_known"),
         CheckConstraint("actor_id <> person_id", name="nobody_is_their_own_relation"),
+        CheckConstraint("level BETWEEN 0 AND 2", name="relation_level_known"),
+        CheckConstraint(
+            "evidence IN ('birth_certificate', 'household_register', 'court', 'seen')", name="evidence_known"
+        ),
+        CheckConstraint("kind = 'guardian' OR (evidence IS NULL AND level = 0)", name="only_guardians_show_evidence"),
+        CheckConstraint("cap_fen IS NULL OR (kind = 'proxy' AND cap_fen >= 0)", name="only_proxies_have_a_cap"),
+        CheckConstraint("cardinality(services) > 0", name="a_scope_is_not_empty"),
+        CheckConstraint("ends_at >= starts_at", name="nothing_ends_before_it_began"),
+        CheckConstraint("closed_at IS NULL OR ends_at IS NOT NULL", name="what_is_closed_has_ended"),
+        CheckConstraint(
+            "barred_at IS NULL OR (kind = 'guardian' AND closed_at IS NOT NULL)", name="who_is_barred_is_no_guardian"
+        ),
         Index(
-            "one_relation_each", "actor_id", "person_id", "kind", unique=True, postgresql_where=text("ends_at IS NULL")
+            "one_relation_each",
+            "actor_id",
+            "person_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL OR barred_at IS NOT NULL"),
+        ),
+        Index("relations_ending_idx", "ends_at", postgresql_where=text("closed_at IS NULL")),
+    )
+
+
+class Offer(Base):
+    """Not yet a relation: an invitation to be a child's second guardian, or the wish to be somebody's proxy.
+
+    It gives nobody any power. An invitation is for whoever brings its code, once; a proxy is named, and the person they
+    want to act for says yes, in the app or with a code at the desk. Of codes only keyed hashes are kept. The relation
+    that comes of it has the same id, so of one offer there is never a second.
+    """
+
+    __tablename__ = "offers"
+
+    id: Mapped[Id]
+    kind: Mapped[str]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"), index=True)
+    actor_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("persons.id"))
+    by_account_no: Mapped[Big] = mapped_column(ForeignKey("accounts.no"))
+    services: Mapped[list[str] | None]
+    cap_fen: Mapped[int | None]
+    ends_at: Mapped[Moment | None]
+    code_hash: Mapped[Bytes | None]
+    code_ends_at: Mapped[Moment | None]
+    tries: Mapped[Small] = mapped_column(server_default=text("0"))
+    made_at: Mapped[Made]
+    expires_at: Mapped[Moment]
+    answered_at: Mapped[Moment | None]
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('guardian', 'proxy')", name="offer_kind_known"),
+        CheckConstraint("actor_id <> person_id", name="nobody_offers_themselves_to_themselves"),
+        CheckConstraint("kind = 'guardian' OR actor_id IS NOT NULL", name="a_proxy_to_be_is_named"),
+        CheckConstraint("kind = 'proxy' OR code_hash IS NOT NULL", name="an_invitation_has_its_code"),
+        CheckConstraint("(code_hash IS NULL) = (code_ends_at IS NULL)", name="a_code_has_its_end"),
+        CheckConstraint("cardinality(services) > 0", name="an_offered_scope_is_not_empty"),
+        CheckConstraint("cap_fen >= 0", name="an_offered_cap_is_not_negative"),
+        UniqueConstraint("code_hash", name="one_offer_per_code"),
+        Index(
+            "one_open_ask_of_a_proxy_each",
+            "actor_id",
+            "person_id",
+            unique=True,
+            postgresql_where=text("kind = 'proxy' AND answered_at IS NULL"),
         ),
     )
 
@@ -287,7 +363,8 @@ class Consent(Base):
     """One word of a person about one purpose, given or withdrawn, and who said it: the ledger is only added to.
 
     The row with the highest `step` counts. `given_by` is how they stood to the person: `by_person_id` is then the person
-    themselves, the guardian or the proxy, also when the staff wrote it down.
+    themselves, the guardian or the proxy, also when the staff wrote it down. What a guardian said for a child counts
+    `until` thirty days after the fourteenth birthday: from then on it takes the child's own word.
     """
 
     __tablename__ = "consents"
@@ -304,11 +381,25 @@ class Consent(Base):
     by_account_no: Mapped[Big] = mapped_column(ForeignKey("accounts.no"))
     by_person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
     community: Mapped[str]
+    until: Mapped[Moment | None]
 
     __table_args__ = (
         UniqueConstraint("person_id", "purpose", "step", name="one_word_after_another"),
+        CheckConstraint(
+            "until IS NULL OR (given AND given_by = 'guardian')", name="only_a_guardians_word_for_a_child_ends"
+        ),
+        Index("consents_until_idx", "until", postgresql_where=text("until IS NOT NULL")),
         CheckConstraint("step > 0", name="consent_steps_count_from_one"),
         CheckConstraint("channel IN ('app', 'desk', 'phone', 'paper')", name="consent_channel_known"),
         CheckConstraint("given_by IN ('self', 'guardian', 'proxy')", name="consent_giver_known"),
         CheckConstraint("(given_by = 'self') = (by_person_id = person_id)", name="nobody_consents_under_anothers_name"),
     )
+
+
+class AskedAgain(Base):
+    """A guardian's word about which a child was asked when it turned fourteen: once."""
+
+    __tablename__ = "asked_again"
+
+    consent_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("consents.id"), primary_key=True)
+    asked_at: Mapped[Made]

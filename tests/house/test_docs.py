@@ -121,7 +121,7 @@ def announced() -> Iterator[Found]:
 
 
 KINDS = {kind.name: kind for kind in notice_types()}
-PAST = re.compile(r"(ed|made|lost|left|drawn|given|gone|told|kept|found|begun|sent|come)$")
+PAST = re.compile(r"(ed|made|lost|left|drawn|given|gone|told|kept|found|begun|sent|come)(_again)?$")
 
 
 def test_every_notice_is_on_its_page() -> None:

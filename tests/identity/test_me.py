@@ -154,7 +154,9 @@ def test_a_child_joins_the_household_of_its_guardian(database_url: str) -> None:
             "person": {"id": child["person"]["id"], "name": "张小"},
             "relation": "guardian",
             "services": None,
-            "until": None,
+            "until": "2033-06-15T00:00:00+08:00",
+            "level": "declared",
+            "cap_fen": None,
         }
         assert made.headers["location"] == f"/v1/identity/me/family/{child['person']['id']}"
         read = await town.call("GET", f"/me/family/{child['person']['id']}", caller=login.caller)

@@ -23,8 +23,13 @@ HEALTH: Final = "health"
 
 
 def is_guardian(who: Caller, child_id: uuid.UUID) -> bool:
-    """Whether the caller is a guardian of this child."""
-    return any(one.person_id == child_id and one.relation == "guardian" for one in who.acts_for)
+    """Whether the caller is a guardian of this child, known well enough for this service."""
+    return any(
+        one.person_id == child_id
+        and one.relation == "guardian"
+        and (one.services is None or "childcare" in one.services)
+        for one in who.acts_for
+    )
 
 
 async def child_of(tx: Tx, child_id: uuid.UUID) -> Any:

@@ -22,7 +22,7 @@ from shared.assertion import Caller
 from shared.claims import Grant, Group
 from shared.crypto import Keyring
 from shared.db import Tx
-from shared.line import Answer
+from shared.line import SKIPPED, Answer, Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Making:
     is_collected: bool = False
     diet: tuple[str, ...] | None = None
     note: str | None = None
+    is_for_another: bool = False
+    """Whether somebody else ordered it in the app: their cap is looked up."""
 
     @property
     def day(self) -> date:
@@ -73,7 +75,7 @@ async def make_orders(
     """
     known = await _look(tx, several)
     decided = [_decide(keys, one, known) for one in several]
-    refused = [one if isinstance(one, errors.Refusal) else None for one in decided]
+    refused = await _within_caps(tx, several, decided, skip_locked=skip_locked)
     made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
     by_id = {one.id: what for one, what in zip(several, decided, strict=True) if isinstance(what, _Decided)}
     nos = await _write(tx, keys, [(one, by_id[one.id]) for one in made]) if made else {}
@@ -144,6 +146,35 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     price, subsidy = sum(one.price_fen for one in lines), sum(one.subsidy_fen for one in lines)
     fee = terms.pricing.delivery_fee_fen if door is not None else 0
     return _Decided(terms, lines, (price, subsidy, fee, price - subsidy + fee), said)
+
+
+async def _within_caps(
+    tx: Tx, several: Sequence[Making], decided: Sequence[_Decided | errors.Refusal], *, skip_locked: bool
+) -> list[errors.Refusal | Skip | None]:
+    """Why orders cannot be, with those that would be more than a proxy may spend in the month of the meal.
+
+    A proxy's orders are weighed one after another, against what stands once the proxy is held.
+    """
+    refused: list[errors.Refusal | Skip | None] = [one if isinstance(one, errors.Refusal) else None for one in decided]
+    pairs = {(one.account_no, one.grant.claims[0].person_id) for one in several if one.is_for_another}
+    caps = await sql.caps(tx, sorted(pairs)) if pairs else {}
+    if not caps:
+        return refused
+    had = await sql.hold_proxies(tx, sorted(cap.relation_id for cap in caps.values()), skip_locked=skip_locked)
+    keys = [(one.account_no, one.grant.claims[0].person_id, one.day.replace(day=1)) for one in several]
+    spent = dict(await sql.spent(tx, sorted({key for key in keys if key[:2] in caps})))
+    for n, (key, what) in enumerate(zip(keys, decided, strict=True)):
+        cap = caps.get(key[:2])
+        if cap is None or not several[n].is_for_another or isinstance(what, errors.Refusal):
+            continue
+        before, pays = spent.get(key, 0), what.sums[3]
+        if cap.relation_id not in had:
+            refused[n] = SKIPPED
+        elif before + pays > cap.cap_fen:
+            refused[n] = errors.CapReached(cap_fen=cap.cap_fen, spent_fen=before)
+        else:
+            spent[key] = before + pays
+    return refused
 
 
 async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]]) -> dict[uuid.UUID, int]:

@@ -81,7 +81,7 @@ ORDERS = Collection(
     ),
     responses={
         202: {"model": OrderOut, "description": say("On the waiting list.", "已进入候补。")},
-        **refuses(*claiming.REFUSALS, errors.DietConflict, errors.OutsideDeliveryArea),
+        **refuses(*claiming.REFUSALS, errors.DietConflict, errors.OutsideDeliveryArea, errors.CapReached),
     },
 )
 async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
@@ -96,6 +96,7 @@ async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
         told.collect,
         tuple(told.diet) if told.diet is not None else None,
         told.note,
+        told.channel == "app" and grant.claims[0].person_id != who.person_id,
     )
     order = await line.submit(making)
     if told.channel != "app" and order["deliver_to"] is not None:  # staff are told phones where it is written down

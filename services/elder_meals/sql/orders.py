@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.db import Tx
 
@@ -76,10 +76,56 @@ async def set_outcome(tx: Tx, order_id: uuid.UUID, outcome: str, at: datetime) -
     await tx.execute("UPDATE meal_orders SET outcome = $2, outcome_at = $3 WHERE id = $1", order_id, outcome, at)
 
 
+class Cap(NamedTuple):
+    """What a proxy may spend for an elder in a month."""
+
+    relation_id: uuid.UUID
+    cap_fen: int
+
+
+async def caps(tx: Tx, pairs: Sequence[tuple[int, uuid.UUID]]) -> dict[tuple[int, uuid.UUID], Cap]:
+    """The caps of these accounts for these elders, where they are proxies who have one."""
+    rows = await tx.fetch(
+        "SELECT k.no, k.person_id, r.id, r.cap_fen FROM unnest($1::bigint[], $2::uuid[]) AS k(no, person_id) "
+        "JOIN accounts a ON a.no = k.no JOIN relations r ON r.actor_id = a.person_id AND r.person_id = k.person_id "
+        "WHERE r.kind = 'proxy' AND r.cap_fen IS NOT NULL AND r.starts_at <= now() "
+        "AND (r.ends_at IS NULL OR r.ends_at > now())",
+        [no for no, _ in pairs],
+        [person_id for _, person_id in pairs],
+    )
+    return {(row[0], row[1]): Cap(row[2], row[3]) for row in rows}
+
+
+async def hold_proxies(tx: Tx, relation_ids: Sequence[uuid.UUID], *, skip_locked: bool) -> set[uuid.UUID]:
+    """Hold these proxies, so that their orders are weighed one after another; those that were had."""
+    rows = await tx.fetch(
+        "WITH had AS (SELECT id FROM relations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+        + (" SKIP LOCKED" if skip_locked else "")
+        + ") UPDATE relations r SET used_at = now() FROM had WHERE r.id = had.id RETURNING r.id",
+        relation_ids,
+    )
+    return {row[0] for row in rows}
+
+
 _LIVES = (
     "EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id "
     "AND c.state IN ('confirmed', 'attended'))"
 )
+
+
+async def spent(tx: Tx, months: Sequence[tuple[int, uuid.UUID, date]]) -> dict[tuple[int, uuid.UUID, date], int]:
+    """What is to be paid for meals of an elder that an account has ordered, by (account, elder, first day of a month)."""
+    rows = await tx.fetch(
+        "SELECT k.no, k.person_id, k.month, coalesce(sum(o.pay_fen), 0)::bigint "
+        "FROM unnest($1::bigint[], $2::uuid[], $3::date[]) AS k(no, person_id, month) "
+        "JOIN meal_orders o ON o.person_id = k.person_id AND o.account_no = k.no AND o.day >= k.month "
+        "AND o.day < k.month + interval '1 month' AND EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id "
+        "AND c.slot_id = o.slot_id AND c.state IN ('confirmed', 'attended', 'no_show')) GROUP BY k.no, k.person_id, k.month",
+        [one[0] for one in months],
+        [one[1] for one in months],
+        [one[2] for one in months],
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
 async def to_cook(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Any]:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from services import SERVICES
@@ -78,10 +79,11 @@ class _Looked:
 
 
 class Arbiter:
-    """The action behind the line. `hold_seconds` is how long a granted place waits for its service."""
+    """The action behind the line: how long a granted place waits for its service, and how well which want to know guardians."""
 
-    def __init__(self, hold_seconds: int = 30) -> None:
+    def __init__(self, hold_seconds: int = 30, guardians: Mapping[str, int] = MappingProxyType({})) -> None:
         self._hold = timedelta(seconds=hold_seconds)
+        self._guardians = guardians
 
     async def __call__(self, tx: Tx, asked: Sequence[Asked], *, skip_locked: bool) -> list[Answer[Outcome]]:
         """Lock, look, decide, write."""
@@ -319,7 +321,8 @@ class Arbiter:
             everybody = frozenset(holders) if self._may_act_at_desk(one, takes, roles, looked) else _NOBODY
             return everybody, everybody
         own = one.caller.holder_no
-        mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
+        level = self._guardians.get(one.service, 0)
+        mine = [r for r in relations if r.actor_no == own and r.reaches(one.service, level)]
         may = {r.holder_no for r in mine} | ({own} if own is not None else set())
         guards = {r.holder_no for r in mine if r.kind == "guardian"}
         return frozenset(may), frozenset(guards)

@@ -74,6 +74,7 @@ PATHS: Final[dict[str, str]] = {
     "delivery_id": say("The delivery.", "推送编号。"),
     "endpoint_id": say("The endpoint.", "接口编号。"),
     "group_id": say("The claim's group.", "预约组编号。"),
+    "guardian_id": say("The guardian.", "监护人编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
     "key_id": say("The key.", "密钥编号。"),
     "order_id": say("The order.", "订单编号。"),
@@ -82,6 +83,7 @@ PATHS: Final[dict[str, str]] = {
     "role_id": say("The role.", "授权编号。"),
     "tie_id": say("The entry.", "登记编号。"),
     "person_id": say("The person.", "人员编号。"),
+    "proxy_id": say("The proxy.", "代办关系编号。"),
     "request_id": say("The request.", "申请编号。"),
     "reveal_id": say("The reveal.", "查看申请编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
@@ -219,6 +221,13 @@ _DOINGS: Final = {
     "emergency_staff_decision": say("staff decided about an emergency call", "工作人员决定报警或急救"),
 }
 
+_EVIDENCE: Final = {
+    "birth_certificate": say("a birth certificate", "出生医学证明"),
+    "household_register": say("the household register", "户口簿"),
+    "court": say("a judgment", "法院文书"),
+    "seen": say("staff have seen it themselves", "工作人员当面见证"),
+}
+
 _FIELDS: Final = {
     "name": say("the name", "姓名"),
     "sex": say("the sex", "性别"),
@@ -273,6 +282,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "travel_permit": say("mainland travel permit", "港澳居民来往内地通行证或台湾居民来往大陆通行证"),
         "none": say("none; staff vouch for the person", "无证件，由工作人员确认"),
     },
+    "evidence": _EVIDENCE,
     "format": {
         "json": say("for programs", "供程序读取"),
         "csv": say("a sheet", "表格"),
@@ -308,6 +318,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "device": say("a machine at a place", "场所设备"),
         "partner": say("another system", "合作系统"),
         **_DOINGS,
+        **_EVIDENCE,
         "allowed": say("may collect the child", "可接领儿童"),
         "once": say("may collect the child once, with a code", "凭接送码可接领一次"),
         "never": say("may never collect the child", "任何情况下不得接领"),
@@ -320,6 +331,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "export": say("a copy of all that is known", "个人信息副本"),
         "correction": say("something is wrong", "更正"),
         "closure": say("an end of the account, and of what is known", "注销"),
+    },
+    "level": {
+        "declared": say("they said so", "本人申报"),
+        "checked": say("a document was looked at", "已核对证件"),
+        "confirmed": say("staff confirmed it in person", "工作人员当面确认"),
     },
     "outcome": {
         **_OUTCOMES,
@@ -396,11 +412,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "published": say("announced", "已发布"),
         "changed": say("announced, and changed since", "发布后有更改"),
         "planned": say("takes place", "如期举行"),
+        "pending": say("waits for a yes, or for the staff", "待确认或待处理"),
         "given": say("consented, to today's words", "已同意当前内容"),
         "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
         "withdrawn": say("taken back", "已撤回"),
         "never": say("not asked yet", "尚未表示"),
-        "pending": say("the staff have not decided", "待处理"),
         "settled": say("decided", "已办结"),
         "current": say("in force, or to begin", "有效"),
         "asked": say("waits for an answer", "待处理"),

@@ -64,3 +64,4 @@ async def list_told(
             return web.json(ToldPage(items=items, next=after))
         if not found.is_more:
             await clock.pause(min(_LOOKS_EVERY, until - time.monotonic()), gate.stopping)
+            who = await gate.credentials.with_facts(who)  # whom one acts for may have changed meanwhile

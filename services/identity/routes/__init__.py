@@ -1,4 +1,4 @@
-"""Identity over HTTP: codes, sessions, me, and my family."""
+"""Identity over HTTP: codes, sessions, and me."""
 
 from __future__ import annotations
 
@@ -11,12 +11,30 @@ from fastapi import APIRouter, Depends, Response
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
-from services.identity.routes import audit, consents, people, places, retention, reveals, rights, roles
-from services.identity.routes.given import DOCUMENT_REFUSALS, At, Desk, Mine, private, read_document, read_phone
+from services.identity.routes import (
+    audit,
+    consents,
+    families,
+    people,
+    places,
+    proxies,
+    retention,
+    reveals,
+    rights,
+    roles,
+)
+from services.identity.routes.given import (
+    DOCUMENT_REFUSALS,
+    At,
+    Desk,
+    Mine,
+    acts_for,
+    private,
+    read_document,
+    read_phone,
+)
 from services.identity.schemas import (
     AccountOut,
-    ActsForOut,
-    ChildIn,
     CodeIn,
     CodeOut,
     DocumentOut,
@@ -168,15 +186,6 @@ async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, w
     return Response(status_code=204)
 
 
-def _acts_for(one: sql.people.Relation) -> ActsForOut:
-    return ActsForOut(
-        person=NamedOut(id=one.person_id, name=one.name),
-        relation="guardian" if one.kind == "guardian" else "proxy",
-        services=one.services,
-        until=one.ends_at,
-    )
-
-
 def _me(me: actions.people.Me) -> MeOut:
     member = me.member
     person = None
@@ -196,7 +205,7 @@ def _me(me: actions.people.Me) -> MeOut:
         person=person,
         account=OwnAccountOut.model_validate({"id": member.account_id, "kind": member.kind}),
         roles=[RoleOut(role=one.role, region=one.prefix, place_id=one.place_id) for one in me.roles],
-        acts_for=[_acts_for(one) for one in me.acts_for],
+        acts_for=[acts_for(one) for one in me.acts_for],
     )
 
 
@@ -232,66 +241,14 @@ async def set_real_name(told: RealNameIn, ctx: Ctx, account_no: Mine, at: At) ->
     return private(_me(known))
 
 
-@router.get(
-    "/me/family",
-    operation_id="identity.me.family.list",
-    response_model=Page[ActsForOut],
-    summary=say("My children", "我的子女"),
-)
-async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.people.family, account_no, after=after[0] if after else None, limit=limit + 1)
-    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return private(Page[ActsForOut](items=[_acts_for(one) for one in found[:limit]], next=following))
-
-
-@router.post(
-    "/me/family",
-    operation_id="identity.me.family.create",
-    status_code=201,
-    response_model=ActsForOut,
-    summary=say("Add a child of mine", "添加子女"),
-    description=say(
-        "For a verified adult; the child is under 18 by its document and nobody has registered it yet.",
-        "限已实名的成年人；按证件未满 18 周岁且尚未登记的子女。",
-    ),
-    responses=refuses(*DOCUMENT_REFUSALS, errors.VerificationRequired, errors.LimitReached),
-)
-async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
-    document = read_document(told.document)
-    at.documents.take(account_no)
-    made = await ctx.db.run(actions.people.add_child, ctx.keys, account_no, name=told.name, document=document)
-    where = f"/v1/identity/me/family/{made.person_id}"
-    return web.json(_acts_for(made), 201, {"Location": where, "Cache-Control": "no-store"})
-
-
-@router.get(
-    "/me/family/{person_id}",
-    operation_id="identity.me.family.read",
-    response_model=ActsForOut,
-    summary=say("One of my children", "查看一名子女"),
-)
-async def read_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
-    return private(_acts_for(await ctx.db.read(actions.people.one_of_family, account_no, person_id)))
-
-
-@router.delete(
-    "/me/family/{person_id}",
-    operation_id="identity.me.family.delete",
-    status_code=204,
-    summary=say("End my guardianship of a child", "解除监护关系"),
-)
-async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
-    await ctx.db.run(actions.people.remove_child, account_no, person_id)
-    return Response(status_code=204)
-
-
 _service: Callable[[Context], App] = service_app(
     "identity",
     "Identity",
     [
         router,
         consents.router,
+        families.router,
+        proxies.router,
         people.router,
         places.router,
         roles.router,

@@ -30,7 +30,7 @@ async def language_of(request: Request) -> str:
 Lang = Annotated[str, Depends(language_of)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,40}$"), Path()]
 
-REFUSALS = (errors.Conflict, errors.GuardianRequired, errors.NotYours, errors.InFlight)
+REFUSALS = (errors.Conflict, errors.GuardianRequired, errors.OwnWordRequired, errors.NotYours, errors.InFlight)
 
 
 def _private(model: BaseModel) -> Response:
@@ -86,6 +86,7 @@ async def list_purposes(lang: Lang) -> Response:
             version=one.version,
             services=list(one.services),
             sensitive=one.is_sensitive,
+            required=one.is_required,
             guardian_under=one.guardian_under,
         )
         for one in PURPOSES.values()
@@ -109,8 +110,9 @@ async def list_mine(ctx: Ctx, who: Who, lang: Lang) -> Response:
     response_model=ConsentOut,
     summary=say("Consent, or take it back", "同意或撤回授权"),
     description=say(
-        "Taking back counts at once. The same again changes nothing. For who is under 14 a guardian decides.",
-        "撤回立即生效；重复提交不产生变化。未满 14 周岁的由监护人决定。",
+        "Taking back counts at once. The same again changes nothing. For who is under 14 a guardian decides; from then "
+        "on it takes the child's own word.",
+        "撤回立即生效；重复提交不产生变化。未满 14 周岁的由监护人决定，年满后须由本人作出。",
     ),
     responses=refuses(*REFUSALS),
 )

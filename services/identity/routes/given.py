@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from services.identity import actions, codes, rules
 from services.identity.limits import Allowance
 from services.identity.rules import Document, Phone
-from services.identity.schemas import DocumentIn
+from services.identity.schemas import ActsForOut, DocumentIn
 from services.identity.schemas.people import DeskDocumentIn
+from services.identity.sql.families import Relation
 from shared import clock, errors, web
+from shared.claiming import NamedOut
 from shared.web import Who
 
 DOCUMENT_REFUSALS = (
@@ -67,17 +69,31 @@ def _at(pointer: str, code: str) -> list[dict[str, str]]:
     return [{"in": "body", "pointer": pointer, "code": code}]
 
 
-def read_phone(told: str) -> Phone:
+def read_phone(told: str, pointer: str = "/phone") -> Phone:
     """The phone that somebody typed."""
     try:
         return rules.normalise_phone(told)
     except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=_at("/phone", refused.code)) from None
+        raise errors.PhoneMalformed(errors=_at(pointer, refused.code)) from None
 
 
-def read_document(told: DocumentIn | DeskDocumentIn) -> Document:
+def read_document(told: DocumentIn | DeskDocumentIn, pointer: str = "/document/number") -> Document:
     """The document that somebody typed."""
     try:
         return rules.read_document(told.kind, told.number, today=clock.today())
     except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=_at("/document/number", refused.code)) from None
+        raise errors.by_code(refused.code)(errors=_at(pointer, refused.code)) from None
+
+
+def acts_for(one: Relation) -> ActsForOut:
+    """A relation, as the one who acts sees it."""
+    return ActsForOut.model_validate(
+        {
+            "person": NamedOut(id=one.person_id, name=one.name),
+            "relation": one.kind,
+            "services": one.services,
+            "until": one.ends_at,
+            "level": rules.LEVELS[one.level] if one.kind == "guardian" else None,
+            "cap_fen": one.cap_fen,
+        }
+    )

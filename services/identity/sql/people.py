@@ -1,11 +1,11 @@
-"""People, their accounts, roles and relations in the database."""
+"""People, their accounts and roles in the database."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 from services.identity.sql import places
@@ -247,63 +247,11 @@ async def roles(tx: Tx, account_no: int) -> list[Role]:
     return [Role(*row) for row in rows]
 
 
-class Relation(NamedTuple):
-    """Somebody a person may act for."""
-
-    id: uuid.UUID
-    person_id: uuid.UUID
-    name: str
-    kind: str
-    services: list[str] | None
-    ends_at: datetime | None
-
-
-async def relations(
-    tx: Tx, actor_id: uuid.UUID, *, kind: str | None = None, after: uuid.UUID | None = None, limit: int | None = None
-) -> list[Relation]:
-    """Whom a person may act for now, in the order in which they came to."""
-    rows = await tx.fetch(
-        """
-        SELECT r.id, p.id, p.name, r.kind, r.services, r.ends_at
-        FROM relations r JOIN persons p ON p.id = r.person_id
-        WHERE r.actor_id = $1 AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
-          AND ($2::text IS NULL OR r.kind = $2) AND ($3::uuid IS NULL OR r.id > $3)
-        ORDER BY r.id LIMIT $4
-        """,
-        actor_id,
-        kind,
-        after,
-        limit,
-    )
-    return [Relation(*row) for row in rows]
-
-
-async def ward_by_document(tx: Tx, guardian_id: uuid.UUID, document_index: bytes) -> Relation | None:
-    """The person with this document, if the guardian already acts for them."""
-    row = await tx.row(
-        "SELECT r.id, p.id, p.name, r.kind, r.services, r.ends_at FROM relations r JOIN persons p ON p.id = r.person_id "
-        "WHERE r.actor_id = $1 AND r.kind = 'guardian' AND r.ends_at IS NULL AND p.document_index = $2",
-        guardian_id,
-        document_index,
-    )
-    return Relation(*row) if row else None
-
-
 async def insert_guardians(tx: Tx, pairs: Sequence[tuple[uuid.UUID, uuid.UUID]]) -> None:
-    """Make guardians: (guardian, child)."""
+    """Make guardians out of a household register: (guardian, child)."""
     await tx.execute(
-        "INSERT INTO relations (actor_id, person_id, kind) SELECT g, c, 'guardian' FROM unnest($1::uuid[], $2::uuid[]) "
-        "AS t(g, c)",
+        "INSERT INTO relations (actor_id, person_id, kind, level, evidence) SELECT g, c, 'guardian', 1, 'household_register' "
+        "FROM unnest($1::uuid[], $2::uuid[]) AS t(g, c)",
         [guardian for guardian, _ in pairs],
         [child for _, child in pairs],
-    )
-
-
-async def end_guardian(tx: Tx, guardian_id: uuid.UUID, child_id: uuid.UUID) -> int:
-    """End guardianship now; how many relations that were."""
-    return await tx.execute(
-        "UPDATE relations SET ends_at = now() WHERE actor_id = $1 AND person_id = $2 AND kind = 'guardian' "
-        "AND (ends_at IS NULL OR ends_at > now())",
-        guardian_id,
-        child_id,
     )

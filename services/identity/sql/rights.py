@@ -204,6 +204,8 @@ CLOSED = "已注销"
 async def close(tx: Tx, whom: Whom) -> None:
     """Leave of a person only what keeps the books right. Their holder and row are locked by the caller."""
     accounts = list(whom.account_nos)
+    await tx.execute("DELETE FROM relations WHERE actor_id = $1 OR person_id = $1", whom.person_id)
+    await tx.execute("DELETE FROM offers WHERE actor_id = $1 OR person_id = $1", whom.person_id)
     await tx.execute(
         "UPDATE holders SET name = $2, born = NULL, level = 0, household_no = NULL, kind = 'closed' WHERE no = $1",
         whom.holder_no,
@@ -221,7 +223,6 @@ async def close(tx: Tx, whom: Whom) -> None:
         accounts,
         CLOSED,
     )
-    await tx.execute("DELETE FROM relations WHERE actor_id = $1 OR person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM person_places WHERE person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM logins WHERE account_no = ANY($1::bigint[])", accounts)
     await tx.execute("DELETE FROM sessions WHERE account_no = ANY($1::bigint[])", accounts)
@@ -258,9 +259,15 @@ async def tables(tx: Tx, whom: Whom) -> dict[str, list[Any]]:
             accounts,
         ),
         "relations": await tx.fetch(
-            "SELECT kind, services, starts_at, ends_at, actor_id = $1 AS acts, p.name AS with FROM relations r "
+            "SELECT r.kind, r.services, r.level, r.evidence, r.starts_at, r.ends_at, actor_id = $1 AS acts, p.name AS with "
+            "FROM relations r "
             "JOIN persons p ON p.id = CASE WHEN r.actor_id = $1 THEN r.person_id ELSE r.actor_id END "
             "WHERE actor_id = $1 OR person_id = $1",
+            person_id,
+        ),
+        "offers": await tx.fetch(
+            "SELECT kind, services, made_at, expires_at, answered_at, person_id = $1 AS to_me FROM offers "
+            "WHERE person_id = $1 OR actor_id = $1",
             person_id,
         ),
         "places": await tx.fetch(

@@ -283,13 +283,18 @@ class Relation(NamedTuple):
     name: str
     kind: str
     services: Sequence[str] | None
+    level: int
+
+    def reaches(self, service: str, level: int) -> bool:
+        """Whether they may act there, in a service that wants to know guardians so well."""
+        return (self.services is None or service in self.services) and (self.kind != "guardian" or self.level >= level)
 
 
 async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
     """Whom these holders may act for at this moment."""
     rows = await tx.fetch(
         """
-        SELECT a.no, p.no, p.id, p.name, r.kind, r.services
+        SELECT a.no, p.no, p.id, p.name, r.kind, r.services, r.level
         FROM holders a JOIN relations r ON r.actor_id = a.id JOIN holders p ON p.id = r.person_id
         WHERE a.no = ANY($1::bigint[]) AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
         ORDER BY p.name, p.no
