@@ -280,6 +280,8 @@ CHECKS: Final = {
                        OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM calendars c WHERE c.account_no = a.no)))
             OR EXISTS (SELECT 1 FROM relations r WHERE p.id IN (r.actor_id, r.person_id))
+            OR EXISTS (SELECT 1 FROM offers o WHERE p.id IN (o.actor_id, o.person_id))
+            OR EXISTS (SELECT 1 FROM person_places t WHERE t.person_id = p.id)
             OR EXISTS (SELECT 1 FROM elder_profiles e WHERE e.person_id = p.id)
             OR EXISTS (SELECT 1 FROM standing_orders o WHERE o.person_id = p.id AND o.state = 'active')
             OR EXISTS (SELECT 1 FROM child_records c WHERE c.child_no = h.no)
@@ -404,7 +406,8 @@ CHECKS: Final = {
         SELECT n.subject FROM notices n
         WHERE (n.type LIKE 'identity.guardian.%' OR n.type LIKE 'identity.proxy.%')
           AND NOT EXISTS (SELECT 1 FROM relations r WHERE r.id = n.subject)
-          AND NOT EXISTS (SELECT 1 FROM offers o WHERE o.id = n.subject AND o.kind = 'proxy')""",
+          AND NOT EXISTS (SELECT 1 FROM offers o WHERE o.id = n.subject AND o.kind = 'proxy')
+          AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.no = ANY(n.holders) AND h.kind = 'closed')""",
     "what time has ended was said to be over within a day": """
         SELECT id FROM relations WHERE closed_at IS NULL AND ends_at < now() - interval '1 day'""",
 }

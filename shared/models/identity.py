@@ -55,14 +55,13 @@ class Person(Base):
             "(document_sealed IS NULL) = (document_index IS NULL)", name="a_kept_number_is_sealed_and_indexed"
         ),
         CheckConstraint("phone_index IS NULL OR phone_sealed IS NOT NULL", name="an_indexed_phone_is_kept"),
-        Index("persons_name_idx", "name", postgresql_ops={"name": "text_pattern_ops"}),
-        Index("persons_phone_index_idx", "phone_index", postgresql_where=text("phone_index IS NOT NULL")),
         CheckConstraint(
             "closed_at IS NULL OR (name = '已注销' AND level = 0 "
-            "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed, "
-            "phone_index) = 0)",
+            "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed, phone_index) = 0)",
             name="nothing_is_left_of_who_is_closed",
         ),
+        Index("persons_name_idx", "name", postgresql_ops={"name": "text_pattern_ops"}),
+        Index("persons_phone_index_idx", "phone_index", postgresql_where=text("phone_index IS NOT NULL")),
     )
 
 

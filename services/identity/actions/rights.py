@@ -300,11 +300,11 @@ async def _correct(tx: Tx, keys: Keyring, person_id: uuid.UUID, field: str, told
                     sealed=sealing.document(keys, value, person_id),
                     index=sealing.document_index(keys, value),
                     last4=value.last4,
-                    level=max(known.level, people.BY_DOCUMENT),
+                    level=people.BY_DOCUMENT,  # whoever was confirmed was so with another number
                 )
         case Phone():
-            await sql.rights.correct(tx, person_id, field, sealing.phone(keys, value, person_id))
-            await sql.desk.set_phone_indexes(tx, [(person_id, sealing.contact_index(keys, value))])
+            sealed, index = sealing.phone(keys, value, person_id), sealing.contact_index(keys, value)
+            await sql.rights.correct(tx, person_id, field, sealed, index)
         case _:
             await sql.rights.correct(tx, person_id, field, value)
 
@@ -316,7 +316,7 @@ async def known_of(tx: Tx, keys: Keyring, whom: Whom) -> Tables:
         for name, opened in (("document", sealing.open_document), ("phone", sealing.open_phone)):
             sealed = person.pop(f"{name}_sealed")
             person[name] = opened(keys, sealed, whom.person_id) if sealed is not None else None
-        for name in ("document_index", "document_last4", "closed_at"):
+        for name in ("document_index", "document_last4", "phone_index", "version", "closed_at"):
             person.pop(name)
     return found
 

@@ -7,7 +7,7 @@ import uuid
 from fastapi import APIRouter, Depends, Response
 
 from services.identity import actions, passwords
-from services.identity.schemas.staff import StaffInvitationIn, StaffInvitationOut, PasswordIn
+from services.identity.schemas.staff import PasswordIn, StaffInvitationIn, StaffInvitationOut
 from shared import errors, web
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who, refuses

@@ -23,7 +23,6 @@ class Known(NamedTuple):
     document_kind: str | None
     document_sealed: bytes | None
     phone_sealed: bytes | None
-    level: int
     has_guardian: bool
 
 
@@ -32,7 +31,7 @@ async def known(tx: Tx, person_id: uuid.UUID) -> Known | None:
     row = await tx.row(
         """
         SELECT p.id, h.no, p.community, p.name, p.born, p.document_kind, p.document_sealed, p.phone_sealed,
-               p.level, EXISTS (SELECT FROM relations r WHERE r.person_id = p.id AND r.kind = 'guardian'
+               EXISTS (SELECT FROM relations r WHERE r.person_id = p.id AND r.kind = 'guardian'
                        AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now()))
         FROM persons p JOIN holders h ON h.id = p.id WHERE p.id = $1 AND p.closed_at IS NULL
         """,

@@ -179,8 +179,9 @@ async def is_only_guardian(tx: Tx, person_id: uuid.UUID, grown_up: date) -> bool
     return found
 
 
-async def correct(tx: Tx, person_id: uuid.UUID, field: str, value: Any) -> None:
+async def correct(tx: Tx, person_id: uuid.UUID, field: str, value: Any, index: bytes | None = None) -> None:
     """Write one field of a person, also where the ledger and the account have it. Locked by the caller."""
+    await tx.execute("UPDATE persons SET version = version + 1 WHERE id = $1", person_id)
     match field:
         case "name":
             await tx.execute("UPDATE holders SET name = $2 WHERE id = $1", person_id, value)
@@ -192,7 +193,9 @@ async def correct(tx: Tx, person_id: uuid.UUID, field: str, value: Any) -> None:
         case "sex":
             await tx.execute("UPDATE persons SET sex = $2 WHERE id = $1", person_id, value)
         case "phone":
-            await tx.execute("UPDATE persons SET phone_sealed = $2 WHERE id = $1", person_id, value)
+            await tx.execute(
+                "UPDATE persons SET phone_sealed = $2, phone_index = $3 WHERE id = $1", person_id, value, index
+            )
 
 
 CLOSED = "已注销"
@@ -201,6 +204,8 @@ CLOSED = "已注销"
 async def close(tx: Tx, whom: Whom) -> None:
     """Leave of a person only what keeps the books right. Their holder and row are locked by the caller."""
     accounts = list(whom.account_nos)
+    await tx.execute("DELETE FROM relations WHERE actor_id = $1 OR person_id = $1", whom.person_id)
+    await tx.execute("DELETE FROM offers WHERE actor_id = $1 OR person_id = $1", whom.person_id)
     await tx.execute(
         "UPDATE holders SET name = $2, born = NULL, level = 0, household_no = NULL, kind = 'closed' WHERE no = $1",
         whom.holder_no,
@@ -208,7 +213,8 @@ async def close(tx: Tx, whom: Whom) -> None:
     )
     await tx.execute(
         "UPDATE persons SET name = $2, sex = NULL, born = NULL, document_kind = NULL, document_sealed = NULL, "
-        "document_index = NULL, document_last4 = NULL, phone_sealed = NULL, phone_index = NULL, level = 0, closed_at = now() WHERE id = $1",
+        "document_index = NULL, document_last4 = NULL, phone_sealed = NULL, phone_index = NULL, level = 0, "
+        "version = version + 1, closed_at = now() WHERE id = $1",
         whom.person_id,
         CLOSED,
     )
@@ -217,8 +223,6 @@ async def close(tx: Tx, whom: Whom) -> None:
         accounts,
         CLOSED,
     )
-    await tx.execute("DELETE FROM relations WHERE actor_id = $1 OR person_id = $1", whom.person_id)
-    await tx.execute("DELETE FROM offers WHERE actor_id = $1 OR person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM person_places WHERE person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM identity_conflicts WHERE person_id = $1 OR owner_id = $1", whom.person_id)
     await tx.execute("DELETE FROM logins WHERE account_no = ANY($1::bigint[])", accounts)
@@ -256,9 +260,24 @@ async def tables(tx: Tx, whom: Whom) -> dict[str, list[Any]]:
             accounts,
         ),
         "relations": await tx.fetch(
-            "SELECT kind, services, starts_at, ends_at, actor_id = $1 AS acts, p.name AS with FROM relations r "
+            "SELECT r.kind, r.services, r.level, r.evidence, r.starts_at, r.ends_at, actor_id = $1 AS acts, p.name AS with "
+            "FROM relations r "
             "JOIN persons p ON p.id = CASE WHEN r.actor_id = $1 THEN r.person_id ELSE r.actor_id END "
             "WHERE actor_id = $1 OR person_id = $1",
+            person_id,
+        ),
+        "offers": await tx.fetch(
+            "SELECT kind, services, made_at, expires_at, answered_at, person_id = $1 AS to_me FROM offers "
+            "WHERE person_id = $1 OR actor_id = $1",
+            person_id,
+        ),
+        "places": await tx.fetch(
+            "SELECT t.kind, r.name AS region, t.is_home, t.starts_on, t.ended_on FROM person_places t "
+            "JOIN regions r ON r.code = t.community WHERE t.person_id = $1 ORDER BY t.starts_on",
+            person_id,
+        ),
+        "conflicts": await tx.fetch(
+            "SELECT document_kind, tries, opened_at, closed_at, outcome FROM identity_conflicts WHERE person_id = $1",
             person_id,
         ),
         "consents": await tx.fetch(
