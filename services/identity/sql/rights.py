@@ -225,6 +225,8 @@ async def close(tx: Tx, whom: Whom) -> None:
     )
     await tx.execute("DELETE FROM person_places WHERE person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM identity_conflicts WHERE person_id = $1 OR owner_id = $1", whom.person_id)
+    for table in ("passwords", "invitations", "authorization_codes", "second_factors", "used_steps", "recovery_codes"):
+        await tx.execute(f"DELETE FROM {table} WHERE account_no = ANY($1::bigint[])", accounts)
     await tx.execute("DELETE FROM logins WHERE account_no = ANY($1::bigint[])", accounts)
     await tx.execute("DELETE FROM sessions WHERE account_no = ANY($1::bigint[])", accounts)
     await tx.execute(
