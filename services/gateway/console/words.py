@@ -228,14 +228,6 @@ _EVIDENCE: Final = {
     "seen": say("staff have seen it themselves", "工作人员当面见证"),
 }
 
-_FIELDS: Final = {
-    "name": say("the name", "姓名"),
-    "sex": say("the sex", "性别"),
-    "born": say("the date of birth", "出生日期"),
-    "document": say("the document and its number", "证件及号码"),
-    "phone": say("the telephone", "电话"),
-}
-
 MEANINGS: Final[dict[str, dict[str, str]]] = {
     "allergens": {
         "gluten": say("cereals with gluten", "含麸质谷物"),
@@ -302,8 +294,6 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "refuse": say("be refused", "直接拒绝"),
         "wait": say("go on the waiting list", "进入候补"),
     },
-    "field": _FIELDS,
-    "fields": _FIELDS,
     "kind": {
         "work": say("a working day", "工作日"),
         "rest": say("a day of rest", "休息日"),
@@ -443,9 +433,6 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "what": {
         "record": say("what carers need to know", "照护须知"),
         "collectors": say("who may collect the child", "接领名单"),
-        "entry": say("the entry was changed", "记录被改动"),
-        "missing": say("the entry is missing", "记录缺失"),
-        "head": say("the end of the chain, or a signed head, says otherwise", "与链尾或已签名的链头不符"),
     },
     "when": {
         "upcoming": say("not over yet", "未结束"),
