@@ -33,6 +33,8 @@ class Service:
     notices: str | None = None
     paths: tuple[str, ...] = ()
     """Words after /v1 that lead here besides the service's name."""
+    pages: tuple[str, ...] = ()
+    """First words of paths outside /v1 that lead here: pages for people, which know a browser by its cookie."""
     facts: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     """What everybody who claims here must have consented to; codes of `shared.purposes`."""
@@ -70,6 +72,7 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.identity.tasks:TASKS",
         notices="services.identity.notices:TYPES",
         exports="services.identity.actions.rights:known_of",
+        pages=("oauth",),
     ),
     Service(
         name="booking",

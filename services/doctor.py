@@ -278,6 +278,8 @@ CHECKS: Final = {
             OR EXISTS (SELECT 1 FROM accounts a WHERE a.person_id = p.id AND (a.closed_at IS NULL OR a.name <> p.name
                        OR EXISTS (SELECT 1 FROM logins l WHERE l.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_no = a.no)
+                       OR EXISTS (SELECT 1 FROM passwords w WHERE w.account_no = a.no)
+                       OR EXISTS (SELECT 1 FROM second_factors f WHERE f.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM calendars c WHERE c.account_no = a.no)))
             OR EXISTS (SELECT 1 FROM relations r WHERE p.id IN (r.actor_id, r.person_id))
             OR EXISTS (SELECT 1 FROM offers o WHERE p.id IN (o.actor_id, o.person_id))
@@ -362,6 +364,19 @@ CHECKS: Final = {
     "no consent was announced that is not there": """
         SELECT n.subject FROM notices n LEFT JOIN consents c ON c.id = n.subject
         WHERE n.type LIKE 'identity.consent.%' AND c.id IS NULL""",
+    "a code opened a session of its own account at most": """
+        SELECT c.client FROM authorization_codes c JOIN sessions s ON s.id = c.session_id
+        WHERE s.account_no <> c.account_no OR s.provider <> 'password' OR c.used_at IS NULL""",
+    "every login of staff was written down": """
+        SELECT s.id FROM sessions s WHERE s.provider = 'password' AND NOT EXISTS (
+            SELECT 1 FROM audit a WHERE a.action = 'staff.login' AND a.account_no = s.account_no
+            AND a.data->>'session' = s.id::text)""",
+    "recovery codes belong to a second factor": """
+        SELECT r.account_no FROM recovery_codes r LEFT JOIN second_factors f ON f.account_no = r.account_no
+        WHERE f.account_no IS NULL""",
+    "who may set or has a password has a name to log in by": """
+        SELECT p.account_no FROM (SELECT account_no FROM passwords UNION SELECT account_no FROM invitations) p
+        WHERE NOT EXISTS (SELECT 1 FROM logins l WHERE l.account_no = p.account_no AND l.provider = 'password')""",
     "words about a purpose follow one another, and each says something new": """
         SELECT id FROM (
             SELECT id, step, given, version, lag(step, 1, 0) OVER said AS before, lag(given, 1, false) OVER said AS was,

@@ -73,6 +73,15 @@ class Settings(BaseSettings):
     closure_days: int = Field(
         default=15, ge=0, le=15, description="Days in which somebody who wants to be forgotten may think again."
     )
+    staff_hours: int = Field(default=12, ge=1, le=24, description="Absolute life of a login with a password.")
+    staff_idle_minutes: int = Field(
+        default=30, ge=5, le=720, description="A login with a password ends when it was not refreshed for so long."
+    )
+    oauth_clients: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Frontends that staff log in to, with the addresses they may be sent back to, as JSON: "
+        '{"desk": ["https://desk.example/login"]}; the docs console is always one.',
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @cached_property

@@ -50,9 +50,9 @@ class Context:
     settings: Settings
     lines: dict[str, Line[Any, Any]] = field(default_factory=dict)
     ask: Ask | None = None
-    rights: Rights | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is to stop: who waits for something new answers at once with what there is."""
+    rights: Rights | None = None
 
 
 class In(BaseModel):

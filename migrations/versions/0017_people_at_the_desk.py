@@ -27,6 +27,7 @@ GRANT SELECT ON region_changes TO {EVERYBODY}
 def _people() -> None:
     op.add_column("persons", sa.Column("phone_index", sa.LargeBinary(), nullable=True))
     op.add_column("persons", sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False))
+    op.create_check_constraint("an_indexed_phone_is_kept", "persons", "phone_index IS NULL OR phone_sealed IS NOT NULL")
     op.create_index("persons_name_idx", "persons", ["name"], postgresql_ops={"name": "text_pattern_ops"})
     op.create_index(
         "persons_phone_index_idx", "persons", ["phone_index"], postgresql_where=sa.text("phone_index IS NOT NULL")
@@ -192,5 +193,6 @@ def downgrade() -> None:
     op.drop_index("one_account_per_person", table_name="accounts")
     op.drop_index("persons_phone_index_idx", table_name="persons")
     op.drop_index("persons_name_idx", table_name="persons")
+    op.drop_constraint("an_indexed_phone_is_kept", "persons", type_="check")
     op.drop_column("persons", "version")
     op.drop_column("persons", "phone_index")

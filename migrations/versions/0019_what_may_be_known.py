@@ -225,7 +225,7 @@ def privacy() -> None:
 
 
 FORGETTING = (
-    "DELETE ON logins, relations, offers, archives, person_places TO linli_identity",
+    "DELETE ON logins, relations, archives, offers, person_places, identity_conflicts TO linli_identity",
     "DELETE ON elder_profiles TO linli_elder_meals",
     "DELETE ON child_records TO linli_childcare",
     "UPDATE (note) ON visits TO linli_childcare",

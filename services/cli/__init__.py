@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 demo_app = typer.Typer(help="Demo accounts and tokens (demo databases only).", no_args_is_help=True)
 regions_app = typer.Typer(help="The official tree of regions.", no_args_is_help=True)
+staff_app = typer.Typer(help="How colleagues log in.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
+app.add_typer(staff_app, name="staff")
 app.add_typer(regions_app, name="regions")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys and the embedded database live.")]
@@ -184,15 +186,19 @@ def bench(context: typer.Context) -> None:
 
 @demo_app.command("people")
 def demo_people(data_dir: DataDir = None) -> None:
-    """The demo accounts: persona, name, phone."""
+    """The demo accounts: persona, name, phone; who has a password logs in by the persona's word."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from services.cli.town import personas
 
-    table = Table("persona", "name", "phone", "what they are")
-    for persona, name, phone, what in _demo(data_dir, personas.people):
-        table.add_row(persona, name, phone or "-", what)
+    table = Table("persona", "name", "phone", "password", "what they are", box=box.SIMPLE)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    table.columns[-1].overflow = "fold"
+    for persona, name, phone, password, what in _demo(data_dir, personas.people):
+        table.add_row(persona, name, phone or "-", password or "-", what)
     Console().print(table)
 
 
@@ -231,7 +237,6 @@ def tell_story(
 def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:
     """Run `act(db, keys, …)` on a demo database; refuses any other."""
     from services.cli import database
-    from shared.db import Database
 
     settings = _settings(data_dir, demo=True)
     with database.at(settings) as url:
@@ -239,15 +244,27 @@ def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:
         keys = database.keys(settings, url)
         if not database.is_demo(url):
             raise Stop("This is not a demo database: there are no demo accounts in it.")
+        return database.acted(url, keys, act, *args)
 
-        async def acted() -> Any:
-            db = Database.connect(url, pool_size=2)
-            try:
-                return await act(db, keys, *args)
-            finally:
-                await db.close()
 
-        return asyncio.run(acted())
+@staff_app.command("invite")
+def invite(
+    login: Annotated[str, typer.Argument(help="The name they log in by.")],
+    region: Annotated[str, typer.Option(help="Their role reaches every region whose code begins so.")],
+    name: Annotated[str, typer.Option(help="What they are called; default: the login.")] = "",
+    role: Annotated[str, typer.Option(help="What they may do.")] = "administrator",
+    data_dir: DataDir = None,
+) -> None:
+    """Invite the first administrator of a new town, or anybody whose password is lost: prints a code, good for a day.
+
+    Who logs in by this name already keeps their role and region.
+    """
+    from services.cli import staff
+
+    settings = _settings(data_dir)
+    made = staff.invite(settings, login=login, name=name or login, role=role, region=region)
+    typer.echo(f"{settings.public_url.rstrip('/')}/oauth/invitation")
+    typer.echo(made.code)
 
 
 @regions_app.command("import")

@@ -2,7 +2,7 @@
 
 request ─► id ─► address within its rate? ─► body within its bound? ─► who? ─► account within its rate?
         ─► a claim          claiming (arbiter, then the service)
-        ─► /v1/<service>/…  the service, with a signed assertion
+        ─► /v1/<service>/…  the service, with a signed assertion; so the pages that a service has outside /v1
         ─► anything else    the gateway's own routes
 """
 
@@ -151,6 +151,7 @@ class Gateway:
         self._services = {one.name: one.name for one in SERVICES}
         self._services |= {word: one.name for one in SERVICES for word in one.paths}
         self._words = {word for one in SERVICES for word in one.paths}
+        self._pages = {word: one.name for one in SERVICES for word in one.pages}
         self._trusted = settings.trusted_proxies
         self._giving_back: set[asyncio.Task[Any]] = set()
         self.parts: Parts | None = None
@@ -310,7 +311,11 @@ class Gateway:
 
     def _service_of(self, path: str) -> str | None:
         parts = path.split("/", 3)
-        if len(parts) < 3 or parts[1] != "v1" or (len(parts) == 3 and parts[2] not in self._words):
+        if len(parts) < 3:
+            return None
+        if parts[1] != "v1":
+            return self._pages.get(parts[1])
+        if len(parts) == 3 and parts[2] not in self._words:
             return None
         return self._services.get(parts[2])
 

@@ -194,12 +194,6 @@ def normalise_phone(number: str) -> Phone:
     raise PhoneMalformed
 
 
-NAME = re.compile(
-    "欧阳|歐陽|上官|司马|司馬|诸葛|諸葛|司徒|东方|独孤|南宫|夏侯|皇甫|尉迟|公孙|令狐|慕容|宇文|长孙|端木|轩辕|百里|呼延|申屠|闻人"
-    "|钟离|澹台|太史|淳于|单于|公冶|宗政|濮阳|西门|拓跋|完颜|纳兰"
-)
-
-
 NAME = re.compile(r"[^\x00-\x1f]{1,80}")
 """What may stand in a name."""
 
@@ -238,14 +232,6 @@ def consent_state(version: int, current: int, *, given: bool | None, is_over: bo
     if is_over:
         return "lapsed"
     return "given" if version >= current else "outdated"
-
-
-def working_day_after(day: date, count: int) -> date:
-    """So many working days later, by weekdays alone: never later than with the holidays."""
-    while count:
-        day += timedelta(days=1)
-        count -= day.weekday() < 5
-    return day
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,3 +291,11 @@ def read_invitation(told: str) -> str | None:
     if len(plain) != 12 or any(letter not in _CODE_LETTERS for letter in plain):
         return None
     return "-".join(plain[n : n + 4] for n in (0, 4, 8))
+
+
+def working_day_after(day: date, count: int) -> date:
+    """So many working days later, by weekdays alone: never later than with the holidays."""
+    while count:
+        day += timedelta(days=1)
+        count -= day.weekday() < 5
+    return day

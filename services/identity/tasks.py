@@ -16,8 +16,10 @@ DEAD_SESSIONS: Final = timedelta(days=30)
 
 
 async def forget(context: Context) -> int:
-    """Login codes and sessions that are over; how many rows."""
-    return await context.db.run(actions.logins.forget_old, sessions_kept=DEAD_SESSIONS)
+    """Login codes, sessions, and tries to log in that are over; how many rows."""
+    return await context.db.run(actions.logins.forget_old, sessions_kept=DEAD_SESSIONS) + await context.db.run(
+        actions.staff.forget_old, codes_kept=DEAD_SESSIONS
+    )
 
 
 async def catch_up(context: Context) -> int:

@@ -67,6 +67,15 @@ from shared.models.partners import (
 from shared.models.places import Closure, Day, Place, Region, RegionChange, Resource, Schedule, Terms
 from shared.models.privacy import Archive, LegalHold, PersonRequest, Retention, Reveal
 from shared.models.refusals import Refused
+from shared.models.staff import (
+    AuthorizationCode,
+    Invitation,
+    LoginDelay,
+    Password,
+    RecoveryCode,
+    SecondFactor,
+    UsedStep,
+)
 from shared.models.uploads import Upload
 
 __all__ = [
@@ -78,6 +87,7 @@ __all__ = [
     "Attempt",
     "AuditEntry",
     "AuditHead",
+    "AuthorizationCode",
     "Base",
     "Calendar",
     "ChildRecord",
@@ -103,10 +113,12 @@ __all__ = [
     "IdentityConflict",
     "Incident",
     "Inside",
+    "Invitation",
     "LateCollection",
     "LegalHold",
     "Login",
     "LoginCode",
+    "LoginDelay",
     "MealLine",
     "MealOrder",
     "Menu",
@@ -118,12 +130,14 @@ __all__ = [
     "Outcome",
     "PartnerHead",
     "PartnerKey",
+    "Password",
     "Person",
     "PersonPlace",
     "PersonRequest",
     "Place",
     "Policy",
     "RecordRead",
+    "RecoveryCode",
     "Refused",
     "Region",
     "RegionChange",
@@ -137,6 +151,7 @@ __all__ = [
     "RoomState",
     "Round",
     "Schedule",
+    "SecondFactor",
     "Session",
     "SignedHead",
     "Slot",
@@ -147,6 +162,7 @@ __all__ = [
     "Terms",
     "TurnedAway",
     "Upload",
+    "UsedStep",
     "Visit",
     "Wait",
     "WelfareCheck",

@@ -54,6 +54,7 @@ class Person(Base):
         CheckConstraint(
             "(document_sealed IS NULL) = (document_index IS NULL)", name="a_kept_number_is_sealed_and_indexed"
         ),
+        CheckConstraint("phone_index IS NULL OR phone_sealed IS NOT NULL", name="an_indexed_phone_is_kept"),
         CheckConstraint(
             "closed_at IS NULL OR (name = '已注销' AND level = 0 "
             "AND num_nonnulls(sex, born, document_kind, document_sealed, document_last4, phone_sealed, phone_index) = 0)",
@@ -163,7 +164,10 @@ class Login(Base):
     subject_index: Mapped[Bytes]
     made_at: Mapped[Made]
 
-    __table_args__ = (UniqueConstraint("provider", "subject_index", name="one_account_per_login"),)
+    __table_args__ = (
+        UniqueConstraint("provider", "subject_index", name="one_account_per_login"),
+        Index("one_staff_name_each", "account_no", unique=True, postgresql_where=text("provider = 'password'")),
+    )
 
 
 class LoginCode(Base):
@@ -184,6 +188,7 @@ class Session(Base):
     """One login on one device: a chain of refresh tokens, of which only hashes are kept.
 
     Within thirty seconds a retry with the last token gets the same successor; later use of an old token ends the chain.
+    Where `idle_seconds` is set, it also ends when it was not refreshed for so long.
     """
 
     __tablename__ = "sessions"
@@ -199,6 +204,7 @@ class Session(Base):
     made_at: Mapped[Made]
     expires_at: Mapped[Moment]
     revoked_at: Mapped[Moment | None]
+    idle_seconds: Mapped[int | None]
 
 
 class Relation(Base):

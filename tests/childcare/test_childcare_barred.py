@@ -271,3 +271,28 @@ def test_from_the_eighteenth_birthday_on_nobody_books_as_a_guardian(front: Front
         answer = front.book(mother, front.town.slot(8 + status % 7), persons=[str(child.person_id)])
         assert answer.status_code == status, answer.text
     assert examined(front) == []
+
+
+def test_a_child_keeps_the_rank_that_a_barred_guardian_got_for_it_while_it_has_another(front: Front) -> None:
+    mother, father, child, orphan, busy = front.town.residents(5)
+    for who, whose in ((mother, child), (father, child), (father, orphan)):
+        front.town.relate(who, whose)
+    staff = clerk(front)
+    front.town.appoint(staff, "staff")
+    slots = [front.town.slot(15, capacity=1), front.town.slot(17, capacity=1)]
+    held = [front.book(busy, slot).json() for slot in slots]
+    asked = [
+        front.book(father, slot, persons=[str(one.person_id)], if_full="wait").json()
+        for slot, one in zip(slots, (child, orphan), strict=True)
+    ]
+    for one in (child, orphan):
+        assert front.ask("POST", f"{family(one, father)}/bar", staff, json=WHY).status_code == 200
+    for one in held:
+        front.ask("DELETE", one["href"], busy)
+    front.serve_waiting()
+    served = front.get(f"/v1/claims/{asked[0]['group_id']}", mother).json()
+    assert (served["state"], served["persons"][0]["id"]) == ("confirmed", str(child.person_id))
+    assert front.taken(slots[1]) == 0, "nobody is left who may speak for the other child"
+    eventually_loses(front, father)
+    assert is_problem(front.get(f"/v1/claims/{asked[0]['group_id']}", father), 404, "not_there")
+    assert examined(front) == []

@@ -58,6 +58,7 @@ def test_every_scarce_row_has_its_community() -> None:
         "audit_head",
         "audit_heads",
         "retention",
+        *of_module("staff"),
     }
     scarce = {name for name in TABLES if name not in people}
     assert set(stated) == scarce, "docs/scale.md says for every table how its rows find their community"
@@ -153,7 +154,7 @@ def test_only_identity_reads_how_people_log_in(town: Town) -> None:
     for role in {*ROLES, "linli_gateway"} - {"linli_identity"}:
         with town.connect() as connection:
             connection.execute(f"SET ROLE {role}".encode())
-            for wish in ("SELECT * FROM logins", "SELECT * FROM login_codes"):
+            for wish in (f"SELECT * FROM {table}" for table in ("logins", "login_codes", *sorted(of_module("staff")))):
                 with pytest.raises(refused.InsufficientPrivilege):
                     connection.execute(wish.encode())
 

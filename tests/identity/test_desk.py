@@ -13,7 +13,7 @@ import pytest
 from services.identity import rules
 from shared import errors
 from shared.assertion import ActsFor
-from tests.identity.desk import (
+from tests.identity.counter import (
     FAR,
     HERE,
     VILLAGE,
@@ -422,6 +422,20 @@ def test_a_number_of_somebody_else_goes_to_the_staff_and_overwrites_nothing(data
         assert len((await ask(town, clerk, "GET", "/conflicts")).json()["items"]) == 2, "a new try is a new case"
         assert await town.value("SELECT level FROM persons WHERE id = $1", thief.caller.person_id) == 1
         await healthy(town)
+
+    play(database_url, scenario)
+
+
+def test_a_case_of_two_whose_homes_nobody_knows_is_every_desks(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        clerk = await appointed(town, CLERK)
+        first, second = await town.login(OTHER), await town.login(THIRD)
+        assert (await town.real_name(first, number(1))).status_code == 200
+        assert code_of(await town.real_name(second, number(1))) == (409, "document_taken")
+        (case,) = (await ask(town, clerk, "GET", "/conflicts")).json()["items"]
+        assert (await ask(town, clerk, "GET", f"/conflicts/{case['id']}")).json() == case
+        bound = holding(await town.login(PHONE), "staff", "33", place_id=uuid.uuid4())
+        assert code_of(await ask(town, bound, "GET", f"/conflicts/{case['id']}")) == (404, "not_there")
 
     play(database_url, scenario)
 

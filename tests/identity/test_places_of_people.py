@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from shared.assertion import ActsFor
-from tests.identity.desk import FAR, HERE, VILLAGE, appointed, ask, both, code_of, enrolled, far_away, healthy
+from tests.identity.counter import FAR, HERE, VILLAGE, appointed, ask, both, code_of, enrolled, far_away, healthy
 from tests.identity.town import Login, Town, play
 
 CLERK, OTHER, PHONE = "15400000001", "15400000002", "15400000009"
@@ -178,5 +178,20 @@ def test_guardians_write_proxies_read_and_strangers_find_nobody(database_url: st
             assert code_of(await ask(town, other, method, at, told)) == (404, "not_there")
         assert code_of(await town.call("GET", "/me/places")) == (401, "not_known")
         assert code_of(await town.call("POST", path, tie)) == (401, "not_known")
+
+    play(database_url, scenario)
+
+
+def test_nobody_belongs_to_more_than_twenty_regions(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        own = await town.login(PHONE)
+        codes = [f"330411105{n}" for n in range(700, 721)]
+        await town.execute(
+            "INSERT INTO regions (code, name, level, parent_code) SELECT c, c, 'community', '33' FROM unnest($1::text[]) c",
+            codes,
+        )
+        answers = [await ask(town, own, "POST", "/me/places", {"kind": "visitor", "community": code}) for code in codes]
+        assert [one.status_code for one in answers] == [201] * 20 + [409]
+        assert code_of(answers[-1]) == (409, "limit_reached")
 
     play(database_url, scenario)

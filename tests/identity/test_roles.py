@@ -11,7 +11,7 @@ import pytest
 
 from services.identity import actions
 from shared import clock, errors
-from tests.identity.desk import FAR, HERE, VILLAGE, appointed, ask, both, code_of, far_away, healthy
+from tests.identity.counter import FAR, HERE, VILLAGE, appointed, ask, both, code_of, far_away, healthy
 from tests.identity.town import Login, Town, play
 
 ADMIN, GUARD, WATCH, SOMEONE, OTHER = (f"1540000000{n}" for n in range(1, 6))

@@ -272,6 +272,7 @@ class Arbiter:
         roles = await sql.roles(tx, [one.caller.account_no or 0 for one in desk]) if desk else []
         serving = [one.serving for one in asked if one.serving is not None]
         ranked = await sql.ranked(tx, serving) if serving else {}
+        guarded = await sql.guarded(tx, [no for nos in several for no in nos]) if serving else _NOBODY
         asks: list[Ask | None] = []
         for one, taken, holders in zip(asked, takes, several, strict=True):
             if (looked.blocked_slots or looked.blocked_holders) and (
@@ -287,6 +288,8 @@ class Arbiter:
                 may, guards = frozenset(holders), _NOBODY
             else:
                 may, guards = self._allowed(one, taken, holders, relations, roles, looked)
+            if one.serving is not None:  # a child keeps the rank that a guardian it has no more got for it
+                may, guards = may | guarded.intersection(holders), guards | guarded.intersection(holders)
             asks.append(
                 Ask(
                     group_id=one.serving or claims.new_id(),

@@ -20,6 +20,7 @@ from fastapi.openapi.utils import get_openapi
 
 from services import SERVICES, load
 from services.gateway.console import webhooks, words
+from services.gateway.console.words.meanings import meaning
 from services.gateway.console.bounds import bounded
 from services.gateway.console.names import names_of, renamed
 from shared import errors, problems
@@ -59,6 +60,9 @@ OPEN: Final = frozenset(
     }
 )
 """Operations that answer without a token."""
+
+LOGGED_IN: Final[tuple[Json, ...]] = ({"bearer": []}, {"staff": []})
+"""Either way of being known."""
 
 _ROOT: Final = "#/components"
 _CODE: Final = re.compile(r"^- `(\w+)`", re.MULTILINE)
@@ -110,7 +114,7 @@ def _bilingual() -> Json:
                 "x-internal": False,
             }
         ],
-        "security": [{"bearer": []}],
+        "security": [*LOGGED_IN],
         "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in [*_tags(paths), "webhooks"]],
         "paths": bounded(paths),
         "webhooks": bounded(webhooks.webhooks()),
@@ -120,7 +124,19 @@ def _bilingual() -> Json:
             "parameters": words.PARAMETERS,
             "headers": bounded(words.HEADERS),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": words.BEARER}
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": words.BEARER},
+                "staff": {
+                    "type": "oauth2",
+                    "description": words.STAFF,
+                    "flows": {
+                        "authorizationCode": {
+                            "authorizationUrl": "/oauth/authorize",
+                            "tokenUrl": "/oauth/token",
+                            "refreshUrl": "/oauth/token",
+                            "scopes": {},
+                        }
+                    },
+                },
             },
         },
     }
@@ -177,7 +193,7 @@ def _explained(told: Json, schema: Json, field: str) -> Json:
     missing = [one for one in _values(schema) if f"`{one}`" not in own]
     if not missing or not field:
         return told
-    lines = [(one, words.meaning(field, one)) for one in missing]
+    lines = [(one, meaning(field, one)) for one in missing]
     both = {
         lang: "\n".join(
             [
@@ -299,7 +315,7 @@ def _operation(verb: str, told: Json, *, conditional: bool) -> Json:
         "summary": told["summary"],
         **({"description": told["description"]} if told.get("description") else {}),
         "operationId": told["operationId"],
-        **({"security": [{}, {"bearer": []}]} if told["operationId"] in OPEN else {}),
+        **({"security": [{}, *LOGGED_IN]} if told["operationId"] in OPEN else {}),
         **({"parameters": parameters} if parameters else {}),
     }
     if body is not None:

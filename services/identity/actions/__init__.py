@@ -16,6 +16,7 @@ from services.identity.actions import (
     reveals,
     rights,
     roles,
+    staff,
     standing,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "reveals",
     "rights",
     "roles",
+    "staff",
     "standing",
 ]

@@ -37,7 +37,8 @@ async def read(tx: Tx, who: Caller, case_id: uuid.UUID) -> Case:
     if who.account_no is None:
         raise errors.NotKnown
     found = await sql.conflicts.case(tx, case_id)
-    if found is None or not who.may(DESK, found.community):
+    reach = (*(role.prefix for role in who.roles if role.role in DESK and role.place_id is None),)
+    if found is None or not reach or not (found.community.startswith(reach) or found.community == people.UNKNOWN_HOME):
         raise errors.NotThere
     return found
 

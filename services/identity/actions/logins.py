@@ -20,6 +20,7 @@ from services.identity.rules import Phone
 from shared import clock, crypto, errors
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.texts import say
 
 log = structlog.get_logger(__name__)
 
@@ -77,15 +78,22 @@ class Issued:
 
 
 async def open_session(
-    tx: Tx, keys: Keyring, *, phone: Phone, code: str, device: str | None, life: timedelta
+    tx: Tx, keys: Keyring, *, phone: Phone, code: str, device: str | None, life: timedelta, demo: bool
 ) -> Issued | None:
-    """Log in by phone; None when the code is wrong, and that try is counted. Who is new becomes a resident."""
+    """Log in by phone; None when the code is wrong, and that try is counted. Who is new becomes a resident.
+
+    Refuses whose role asks for more than a phone, but in a demo.
+    """
     index = _code_index(keys, phone)
     kept = await sql.logins.try_code(tx, index, codes.TRIES)
     if not hmac.compare_digest(kept or b"", codes.kept(keys, phone, code)):
         return None
     await sql.logins.delete_code(tx, index)
     member = await people.member_by_phone(tx, keys, phone)
+    if not demo and await people.must_have_second(tx, member.account_no):
+        raise errors.NotAllowed(
+            say("Your role logs in with a password and a second factor.", "您的角色须使用密码与动态口令登录。")
+        )
     session_id = clock.uuid7()
     token = tokens.make(keys, session_id)
     await sql.logins.insert_session(
@@ -100,14 +108,18 @@ async def open_session(
     return Issued(member, session_id, token.text, life.total_seconds())
 
 
-async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh) -> Issued | None:
+async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, demo: bool) -> Issued | None:
     """The next refresh token, or within the grace the same one again. None when the session is over.
 
-    Whoever brings an older token is a thief, or was robbed: nobody can tell which, so the session ends for both.
+    Whoever brings an older token is a thief, or was robbed: nobody can tell which, so the session ends for both. It also
+    ends for who was given a role that asks for a second factor, and logged in without one.
     """
     live = await sql.logins.locked_session(tx, token.session_id)
     member = await sql.people.member(tx, live.account_no) if live else None
     if live is None or member is None:
+        return None
+    if not demo and await people.must_have_second(tx, member.account_no) and not live.has_second:
+        await sql.logins.revoke_session(tx, token.session_id, live.account_no)
         return None
     if hmac.compare_digest(token.digest, live.refresh_hash):
         following = tokens.make(keys, token.session_id)

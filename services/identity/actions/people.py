@@ -11,7 +11,7 @@ from typing import Final
 
 import asyncpg
 
-from services.identity import sealing, sql
+from services.identity import sealing, second, sql
 from services.identity.rules import Document, Phone
 from shared import clock, db, errors, masking
 from shared.crypto import Keyring
@@ -28,6 +28,11 @@ UNKNOWN_HOME: Final = sql.places.UNKNOWN_HOME
 
 def _age(born: date, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+async def must_have_second(tx: Tx, account_no: int) -> bool:
+    """Whether one of an account's roles is too powerful for a telephone or a password alone."""
+    return any(one.role in second.MUST for one in await sql.people.roles(tx, account_no))
 
 
 def is_adult(born: date | None, today: date) -> bool:

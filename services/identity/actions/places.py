@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 
 from services.identity import notices, sql
-from services.identity.actions import desk
+from services.identity.actions import desk, people
 from services.identity.actions.consents import DESK
 from services.identity.sql.places import Tie
 from shared import audit, clock, db, errors
@@ -21,6 +21,8 @@ from shared.texts import say
 
 BETWEEN_MOVES: Final = timedelta(days=30)
 """So long after one move residents ask the staff for the next: where one lives decides what one may book."""
+
+MOST_TIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ async def add(
     standing = await _locked(tx, who, person_id)
     person, today = standing.person, clock.today()
     await desk.require_region(tx, community, "/community")
+    if await sql.places.count(tx, person.id) >= MOST_TIES:
+        raise errors.LimitReached(say("End one of them first.", "登记数量已达上限，请先结束其中一项。"))
     if is_home:
         await _move_out(tx, who, standing, community, today)
     tie_id = clock.uuid7()
@@ -108,7 +112,7 @@ async def add(
 async def _move_out(tx: Tx, who: Caller, standing: _Standing, community: str, today: date) -> None:
     """End the home of before: residents themselves not soon after they came, staff only those they have at their desk."""
     person = standing.person
-    if not standing.is_own and person.community != sql.places.UNKNOWN_HOME and not who.may(DESK, person.community):
+    if not standing.is_own and person.community != people.UNKNOWN_HOME and not who.may(DESK, person.community):
         raise errors.NotAllowed
     if person.community == community:
         raise errors.Exists

@@ -115,7 +115,7 @@ async def grant(tx: Tx, who: Caller, wish: Wish) -> Granted:
         raise errors.OwnMatter
     if wish.until is not None and not clock.now() < wish.until <= clock.now() + LONGEST:
         raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/until", "code": "range"}])
-    if (wish.role in rules.POWERS or wish.role in rules.OFFICES) and account.person_id is None:
+    if (wish.role in rules.POWERS or wish.role in rules.OFFICES) and account.kind != "person":
         raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/account", "code": "not_a_person"}])
     await desk.require_region(tx, wish.prefix, "/region")
     if wish.place_id is not None:

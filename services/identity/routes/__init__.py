@@ -15,6 +15,7 @@ from services.identity.routes import (
     audit,
     consents,
     families,
+    oauth,
     people,
     places,
     proxies,
@@ -22,6 +23,7 @@ from services.identity.routes import (
     reveals,
     rights,
     roles,
+    staff,
 )
 from services.identity.routes.given import (
     DOCUMENT_REFUSALS,
@@ -33,8 +35,8 @@ from services.identity.routes.given import (
     read_document,
     read_phone,
 )
+from services.identity.routes.issued import tokens_of
 from services.identity.schemas import (
-    AccountOut,
     CodeIn,
     CodeOut,
     DocumentOut,
@@ -49,8 +51,6 @@ from services.identity.schemas import (
     TokensOut,
 )
 from shared import errors, pages, web
-from shared import tokens as access
-from shared.claiming import NamedOut
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, App, Context, Ctx, Who, refuses, service_app
@@ -88,29 +88,6 @@ async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
     return Response(answer.model_dump_json(exclude_none=True), 202, {"Cache-Control": "no-store"}, "application/json")
 
 
-def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
-    member = issued.member
-    seconds = max(1, min(ctx.settings.access_seconds, int(issued.seconds_left)))
-    return TokensOut(
-        access_token=access.issue(
-            ctx.keys,
-            account_id=member.account_id,
-            account_no=member.account_no,
-            person_id=member.person_id,
-            holder_no=member.holder_no,
-            name=member.name,
-            session_id=issued.session_id,
-            seconds=seconds,
-        ),
-        expires_in=seconds,
-        refresh_token=issued.refresh_token,
-        account=AccountOut(
-            id=member.account_id,
-            person=NamedOut(id=member.person_id, name=member.name) if member.person_id else None,
-        ),
-    )
-
-
 @router.post(
     "/sessions",
     operation_id="identity.sessions.create",
@@ -128,11 +105,17 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
     at.logins.take(network(who.address))
     life = timedelta(days=ctx.settings.refresh_days)
     issued = await ctx.db.run(
-        actions.logins.open_session, ctx.keys, phone=phone, code=told.code, device=told.device, life=life
+        actions.logins.open_session,
+        ctx.keys,
+        phone=phone,
+        code=told.code,
+        device=told.device,
+        life=life,
+        demo=ctx.settings.demo,
     )
     if issued is None:
         raise errors.CodeWrong
-    return private(_tokens(ctx, issued), 201)
+    return private(tokens_of(ctx, issued), 201)
 
 
 @router.post(
@@ -148,10 +131,12 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
 )
 async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
     token = tokens.read(ctx.keys, told.refresh_token)
-    issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
+    issued = (
+        await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo) if token else None
+    )
     if issued is None:
         raise errors.NotKnown
-    return private(_tokens(ctx, issued))
+    return private(tokens_of(ctx, issued))
 
 
 @router.get(
@@ -258,6 +243,8 @@ _service: Callable[[Context], App] = service_app(
         rights.theirs,
         rights.router,
         retention.router,
+        staff.router,
+        oauth.router,
     ],
 )
 

@@ -14,6 +14,7 @@ from services.identity.sql import (
     reveals,
     rights,
     roles,
+    staff,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "reveals",
     "rights",
     "roles",
+    "staff",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from services.identity.sql.places import UNKNOWN_HOME
 from shared.db import Tx
 
 
@@ -66,14 +67,16 @@ async def open_(
 async def cases(
     tx: Tx, prefixes: Sequence[str], *, is_open: bool | None, after: uuid.UUID | None, limit: int
 ) -> list[Case]:
-    """Cases in these regions, in the order in which they were opened."""
+    """Cases in these regions, or in none that is known, in the order in which they were opened."""
     rows = await tx.fetch(
-        _CASE + "WHERE EXISTS (SELECT FROM unnest($1::text[]) AS r WHERE starts_with(c.community, r)) "
+        _CASE
+        + "WHERE (c.community = $5 OR EXISTS (SELECT FROM unnest($1::text[]) AS r WHERE starts_with(c.community, r))) "
         "AND ($2::bool IS NULL OR (c.closed_at IS NULL) = $2) AND ($3::uuid IS NULL OR c.id > $3) ORDER BY c.id LIMIT $4",
         prefixes,
         is_open,
         after,
         limit,
+        UNKNOWN_HOME,
     )
     return [Case(*row) for row in rows]
 

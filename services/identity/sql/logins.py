@@ -80,7 +80,7 @@ async def delete_old_codes(tx: Tx, first_sent_before: datetime) -> int:
     )
 
 
-async def insert_session(
+async def insert_session(  # noqa: PLR0913 - the columns it writes
     tx: Tx,
     session_id: uuid.UUID,
     account_no: int,
@@ -89,22 +89,33 @@ async def insert_session(
     device: str | None,
     refresh_hash: bytes,
     expires_at: datetime,
+    idle_seconds: int | None = None,
 ) -> None:
-    """A new login."""
+    """A new login; with `idle_seconds` it ends when it is not refreshed for so long."""
     await tx.execute(
-        "INSERT INTO sessions (id, account_no, provider, device, refresh_hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO sessions (id, account_no, provider, device, refresh_hash, expires_at, idle_seconds) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
         session_id,
         account_no,
         provider,
         device,
         refresh_hash,
         expires_at,
+        idle_seconds,
     )
+
+
+_LIVE = """revoked_at IS NULL AND expires_at > now()
+    AND (idle_seconds IS NULL OR coalesce(rotated_at, made_at) > now() - make_interval(secs => idle_seconds))"""
+"""Neither over nor revoked, nor left alone for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A live session as its refresh finds it; `seconds_since` its token was last replaced."""
+    """A live session as its refresh finds it; `seconds_since` its token was last replaced.
+
+    `has_second` is whether a second factor was shown when it began.
+    """
 
     account_no: int
     refresh_hash: bytes = field(repr=False)
@@ -112,16 +123,19 @@ class Session:
     successor_sealed: bytes | None = field(repr=False)
     seconds_since: float | None
     seconds_left: float
+    has_second: bool
 
 
 async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
     """A session that is neither over nor revoked, locked."""
     row = await tx.row(
-        """
+        f"""
         SELECT account_no, refresh_hash, previous_hash, successor_sealed,
                extract(epoch FROM clock_timestamp() - rotated_at)::float8,
-               extract(epoch FROM expires_at - clock_timestamp())::float8
-        FROM sessions WHERE id = $1 AND revoked_at IS NULL AND expires_at > now() FOR NO KEY UPDATE
+               least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8,
+               provider = 'password' AND EXISTS (SELECT FROM second_factors f WHERE f.account_no = sessions.account_no
+                                                 AND f.enrolled_at <= sessions.made_at)
+        FROM sessions WHERE id = $1 AND {_LIVE} FOR NO KEY UPDATE
         """,
         session_id,
     )
@@ -150,6 +164,16 @@ async def revoke_session(tx: Tx, session_id: uuid.UUID, account_no: int) -> int:
     )
 
 
+async def revoke_others(tx: Tx, account_no: int, kept: uuid.UUID | None) -> int:
+    """End an account's sessions but the one kept; how many."""
+    return await tx.execute(
+        "UPDATE sessions SET revoked_at = now(), successor_sealed = NULL "
+        "WHERE account_no = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2",
+        account_no,
+        kept,
+    )
+
+
 class LiveSession(NamedTuple):
     """A session as its owner sees it; `used_at` is when it was last refreshed."""
 
@@ -164,10 +188,10 @@ class LiveSession(NamedTuple):
 async def sessions(tx: Tx, account_no: int, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[LiveSession]:
     """An account's live sessions, newest first."""
     rows = await tx.fetch(
-        """
+        f"""
         SELECT id, provider, device, made_at, coalesce(rotated_at, made_at) AS used_at, expires_at
         FROM sessions
-        WHERE account_no = $1 AND revoked_at IS NULL AND expires_at > now()
+        WHERE account_no = $1 AND {_LIVE}
           AND ($2::timestamptz IS NULL OR (made_at, id) < ($2, $3))
         ORDER BY made_at DESC, id DESC LIMIT $4
         """,

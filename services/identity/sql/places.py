@@ -85,6 +85,14 @@ async def home(tx: Tx, person_id: uuid.UUID) -> Tie | None:
     return Tie(*row) if row else None
 
 
+async def count(tx: Tx, person_id: uuid.UUID) -> int:
+    """To how many regions a person is tied now."""
+    found: int = await tx.value(
+        "SELECT count(*) FROM person_places WHERE person_id = $1 AND ended_on IS NULL", person_id
+    )
+    return found
+
+
 async def insert(
     tx: Tx, tie_id: uuid.UUID, person_id: uuid.UUID, kind: str, community: str, *, is_home: bool, starts_on: date
 ) -> None:

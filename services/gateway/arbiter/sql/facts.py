@@ -304,6 +304,16 @@ async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
     return [Relation(*row) for row in rows]
 
 
+async def guarded(tx: Tx, nos: Sequence[int]) -> frozenset[int]:
+    """Which of these holders have a guardian at this moment, whoever that is."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT h.no FROM holders h JOIN relations r ON r.person_id = h.id WHERE h.no = ANY($1::bigint[]) "
+        "AND r.kind = 'guardian' AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())",
+        nos,
+    )
+    return frozenset(row[0] for row in rows)
+
+
 async def roles(tx: Tx, account_nos: Sequence[int]) -> list[Any]:
     """Roles in force: account_no, role, prefix, place_id."""
     return await tx.fetch(
