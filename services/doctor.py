@@ -278,6 +278,8 @@ CHECKS: Final = {
             OR EXISTS (SELECT 1 FROM accounts a WHERE a.person_id = p.id AND (a.closed_at IS NULL OR a.name <> p.name
                        OR EXISTS (SELECT 1 FROM logins l WHERE l.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_no = a.no)
+                       OR EXISTS (SELECT 1 FROM passwords w WHERE w.account_no = a.no)
+                       OR EXISTS (SELECT 1 FROM second_factors f WHERE f.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM calendars c WHERE c.account_no = a.no)))
             OR EXISTS (SELECT 1 FROM relations r WHERE p.id IN (r.actor_id, r.person_id))
             OR EXISTS (SELECT 1 FROM offers o WHERE p.id IN (o.actor_id, o.person_id))

@@ -157,7 +157,7 @@ def test_every_word_of_every_list_is_explained_in_both_languages() -> None:
             silent = re.compile(rf"^- `{re.escape(word)}`[：:] *$", re.MULTILINE)
             if any(not line.search(text) or silent.search(text) for text in (said, other)) or said == other:
                 wrong.append(f"{where}: {word}")
-    assert wrong == [], "say what these mean in services/gateway/console/meanings.py"
+    assert wrong == [], "say what these mean in services/gateway/console/words/meanings.py, MEANINGS"
 
 
 def test_operation_ids_are_unique_and_say_what_they_do() -> None:

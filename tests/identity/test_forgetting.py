@@ -125,3 +125,16 @@ def test_what_is_forgotten_twice_is_forgotten_once(front: Front) -> None:
     assert work(front, tasks.close) == 1
     assert front.town.one("SELECT state FROM requests WHERE id = %s", uuid.UUID(asked.json()["id"])) == "done"
     assert examined(front) == []
+
+
+def test_what_lets_the_staff_in_goes_with_them(front: Front) -> None:
+    clerk, _ = front.town.residents(2)
+    front.town.appoint(clerk, "staff")
+    front.town.do("INSERT INTO passwords (account_no, hash) VALUES (%s, 'x')", clerk.account_no)
+    front.town.do("INSERT INTO second_factors (account_no, secret_sealed) VALUES (%s, '\\x00')", clerk.account_no)
+    front.town.do("INSERT INTO recovery_codes (account_no, code_hash) VALUES (%s, '\\x00')", clerk.account_no)
+    closed(front, clerk)
+    for table in ("passwords", "second_factors", "recovery_codes"):
+        assert front.town.one(f"SELECT count(*) FROM {table}") == 0, table
+    assert front.town.one("SELECT count(*) FROM roles WHERE ends_at IS NULL OR ends_at > now()") == 0
+    assert examined(front) == []

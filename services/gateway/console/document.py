@@ -19,9 +19,10 @@ from typing import Any, Final, cast
 from fastapi.openapi.utils import get_openapi
 
 from services import SERVICES, load
-from services.gateway.console import meanings, webhooks, words
+from services.gateway.console import webhooks, words
 from services.gateway.console.bounds import bounded
 from services.gateway.console.names import names_of, renamed
+from services.gateway.console.words.meanings import meaning
 from shared import errors, problems
 from shared.crypto import Keyring
 from shared.db import Database
@@ -192,7 +193,7 @@ def _explained(told: Json, schema: Json, field: str) -> Json:
     missing = [one for one in _values(schema) if f"`{one}`" not in own]
     if not missing or not field:
         return told
-    lines = [(one, meanings.meaning(field, one)) for one in missing]
+    lines = [(one, meaning(field, one)) for one in missing]
     both = {
         lang: "\n".join(
             [

@@ -47,7 +47,12 @@ class BrokenOut(Out):
     """The first link that does not hold."""
 
     position: int
-    what: Literal["entry", "missing", "head"]
+    what: Literal["entry", "missing", "head"] = Field(
+        description=say(
+            "`entry` was changed, is `missing`, or the end or a signed `head` says otherwise.",
+            "`entry` 记录被改动；`missing` 记录缺失；`head` 与链尾或已签名的链头不符。",
+        )
+    )
 
 
 class VerifyOut(Out):

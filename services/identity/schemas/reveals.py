@@ -13,7 +13,15 @@ from shared.claiming import Moment
 from shared.texts import say
 from shared.web import In, Out
 
-FIELDS = Literal["name", "born", "document", "phone"]
+FIELDS = Annotated[
+    Literal["name", "born", "document", "phone"],
+    Field(
+        description=say(
+            "`name`, `born` (the date of birth), `document` (its kind and number), `phone`.",
+            "`name` 姓名；`born` 出生日期；`document` 证件及号码；`phone` 电话。",
+        )
+    ),
+]
 
 
 def _once(fields: list[str]) -> list[str]:

@@ -14,7 +14,15 @@ from shared.texts import say
 from shared.web import In, Out
 
 Kind = Literal["export", "correction", "closure"]
-Field_ = Literal["name", "sex", "born", "document", "phone"]
+Field_ = Annotated[
+    Literal["name", "sex", "born", "document", "phone"],
+    Field(
+        description=say(
+            "`name`, `sex`, `born` (the date of birth), `document` (its kind and number), `phone`.",
+            "`name` 姓名；`sex` 性别；`born` 出生日期；`document` 证件及号码；`phone` 电话。",
+        )
+    ),
+]
 State = Literal["asked", "done", "denied", "withdrawn"]
 Note = Annotated[str, StringConstraints(max_length=500)]
 

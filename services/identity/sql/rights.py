@@ -199,6 +199,17 @@ async def correct(tx: Tx, person_id: uuid.UUID, field: str, value: Any, index: b
 
 
 CLOSED = "已注销"
+_OF_ACCOUNTS = (
+    "logins",
+    "sessions",
+    "passwords",
+    "invitations",
+    "authorization_codes",
+    "second_factors",
+    "used_steps",
+    "recovery_codes",
+)
+"""What lets somebody in."""
 
 
 async def close(tx: Tx, whom: Whom) -> None:
@@ -225,10 +236,8 @@ async def close(tx: Tx, whom: Whom) -> None:
     )
     await tx.execute("DELETE FROM person_places WHERE person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM identity_conflicts WHERE person_id = $1 OR owner_id = $1", whom.person_id)
-    for table in ("passwords", "invitations", "authorization_codes", "second_factors", "used_steps", "recovery_codes"):
+    for table in _OF_ACCOUNTS:
         await tx.execute(f"DELETE FROM {table} WHERE account_no = ANY($1::bigint[])", accounts)
-    await tx.execute("DELETE FROM logins WHERE account_no = ANY($1::bigint[])", accounts)
-    await tx.execute("DELETE FROM sessions WHERE account_no = ANY($1::bigint[])", accounts)
     await tx.execute(
         "UPDATE roles SET ends_at = now() WHERE account_no = ANY($1::bigint[]) AND (ends_at IS NULL OR ends_at > now())",
         accounts,

@@ -1,4 +1,4 @@
-"""What each word of a list means, for the document: by the field it stands in."""
+"""What the words in lists mean, in both languages."""
 
 from __future__ import annotations
 
@@ -36,13 +36,6 @@ _EVIDENCE: Final = {
     "household_register": say("the household register", "户口簿"),
     "court": say("a judgment", "法院文书"),
     "seen": say("staff have seen it themselves", "工作人员当面见证"),
-}
-_FIELDS: Final = {
-    "name": say("the name", "姓名"),
-    "sex": say("the sex", "性别"),
-    "born": say("the date of birth", "出生日期"),
-    "document": say("the document and its number", "证件及号码"),
-    "phone": say("the telephone", "电话"),
 }
 
 MEANINGS: Final[dict[str, dict[str, str]]] = {
@@ -111,8 +104,6 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "refuse": say("be refused", "直接拒绝"),
         "wait": say("go on the waiting list", "进入候补"),
     },
-    "field": _FIELDS,
-    "fields": _FIELDS,
     "kind": {
         "work": say("a working day", "工作日"),
         "rest": say("a day of rest", "休息日"),
@@ -252,9 +243,6 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     "what": {
         "record": say("what carers need to know", "照护须知"),
         "collectors": say("who may collect the child", "接领名单"),
-        "entry": say("the entry was changed", "记录被改动"),
-        "missing": say("the entry is missing", "记录缺失"),
-        "head": say("the end of the chain, or a signed head, says otherwise", "与链尾或已签名的链头不符"),
     },
     "when": {
         "upcoming": say("not over yet", "未结束"),
