@@ -20,9 +20,9 @@ from fastapi.openapi.utils import get_openapi
 
 from services import SERVICES, load
 from services.gateway.console import webhooks, words
-from services.gateway.console.words.meanings import meaning
 from services.gateway.console.bounds import bounded
 from services.gateway.console.names import names_of, renamed
+from services.gateway.console.words.meanings import meaning
 from shared import errors, problems
 from shared.crypto import Keyring
 from shared.db import Database
