@@ -93,7 +93,7 @@ def fault(password: str, *known: str) -> str | None:
         return "too_short"
     if len(password) > MOST:
         return "too_long"
-    if any(unicodedata.category(one) in ("Cc", "Cs", "Cn") for one in password):
+    if any(unicodedata.category(one) in ("Cc", "Cs") for one in password):
         return "unreadable"
     plain = password.casefold()
     if plain in _common() or plain[::-1] in _common() or _LIKELY.fullmatch(plain) or _is_pattern(plain):

@@ -264,6 +264,8 @@ def sought(typed: str) -> Sought | None:
 
 POWERS = frozenset({"administrator", "security", "auditor"})
 """Who runs the system, who says who may do what, and who looks over their shoulders: three different people."""
+GRANTERS = frozenset({"administrator", "security"})
+"""Who grants at all: below a region, and never in one place only."""
 OFFICES = frozenset({"staff", "manager", "operator"})
 """What only a person can be; a gate or a kitchen's screen may be a device."""
 

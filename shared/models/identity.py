@@ -345,8 +345,8 @@ class Role(Base):
         ),
         CheckConstraint("ends_at >= starts_at", name="role_ends_after_it_starts"),
         CheckConstraint(
-            "place_id IS NULL OR role NOT IN ('administrator', 'security', 'auditor')",
-            name="powers_are_not_bound_to_a_place",
+            "place_id IS NULL OR role NOT IN ('administrator', 'security')",
+            name="who_grants_is_not_bound_to_a_place",
         ),
         _never_both("administrator", "security"),
         _never_both("administrator", "auditor"),

@@ -9,7 +9,7 @@ import psycopg
 from shared import crypto
 from shared.settings import Settings
 from tests.cli import commands
-from tests.identity.login_page import Desk, asking, at_the_desk
+from tests.identity.staffroom import Desk, asking, at_the_desk
 from tests.town import Town
 
 PASSWORD = "a long one of my own 邮筒"

@@ -12,7 +12,7 @@ import pytest
 from shared.crypto import Keyring
 from shared.settings import Settings
 from tests.gateway.test_console_browser import CHROMIUM, PATIENCE, Browser, browser, serving, shows
-from tests.identity.login_page import PASSWORD, colleague
+from tests.identity.staffroom import PASSWORD, colleague
 from tests.town import Town
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -176,7 +176,7 @@ def test_every_migration_goes_both_ways_with_people_in_the_tables(database_url: 
 
 
 def test_roles_that_say_nothing_are_over_before_their_law_comes(database_url: str) -> None:
-    migrate.downgrade(database_url, HISTORY[HISTORY.index("0017") - 1])
+    migrate.downgrade(database_url, HISTORY[HISTORY.index("0014") - 1])
     town = Town(database_url)
     one, other = town.residents(2)
     for someone in (one, one, other):
@@ -188,7 +188,7 @@ def test_roles_that_say_nothing_are_over_before_their_law_comes(database_url: st
     kept = town.all("SELECT account_no, role FROM roles WHERE ends_at IS NULL OR ends_at > now() ORDER BY account_no")
     assert kept == [(one.account_no, "manager"), (other.account_no, "manager")]
     town.appoint(other, "security", "33")
-    migrate.downgrade(database_url, HISTORY[HISTORY.index("0017") - 1])
+    migrate.downgrade(database_url, HISTORY[HISTORY.index("0014") - 1])
     assert town.one("SELECT count(*) FROM roles WHERE role = 'security'") == 0
 
 

@@ -161,7 +161,7 @@ def test_a_malformed_role_is_refused(database_url: str) -> None:
             (admin, wish(someone) | both_of_them),
             (admin, wish(someone, person=str(uuid.uuid4()))),
             (admin, wish(someone, "staff", person=None, account=str(device))),
-            (guard, wish(someone, "auditor", region=VILLAGE, place_id=str(place))),
+            (guard, wish(someone, "security", region=VILLAGE, place_id=str(place))),
         ):
             assert code_of(await ask(town, by, "POST", "/roles", told)) == (422, "unprocessable"), told
         good = wish(someone, "gate", person=None, account=str(device), until=soon, region=VILLAGE, place_id=str(place))

@@ -14,7 +14,7 @@ import pytest
 from services.identity import second
 from shared.crypto import Keyring
 from shared.settings import Settings
-from tests.identity.login_page import Desk, asking, at_the_desk, hidden, said
+from tests.identity.staffroom import Desk, asking, at_the_desk, hidden, said
 from tests.identity.town import Town as IdentityTown
 from tests.identity.town import play
 

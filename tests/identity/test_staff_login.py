@@ -17,7 +17,7 @@ from shared import tokens
 from shared.crypto import Keyring
 from shared.settings import Settings
 from tests.gateway.doors import service_alone
-from tests.identity.login_page import REDIRECT, Desk, asking, at_the_desk, hidden, query, said
+from tests.identity.staffroom import REDIRECT, Desk, asking, at_the_desk, hidden, query, said
 
 
 def test_a_login_is_a_session_like_any_other(database_url: str, keys: Keyring, settings: Settings) -> None:

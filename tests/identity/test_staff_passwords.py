@@ -15,7 +15,7 @@ from services.identity import passwords
 from shared import errors
 from shared.crypto import Keyring
 from shared.settings import Settings
-from tests.identity.login_page import PASSWORD, Desk, asking, at_the_desk, said
+from tests.identity.staffroom import PASSWORD, Desk, asking, at_the_desk, said
 
 NEW = "an entirely new one 马上"
 
@@ -45,6 +45,7 @@ NEW = "an entirely new one 马上"
         ("linli-demo-manager", None),
         ("correct horse battery", None),
         ("五月的雨落在屋檐", None),
+        ("\U0001fae9 is newer than we are", None),
         (" spaces count ", None),
         ("x7#Kp2mQ", None),
     ],

@@ -343,11 +343,9 @@ class Arbiter:
 
     @staticmethod
     def _may_act_at_desk(one: Asked, takes: tuple[Take, ...], roles: Sequence[Any], looked: _Looked) -> bool:
-        for take in takes:
-            row = looked.rows.get(take.slot_id)
-            if row is None:
-                continue
-            if not any(
+        rows = (looked.rows[take.slot_id] for take in takes if take.slot_id in looked.rows)
+        return all(
+            any(
                 role["account_no"] == one.caller.account_no
                 and row["community"].startswith(role["prefix"])
                 and (
@@ -356,9 +354,9 @@ class Arbiter:
                     else role["role"] in claims.DESK and role["place_id"] in (None, row["place_id"])
                 )
                 for role in roles
-            ):
-                return False
-        return True
+            )
+            for row in rows
+        )
 
     @staticmethod
     def _grant(ask: Ask, looked: _Looked, held_until: datetime) -> Grant:

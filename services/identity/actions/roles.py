@@ -119,7 +119,7 @@ async def grant(tx: Tx, who: Caller, wish: Wish) -> Granted:
         raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/account", "code": "not_a_person"}])
     await desk.require_region(tx, wish.prefix, "/region")
     if wish.place_id is not None:
-        if wish.role in rules.POWERS:
+        if wish.role in rules.GRANTERS:
             raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/place_id", "code": "not_for_this_role"}])
         community = await sql.roles.community_of(tx, wish.place_id)
         if community is None or not community.startswith(wish.prefix):

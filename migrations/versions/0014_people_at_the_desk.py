@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0017"
+revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
@@ -121,9 +121,9 @@ def _roles() -> None:
     op.create_check_constraint("role_known", "roles", f"role IN ({ROLES_NOW})")
     op.create_check_constraint("role_ends_after_it_starts", "roles", "ends_at >= starts_at")
     op.create_check_constraint(
-        "powers_are_not_bound_to_a_place",
+        "who_grants_is_not_bound_to_a_place",
         "roles",
-        "place_id IS NULL OR role NOT IN ('administrator', 'security', 'auditor')",
+        "place_id IS NULL OR role NOT IN ('administrator', 'security')",
     )
     for one, other in POWERS:
         op.execute(
@@ -183,7 +183,7 @@ def downgrade() -> None:
     op.drop_index("one_role_each", table_name="roles")
     for one, other in POWERS:
         op.execute(f"ALTER TABLE roles DROP CONSTRAINT nobody_is_{one}_and_{other}")
-    op.drop_constraint("powers_are_not_bound_to_a_place", "roles", type_="check")
+    op.drop_constraint("who_grants_is_not_bound_to_a_place", "roles", type_="check")
     op.drop_constraint("role_ends_after_it_starts", "roles", type_="check")
     op.drop_constraint("role_known", "roles", type_="check")
     op.execute("DELETE FROM roles WHERE role = 'security'")
