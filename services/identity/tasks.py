@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
+import structlog
+
 from services.identity import actions, archives
 from shared import audit, clock
+from shared.rights import Rights, Whom
 from shared.tasks import Task
 from shared.web import Context
+
+log = structlog.get_logger(__name__)
 
 DEAD_SESSIONS: Final = timedelta(days=30)
 """Ended logins are kept for so long, to answer questions about a stolen phone."""
@@ -57,26 +64,37 @@ async def chain(context: Context) -> int:
 
 async def export(context: Context) -> int:
     """Make the copies that people asked for; how many."""
-    made = 0
-    for row, whom in await context.db.read(actions.rights.due, "export"):
-        if whom is None or context.rights is None:
-            continue
-        found = await context.rights.everything(whom)
+
+    async def one(rights: Rights, request_id: uuid.UUID, whom: Whom) -> bool:
+        found = await rights.everything(whom)
         archive = await asyncio.to_thread(archives.packed, found, clock.now())
-        made += await context.db.run(actions.rights.exported, context.keys, row["id"], archive)
-    return made
+        return await context.db.run(actions.rights.exported, context.keys, request_id, archive)
+
+    return await _each(context, "export", one)
 
 
 async def close(context: Context) -> int:
     """Forget those who asked for it and did not take it back; how many. What is begun is done again until it is whole."""
-    closed = 0
-    for row, whom in await context.db.read(actions.rights.due, "closure"):
+
+    async def one(rights: Rights, request_id: uuid.UUID, whom: Whom) -> bool:
+        if await context.db.read(actions.rights.may_close, request_id, whom):
+            await rights.forget(whom)
+        return await context.db.run(actions.rights.close, request_id, whom)
+
+    return await _each(context, "closure", one)
+
+
+async def _each(context: Context, kind: str, do: Callable[[Rights, uuid.UUID, Whom], Awaitable[bool]]) -> int:
+    """Do every request that is due; one that fails is tried again later and keeps nobody else waiting."""
+    done = 0
+    for row, whom in await context.db.read(actions.rights.due, kind):
         if whom is None or context.rights is None:
             continue
-        if await context.db.read(actions.rights.may_close, row["id"], whom):
-            await context.rights.forget(whom)
-        closed += await context.db.run(actions.rights.close, row["id"], whom)
-    return closed
+        try:
+            done += await do(context.rights, row["id"], whom)
+        except Exception:
+            log.exception("request_failed", kind=kind, request=str(row["id"]))
+    return done
 
 
 async def purge(context: Context) -> int:

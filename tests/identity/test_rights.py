@@ -110,6 +110,17 @@ def test_a_copy_tells_all_that_every_service_knows(front: Front) -> None:
     assert examined(front) == []
 
 
+def test_one_whose_data_cannot_be_read_keeps_nobody_else_waiting(front: Front) -> None:
+    first, second = front.town.residents(2)
+    known(front, first)
+    front.town.do("UPDATE persons SET phone_sealed = '\\x0102' WHERE id = %s", first.person_id)
+    for one in (first, second):
+        assert front.ask("POST", f"{ME}/export", one).status_code == 202
+    assert work(front, tasks.export) == 1
+    states = [front.get(f"{ME}/requests", one).json()["items"][0]["state"] for one in (first, second)]
+    assert states == ["asked", "done"]
+
+
 def test_words_in_an_archive_do_no_harm() -> None:
     bad = "<script>alert(1)</script>"
     found = {"s": {"t": [{"a": bad, "b": ["=1"], "c": None, "d": clock.now(), "e": b"x"}], "empty": []}}

@@ -32,7 +32,7 @@ def _once(fields: list[str]) -> list[str]:
 
 Reason = Annotated[
     str,
-    StringConstraints(min_length=4, max_length=200, pattern=r"^[^\x00-\x1f]*$"),
+    StringConstraints(min_length=2, max_length=200, pattern=r"^[^\x00-\x1f]*$"),
     Field(description=say("Why; the person reads it.", "事由，本人可见。")),
 ]
 
