@@ -44,6 +44,7 @@ def test_a_login_is_a_session_like_any_other(database_url: str, keys: Keyring, s
             ("staff.login", someone.account_no, "330411105")
         ]
         assert [one for one in await doctor.examine(database_url) if one[1]] == []
+        desk.town.do("ALTER TABLE audit DISABLE TRIGGER USER")
         desk.town.do("DELETE FROM audit")
         assert [name for name, wrong in await doctor.examine(database_url) if wrong] == [
             "every login of staff was written down"

@@ -126,7 +126,7 @@ async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: 
     """The lines of a child, all or one maker's, oldest first, with the person's name; removed ones are left out.
 
     `is_in_force`: whether its maker is a guardian now, or was at a moment: a guardianship that ends takes its lines along,
-    but for those that forbid; these stay unless their maker was barred.
+    but for those that forbid: these stay, unless their maker was barred or whom they forbid is a guardian.
     Should there ever be too many, it is not those that forbid which are left out.
     """
     return await tx.fetch(
@@ -136,8 +136,9 @@ async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: 
                 SELECT FROM relations r JOIN accounts a ON a.person_id = r.actor_id JOIN holders k ON k.id = r.person_id
                 WHERE a.no = c.maker_no AND k.no = c.child_no AND {_IS_GUARDIAN.format(at="coalesce($3, now())")}
             ) OR (c.kind = 'never' AND NOT EXISTS (
-                SELECT FROM relations r JOIN accounts a ON a.person_id = r.actor_id JOIN holders k ON k.id = r.person_id
-                WHERE a.no = c.maker_no AND k.no = c.child_no AND r.barred_at IS NOT NULL
+                SELECT FROM relations r JOIN holders k ON k.id = r.person_id LEFT JOIN accounts a ON a.person_id = r.actor_id
+                WHERE k.no = c.child_no AND ((a.no = c.maker_no AND r.barred_at IS NOT NULL)
+                   OR (r.actor_id = c.person_id AND {_IS_GUARDIAN.format(at="coalesce($3, now())")}))
             )) AS is_in_force
             FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
             WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL

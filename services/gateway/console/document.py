@@ -51,6 +51,7 @@ OPEN: Final = frozenset(
         "identity.sessions.create",
         "identity.sessions.refresh",
         "identity.purposes.list",
+        "identity.retention.list",
         "childcare.rooms.now",
         "partners.types.list",
         *(f"open.{one}" for one in ("slots.list", "dataset.read")),
