@@ -65,6 +65,10 @@ CHECKS: Final = {
         SELECT o.id FROM meal_orders o JOIN meal_lines l ON l.order_id = o.id GROUP BY o.id
         HAVING sum(l.price_fen) <> o.price_fen OR sum(l.subsidy_fen) <> o.subsidy_fen
             OR sum(l.pay_fen) + o.fee_fen <> o.pay_fen OR count(*) FILTER (WHERE l.subsidy_fen > 0) > 1""",
+    "every login that a copied token ended was announced to its owner": """
+        SELECT s.id FROM sessions s JOIN accounts a ON a.no = s.account_no
+        WHERE s.was_reused AND a.person_id IS NOT NULL
+          AND 1 <> (SELECT count(*) FROM notices n WHERE n.subject = s.id AND n.type = 'identity.session.revoked')""",
     "what happened in kitchens and at doors was announced": """
         SELECT f.id FROM (
             SELECT id, 'elder-meals.order.made' AS type, 1 AS times FROM meal_orders

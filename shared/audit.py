@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from shared import wire
 from shared.db import Tx
 
 
@@ -25,11 +24,11 @@ async def record(
     `data` names fields, ids and codes; never a name, a number or a phone.
     """
     await tx.execute(
-        "INSERT INTO audit (account_no, action, person_id, community, reason, data) VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
+        "INSERT INTO audit (account_no, action, person_id, community, reason, data) VALUES ($1, $2, $3, $4, $5, $6)",
         account_no,
         action,
         person_id,
         community,
         reason,
-        wire.dumps(dict(data or {})).decode(),
+        dict(data or {}),
     )

@@ -10,7 +10,7 @@ from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -59,6 +59,15 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call from a browser.")
     access_seconds: int = Field(default=900, ge=60, le=3600, description="Life of an access token.")
     refresh_days: int = Field(default=30, ge=1, le=180, description="Absolute life of a login.")
+    idle_days: int = Field(default=14, ge=1, le=180, description="A login not refreshed for so long is over.")
+    provider_seconds: float = Field(
+        default=4.0, gt=0, le=14, description="Longest WeChat and others may take together."
+    )
+    wechat_appid: str | None = Field(
+        default=None, description="The mini-program's AppID; with its secret, WeChat is on."
+    )
+    wechat_secret: SecretStr | None = Field(default=None, description="The mini-program's AppSecret.")
+    wechat_url: str = Field(default="https://api.weixin.qq.com", description="Where WeChat is called.")
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Final
+from typing import Final, Literal
 
 from shared.notices import Data, Notice, NoticeType
 from shared.texts import say
@@ -14,6 +14,12 @@ class ConsentSaid(Data):
 
     purpose: str
     version: int
+
+
+class SessionRevoked(Data):
+    """Why a session ended without its owner saying so."""
+
+    reason: Literal["reused"]
 
 
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
@@ -37,6 +43,16 @@ TYPES: Final = (
         say("A consent was taken back; it counts from this moment.", "同意已撤回，即时生效。"),
         _EXAMPLE,
     ),
+    NoticeType(
+        "identity.session.revoked",
+        SessionRevoked,
+        say("the session", "登录会话"),
+        say(
+            "A device's refresh token was used a second time: somebody may have copied it, so the login there is over.",
+            "某设备的刷新令牌被重复使用，可能已泄露，该登录已终止。",
+        ),
+        {"reason": "reused"},
+    ),
 )
 
 
@@ -52,3 +68,8 @@ def consent_withdrawn(consent_id: uuid.UUID, community: str, holder_no: int, pur
     return Notice(
         "identity.consent.withdrawn", community, consent_id, (holder_no,), {"purpose": purpose, "version": version}
     )
+
+
+def session_revoked(session_id: uuid.UUID, community: str, holder_no: int) -> Notice:
+    """Somebody's login ended because its token came twice."""
+    return Notice("identity.session.revoked", community, session_id, (holder_no,), {"reason": "reused"})

@@ -38,7 +38,18 @@ from shared.models.elder_meals import (
     WelfareStep,
 )
 from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
-from shared.models.identity import Account, Consent, Deployment, Login, LoginCode, Person, Relation, Role, Session
+from shared.models.identity import (
+    Account,
+    Consent,
+    Deployment,
+    Login,
+    LoginCode,
+    Person,
+    Relation,
+    Role,
+    Session,
+    UsedProof,
+)
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
 from shared.models.partners import (
@@ -120,6 +131,7 @@ __all__ = [
     "Terms",
     "TurnedAway",
     "Upload",
+    "UsedProof",
     "Visit",
     "Wait",
     "WelfareCheck",

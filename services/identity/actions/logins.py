@@ -14,10 +14,12 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from services.identity import codes, sealing, sql, tokens
-from services.identity.actions import people
+from services.identity import codes, notices, sealing, sql, tokens
+from services.identity.actions import outside
+from services.identity.providers import Outside
 from services.identity.rules import Phone
 from shared import clock, crypto, errors
+from shared import notices as town
 from shared.crypto import Keyring
 from shared.db import Tx
 
@@ -76,23 +78,36 @@ class Issued:
     seconds_left: float
 
 
-async def open_session(
-    tx: Tx, keys: Keyring, *, phone: Phone, code: str, device: str | None, life: timedelta
-) -> Issued | None:
-    """Log in by phone; None when the code is wrong, and that try is counted. Who is new becomes a resident."""
+async def right_code(tx: Tx, keys: Keyring, phone: Phone, code: str) -> Outside | None:
+    """Whom a phone's code stands for, once; None when it is wrong, and that try is counted."""
     index = _code_index(keys, phone)
     kept = await sql.logins.try_code(tx, index, codes.TRIES)
     if not hmac.compare_digest(kept or b"", codes.kept(keys, phone, code)):
         return None
     await sql.logins.delete_code(tx, index)
-    member = await people.member_by_phone(tx, keys, phone)
+    return Outside(phone.digits, phone=phone, level=1)
+
+
+async def open_by_code(
+    tx: Tx, keys: Keyring, *, phone: Phone, code: str, device: str | None, life: timedelta
+) -> Issued | None:
+    """Log in by phone; None when the code is wrong. Who is new becomes a resident."""
+    told = await right_code(tx, keys, phone, code)
+    return None if told is None else await open_session(tx, keys, "phone", told, device=device, life=life)
+
+
+async def open_session(
+    tx: Tx, keys: Keyring, provider: str, told: Outside, *, device: str | None, life: timedelta
+) -> Issued:
+    """Log in whom a provider vouches for."""
+    member = await outside.member_of(tx, keys, provider, told)
     session_id = clock.uuid7()
     token = tokens.make(keys, session_id)
     await sql.logins.insert_session(
         tx,
         session_id,
         member.account_no,
-        provider="phone",
+        provider=provider,
         device=device,
         refresh_hash=token.digest,
         expires_at=clock.now() + life,
@@ -100,12 +115,18 @@ async def open_session(
     return Issued(member, session_id, token.text, life.total_seconds())
 
 
-async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh) -> Issued | None:
+async def add_by_code(tx: Tx, keys: Keyring, account_no: int, *, phone: Phone, code: str) -> sql.logins.Login | None:
+    """Add a phone as another way into one's account; None when the code is wrong."""
+    told = await right_code(tx, keys, phone, code)
+    return None if told is None else await outside.add(tx, keys, account_no, "phone", told)
+
+
+async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, idle: timedelta) -> Issued | None:
     """The next refresh token, or within the grace the same one again. None when the session is over.
 
     Whoever brings an older token is a thief, or was robbed: nobody can tell which, so the session ends for both.
     """
-    live = await sql.logins.locked_session(tx, token.session_id)
+    live = await sql.logins.locked_session(tx, token.session_id, idle)
     member = await sql.people.member(tx, live.account_no) if live else None
     if live is None or member is None:
         return None
@@ -127,15 +148,22 @@ async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh) -> Issue
     ):
         text = sealing.open_successor(keys, live.successor_sealed, token.session_id)
         return Issued(member, token.session_id, text, live.seconds_left)
-    await sql.logins.revoke_session(tx, token.session_id, live.account_no)
+    await sql.logins.revoke_session(tx, token.session_id, live.account_no, reused=True)
+    if member.community is not None and member.holder_no is not None:
+        await town.announce(tx, [notices.session_revoked(token.session_id, member.community, member.holder_no)])
     log.warning("refresh_token_reused", session=str(token.session_id), account=str(member.account_id))
     return None
 
 
 async def end_session(tx: Tx, account_no: int, session_id: uuid.UUID) -> None:
-    """Log out one device. Its access token still works for what is left of its minutes."""
+    """Log out one device; the gateway knows within two seconds."""
     if not await sql.logins.revoke_session(tx, session_id, account_no):
         raise errors.NotThere
+
+
+async def end_sessions(tx: Tx, account_no: int) -> None:
+    """Log out everywhere."""
+    await sql.logins.revoke_sessions(tx, account_no)
 
 
 async def forget_old(tx: Tx, *, sessions_kept: timedelta) -> int:

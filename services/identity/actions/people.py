@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from services.identity import rules, sealing, sql
-from services.identity.rules import Document, Phone
+from services.identity.rules import Document
 from shared import clock, db, errors
 from shared.crypto import Keyring
 from shared.db import Tx
@@ -20,6 +20,7 @@ from shared.texts import say
 
 BY_PHONE: Final = 1
 BY_DOCUMENT: Final = 2
+CONFIRMED: Final = 3
 ADULT: Final = 18
 MOST_CHILDREN: Final = 10
 NEW_RESIDENT: Final = "新居民"
@@ -34,39 +35,6 @@ def _age(born: date, today: date) -> int:
 def is_adult(born: date | None, today: date) -> bool:
     """Whether somebody is known to be grown up."""
     return born is not None and _age(born, today) >= ADULT
-
-
-async def member_by_phone(tx: Tx, keys: Keyring, phone: Phone) -> sql.people.Member:
-    """Who logs in with a phone; who does so for the first time becomes a resident."""
-    account_no = await sql.people.account_by_login(tx, "phone", sealing.phone_index(keys, phone))
-    if account_no is None:
-        account_no = await _new_resident(tx, keys, phone)
-    found = await sql.people.member(tx, account_no)
-    if found is None:
-        raise errors.NotAllowed(say("This account is closed.", "此账号已注销。"))
-    return found
-
-
-async def _new_resident(tx: Tx, keys: Keyring, phone: Phone) -> int:
-    person_id, account_id = clock.uuid7(), clock.uuid7()
-    person = sql.people.NewPerson(
-        id=person_id,
-        name=NEW_RESIDENT,
-        sex=None,
-        born=None,
-        community=UNKNOWN_HOME,
-        level=BY_PHONE,
-        household_no=None,
-        document_kind=None,
-        document_sealed=None,
-        document_index=None,
-        document_last4=None,
-        phone_sealed=sealing.phone(keys, phone, person_id),
-    )
-    await sql.people.insert_people(tx, [person])
-    account = sql.people.NewAccount(account_id, person_id, NEW_RESIDENT, "phone", sealing.phone_index(keys, phone))
-    numbers = await sql.people.insert_accounts(tx, [account])
-    return numbers[account_id]
 
 
 async def member(tx: Tx, account_no: int) -> sql.people.Member:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
+from services.identity.providers import Providers
 from services.identity.routes import consents
-from services.identity.rules import Document, Phone
+from services.identity.routes import logins as ways
+from services.identity.routes.desk import At, Desk, Mine, phone, place
+from services.identity.rules import Document
 from services.identity.schemas import (
     AccountOut,
     ActsForOut,
@@ -52,53 +54,15 @@ DOCUMENT_REFUSALS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the routes keep between requests: who sends codes, and how often one may try."""
-
-    sender: codes.Sender
-    codes: Allowance
-    logins: Allowance
-    documents: Allowance
-
-
-async def desk(request: Request) -> Desk:
-    """The running app's desk."""
-    found: Desk = request.app.state.desk
-    return found
-
-
-async def known(who: Who) -> int:
-    """The number of the account that asks."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    return who.account_no
-
-
-At = Annotated[Desk, Depends(desk)]
-Mine = Annotated[int, Depends(known)]
-
-
 def _private(model: BaseModel, status: int = 200) -> Response:
     return web.json(model, status, {"Cache-Control": "no-store"})
-
-
-def _at(pointer: str, code: str) -> list[dict[str, str]]:
-    return [{"in": "body", "pointer": pointer, "code": code}]
-
-
-def _phone(told: str) -> Phone:
-    try:
-        return rules.normalise_phone(told)
-    except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=_at("/phone", refused.code)) from None
 
 
 def _document(told: DocumentIn) -> Document:
     try:
         return rules.read_document(told.kind, told.number, today=clock.today())
     except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=_at("/document/number", refused.code)) from None
+        raise errors.by_code(refused.code)(errors=place("/document/number", refused.code)) from None
 
 
 @router.post(
@@ -116,13 +80,13 @@ def _document(told: DocumentIn) -> Document:
     responses=refuses(errors.PhoneMalformed, errors.InFlight),
 )
 async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
-    phone, demo = _phone(told.phone), ctx.settings.demo
+    number, demo = phone(told.phone), ctx.settings.demo
     at.codes.take(network(who.address))
-    made = await ctx.db.run(actions.logins.make_code, ctx.keys, phone, demo=demo)
+    made = await ctx.db.run(actions.logins.make_code, ctx.keys, number, demo=demo)
     try:
-        await at.sender.send(phone, made.code)
+        await at.sender.send(number, made.code)
     except errors.Refusal:
-        await ctx.db.run(actions.logins.forget_code, ctx.keys, phone)
+        await ctx.db.run(actions.logins.forget_code, ctx.keys, number)
         raise
     answer = CodeOut(
         expires_in=int(codes.LIFE.total_seconds()), resend_in=made.resend_in, demo_code=made.code if demo else None
@@ -158,20 +122,29 @@ def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
     operation_id="identity.sessions.create",
     status_code=201,
     response_model=TokensOut,
-    summary=say("Log in with a code", "验证码登录"),
+    summary=say("Log in", "登录"),
     description=say(
-        "Who logs in for the first time becomes a resident. A wrong code counts as a try.",
-        "首次登录自动注册为居民。验证码错误计入尝试次数。",
+        "By phone with a code, or with what WeChat, Alipay, Zheliban or an OpenID provider gave. Who brings a phone for "
+        "the first time becomes a resident. A wrong code counts as a try.",
+        "使用手机验证码，或微信、支付宝、浙里办、OpenID 的授权码登录。首次携带手机号登录即注册为居民。验证码错误计入尝试次数。",
     ),
-    responses=refuses(errors.CodeWrong, errors.PhoneMalformed),
+    responses=refuses(errors.CodeWrong, errors.PhoneMalformed, *ways.REFUSALS),
 )
 async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Response:
-    phone = _phone(told.phone)
-    at.logins.take(network(who.address))
     life = timedelta(days=ctx.settings.refresh_days)
-    issued = await ctx.db.run(
-        actions.logins.open_session, ctx.keys, phone=phone, code=told.code, device=told.device, life=life
-    )
+    number = ways.checked(told)
+    at.logins.take(network(who.address))
+    if number is not None:
+        issued = await ctx.db.run(
+            actions.logins.open_by_code, ctx.keys, phone=number, code=told.code, device=told.device, life=life
+        )
+    else:
+        vouched = await at.providers.exchange(told.provider, ways.brought(told))
+        issued = await ways.twice(
+            lambda: ctx.db.run(
+                actions.logins.open_session, ctx.keys, told.provider, vouched, device=told.device, life=life
+            )
+        )
     if issued is None:
         raise errors.CodeWrong
     return _private(_tokens(ctx, issued), 201)
@@ -190,7 +163,8 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
 )
 async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
     token = tokens.read(ctx.keys, told.refresh_token)
-    issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token) if token else None
+    idle = timedelta(days=ctx.settings.idle_days)
+    issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, idle=idle) if token else None
     if issued is None:
         raise errors.NotKnown
     return _private(_tokens(ctx, issued))
@@ -204,7 +178,8 @@ async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
 )
 async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, datetime, uuid.UUID)
-    found = await ctx.db.read(sql.logins.sessions, account_no, (after[0], after[1]) if after else None, limit + 1)
+    idle = timedelta(days=ctx.settings.idle_days)
+    found = await ctx.db.read(sql.logins.sessions, account_no, idle, (after[0], after[1]) if after else None, limit + 1)
     items = [SessionOut(**one._asdict(), current=one.id == who.session_id) for one in found[:limit]]
     following = pages.cursor(found[limit - 1].made_at, str(found[limit - 1].id)) if len(found) > limit else None
     return _private(Page[SessionOut](items=items, next=following))
@@ -216,8 +191,8 @@ async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50,
     status_code=204,
     summary=say("Log out a device", "退出登录"),
     description=say(
-        "`current` is the session of this request. An access token already handed out works for its last minutes.",
-        "`current` 为当前会话。已签发的访问令牌在剩余有效期内仍可使用。",
+        "`current` is the session of this request. Its access token is refused within two seconds.",
+        "`current` 为当前会话。其访问令牌在两秒内失效。",
     ),
 )
 async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:
@@ -225,6 +200,18 @@ async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, w
     if not isinstance(wanted, uuid.UUID):
         raise errors.NotThere
     await ctx.db.run(actions.logins.end_session, account_no, wanted)
+    return Response(status_code=204)
+
+
+@router.delete(
+    "/sessions",
+    operation_id="identity.sessions.delete_all",
+    status_code=204,
+    summary=say("Log out everywhere", "退出全部设备"),
+    description=say("This device, too.", "包括当前设备。"),
+)
+async def delete_sessions(ctx: Ctx, account_no: Mine) -> Response:
+    await ctx.db.run(actions.logins.end_sessions, account_no)
     return Response(status_code=204)
 
 
@@ -332,7 +319,7 @@ async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Resp
     return Response(status_code=204)
 
 
-_service: Callable[[Context], App] = service_app("identity", "Identity", [router, consents.router])
+_service: Callable[[Context], App] = service_app("identity", "Identity", [router, ways.router, consents.router])
 
 
 def app(given: Context) -> App:
@@ -341,6 +328,7 @@ def app(given: Context) -> App:
     demo = given.settings.demo
     made.fastapi.state.desk = Desk(
         sender=codes.NoProvider(demo=demo),
+        providers=Providers.of(given.settings),
         codes=Allowance(30, demo=demo),
         logins=Allowance(30 * codes.TRIES, demo=demo),
         documents=Allowance(20, demo=demo),
