@@ -68,6 +68,28 @@ class Settings(BaseSettings):
     )
     wechat_secret: SecretStr | None = Field(default=None, description="The mini-program's AppSecret.")
     wechat_url: str = Field(default="https://api.weixin.qq.com", description="Where WeChat is called.")
+    alipay_appid: str | None = Field(
+        default=None, description="The mini-program's APPID; with both keys, Alipay is on."
+    )
+    alipay_key: SecretStr | None = Field(default=None, description="Our RSA private key (base64 or PEM), signs calls.")
+    alipay_public_key: str | None = Field(default=None, description="Alipay's RSA public key (base64 or PEM).")
+    alipay_aes_key: SecretStr | None = Field(default=None, description="The AES key (base64) for phones from Alipay.")
+    alipay_url: str = Field(default="https://openapi.alipay.com/gateway.do", description="Where Alipay is called.")
+    zheliban_appid: str | None = Field(
+        default=None, description="Our application's id in IRS; with both keys, Zheliban (浙里办) is on."
+    )
+    zheliban_access_key: str | None = Field(default=None, description="AK of the single sign-on component.")
+    zheliban_secret_key: SecretStr | None = Field(default=None, description="SK of the single sign-on component.")
+    zheliban_url: str = Field(
+        default="https://ibcdsg.zj.gov.cn:8443",
+        description="Where Zheliban is called; https://bcdsg.zj.gov.cn:8443 from inside the government's network.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="The OpenID provider of the staff, as its configuration spells it; with a client, on."
+    )
+    oidc_client_id: str | None = Field(default=None, description="Our client id there.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Our client's secret; none: public client.")
+    oidc_redirects: tuple[str, ...] = Field(default=(), description="Redirect URIs that may receive codes, exactly so.")
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @cached_property

@@ -13,9 +13,13 @@ from typing import Any, Final
 
 import httpx
 import structlog
+from pydantic import SecretStr
 
+from services.identity.providers.alipay import Alipay
 from services.identity.providers.contract import Garbled, Outside, Provider, Told
+from services.identity.providers.oidc import Oidc
 from services.identity.providers.wechat import WeChat
+from services.identity.providers.zheliban import Zheliban
 from shared import errors
 from shared.settings import Settings
 from shared.texts import choose, say
@@ -27,7 +31,14 @@ log = structlog.get_logger(__name__)
 TITLES: Final = {
     "phone": say("code by phone", "手机验证码"),
     "wechat": say("WeChat", "微信"),
+    "alipay": say("Alipay", "支付宝"),
+    "zheliban": say("Zheliban", "浙里办"),
+    "oidc": say("Staff login", "工作人员统一登录"),
 }
+
+
+def _open(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() or None if secret is not None else None
 
 
 class Providers:
@@ -41,8 +52,18 @@ class Providers:
     def of(cls, settings: Settings) -> Providers:
         """Those whose secrets are set. They must answer before the gateway stops waiting for us."""
         on: list[Provider] = []
-        if settings.wechat_appid and settings.wechat_secret:
-            on.append(WeChat(settings.wechat_appid, settings.wechat_secret.get_secret_value(), url=settings.wechat_url))
+        if settings.wechat_appid and (secret := _open(settings.wechat_secret)):
+            on.append(WeChat(settings.wechat_appid, secret, url=settings.wechat_url))
+        if settings.alipay_appid and settings.alipay_public_key and (secret := _open(settings.alipay_key)):
+            aes = _open(settings.alipay_aes_key)
+            on.append(Alipay(settings.alipay_appid, secret, settings.alipay_public_key, aes, url=settings.alipay_url))
+        if settings.zheliban_appid and settings.zheliban_access_key and (secret := _open(settings.zheliban_secret_key)):
+            on.append(
+                Zheliban(settings.zheliban_appid, settings.zheliban_access_key, secret, url=settings.zheliban_url)
+            )
+        if settings.oidc_issuer and settings.oidc_client_id:
+            secret = _open(settings.oidc_client_secret)
+            on.append(Oidc(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_redirects))
         return cls(on, seconds=min(settings.provider_seconds, settings.upstream_seconds * 0.8))
 
     def facts(self, name: str) -> Mapping[str, str] | None:
