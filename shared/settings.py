@@ -9,6 +9,7 @@ import os
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -90,6 +91,9 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = Field(default=None, description="Our client id there.")
     oidc_client_secret: SecretStr | None = Field(default=None, description="Our client's secret; none: public client.")
     oidc_redirects: tuple[str, ...] = Field(default=(), description="Redirect URIs that may receive codes, exactly so.")
+    cipher: Literal["aes", "sm4"] = Field(
+        default="aes", description="What seals personal data from now on; what is sealed already opens either way."
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
 
     @cached_property

@@ -24,6 +24,8 @@ demo_app = typer.Typer(help="Demo accounts and tokens (demo databases only).", n
 regions_app = typer.Typer(help="The official tree of regions.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
 app.add_typer(regions_app, name="regions")
+keys_app = typer.Typer(help="Turn the keys of this deployment while it runs.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys and the embedded database live.")]
 
@@ -125,8 +127,11 @@ def doctor(data_dir: DataDir = None) -> None:
     with database.at(settings) as url:
         database.require_current(url)
         found = asyncio.run(checks.examine(url))
+        old = database.sealed_before(url, asyncio.run(checks.sealed(url)))
     for check, wrong in found:
         typer.echo(f"{'ok   ' if not wrong else 'WRONG'} {check}" + (f": {', '.join(wrong[:20])}" if wrong else ""))
+    if old:
+        typer.echo(f"note  {old} values are sealed with an older field key; `linli keys reseal` seals them anew")
     if any(wrong for _, wrong in found):
         raise typer.Exit(1)
 
@@ -259,6 +264,54 @@ def import_regions(file: Path, data_dir: DataDir = None) -> None:
     with database.at(settings) as url:
         database.require_current(url)
         typer.echo(f"{asyncio.run(town.import_regions(url, file))} regions")
+
+
+Kind = Annotated[str, typer.Argument(help="signing, field or assertion.")]
+
+
+@keys_app.command("show")
+def show_keys(data_dir: DataDir = None) -> None:
+    """Which keys there are, which are in use, and how many rows are sealed with which."""
+    from services.cli import keys
+
+    keys.show(_settings(data_dir))
+
+
+@keys_app.command("rotate")
+def rotate_keys(
+    kind: Kind,
+    ahead: Annotated[
+        float,
+        typer.Option("--in", min=3, max=604_800, help="Seconds until the new key is used; all must have it by then."),
+    ] = 10,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a new key, which running processes take over by themselves; the old one goes on opening and verifying."""
+    from services.cli import keys
+
+    keys.rotate(_settings(data_dir), kind, ahead)
+
+
+@keys_app.command("reseal")
+def reseal(data_dir: DataDir = None) -> None:
+    """Seal every stored value anew with the newest field key and the cipher of the settings; may be broken off and run again."""
+    from services.cli import keys
+
+    keys.reseal(_settings(data_dir))
+
+
+@keys_app.command("retire")
+def retire_keys(
+    kind: Kind,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="The old signing key was stolen: what it has signed is good no longer.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Forget the old keys of a kind, once nothing needs them."""
+    from services.cli import keys
+
+    keys.retire(_settings(data_dir), kind, at_once=at_once)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from shared import crypto, embedded, migrate, regions
 from shared.settings import Settings
 
 if TYPE_CHECKING:
+    from services.doctor import SealedWith
     from shared.crypto import Keyring
 
 
@@ -73,13 +74,26 @@ def require_current(url: str) -> None:
 def keys(settings: Settings, url: str) -> Keyring:
     """This deployment's keys: new ones only for a database that was made with none."""
     known = _one(url, "SELECT fingerprint FROM deployment") if _has(url, "deployment") else None
-    ring = crypto.load_or_create(settings.keys_file, may_create=known is None)
+    ring = crypto.load_or_create(settings.keys_file, may_create=known is None, cipher=settings.cipher)
     if known is not None and ring.fingerprint() != known:
         raise Stop(
             f"The keys in {settings.keys_file} are not those this database was made with; "
             "put the right keys there, or use another data dir."
         )
+    # By way of JSON, because an older schema does not have the column.
+    sealed = _one(url, "SELECT (to_jsonb(d)->>'field_version')::int FROM deployment d") if known is not None else None
+    if isinstance(sealed, int) and sealed not in ring.field:
+        raise Stop(
+            f"The keys in {settings.keys_file} are older than this database: field key {sealed} is missing; "
+            "restore the newest copy of the file."
+        )
     return ring
+
+
+def remember_version(url: str, version: int) -> None:
+    """Write down that rows may be sealed with this version of the field key from now on."""
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE deployment SET field_version = greatest(field_version, %s)", (version,))
 
 
 def migrate_up(url: str) -> None:
@@ -105,6 +119,12 @@ def remember_keys(url: str, ring: Keyring, *, demo: bool) -> None:
         )
     if _one(url, "SELECT fingerprint FROM deployment") != ring.fingerprint():
         raise Stop("Somebody else has made this database at this moment, with other keys; use their data dir.")
+
+
+def sealed_before(url: str, found: Sequence[SealedWith]) -> int:
+    """How many values are sealed with a field key older than the newest."""
+    newest = _one(url, "SELECT max(field_version) FROM deployment")
+    return sum(one.values for one in found if isinstance(newest, int) and one.version < newest)
 
 
 def prepare(settings: Settings, url: str) -> Keyring:

@@ -1,0 +1,55 @@
+"""Every column that holds sealed values, and how a row of it names itself in what was sealed.
+
+A key can only be retired when nothing is left under it, so this list must be whole: a test compares it with the models.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Sealed(NamedTuple):
+    """One column; `row` is an SQL expression for the row's name in the seal."""
+
+    table: str
+    column: str
+    row: str = "id::text"
+
+
+COLUMNS: Final = (
+    Sealed("persons", "phone_sealed"),
+    Sealed("persons", "document_sealed"),
+    Sealed("sessions", "successor_sealed"),
+    Sealed("waits", "body", "account_no || '|' || key"),
+    Sealed("endpoints", "secret_sealed"),
+    Sealed("endpoints", "previous_sealed"),
+    Sealed("endpoints", "seed_sealed"),
+    Sealed("meal_orders", "sealed"),
+    Sealed("elder_profiles", "sealed", "person_id::text"),
+    Sealed("meal_outcomes", "sealed"),
+    Sealed("welfare_steps", "sealed"),
+    Sealed("registrations", "answers"),
+    Sealed("feedback", "text"),
+    Sealed("visits", "note"),
+    Sealed("child_records", "body", "child_no::text"),
+    Sealed("incidents", "body"),
+    Sealed("collectors", "about"),
+)
+
+OPEN: Final = frozenset(
+    {
+        "asks.fingerprint",
+        "calendars.secret_hash",
+        "collectors.code_index",
+        "login_codes.code_hash",
+        "login_codes.phone_index",
+        "logins.subject_index",
+        "partner_keys.key_hash",
+        "persons.document_index",
+        "sessions.previous_hash",
+        "sessions.refresh_hash",
+        "uploads.fingerprint",
+        "used_proofs.digest",
+    }
+)
+"""Columns of bytes that are not sealed: digests and blind indexes, which open nothing and are never turned."""
