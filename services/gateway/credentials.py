@@ -36,6 +36,7 @@ class Credentials:
 
     def __init__(self, keys: Keyring, db: Database) -> None:
         self._keys = keys
+        self._signing = keys.signing
         self._facts_line = Readers("facts", db, facts)
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._facts: OrderedDict[int, tuple[float, Caller]] = OrderedDict()
@@ -89,6 +90,9 @@ class Credentials:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise errors.NotKnown
+        if self._signing is not self._keys.signing:  # a key was turned, and may have been stolen
+            self._signing = self._keys.signing
+            self._known.clear()
         known = self._known.get(token)
         if known is not None:
             if known[0] <= time.time():
