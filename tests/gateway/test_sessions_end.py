@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from shared.crypto import Keyring
 from shared.db import Tx
 from tests.gateway import doors
 from tests.gateway.test_front import Front, is_problem, opened
+from tests.identity.elsewhere import BAD_MOODS, WeChatServer
 
 PHONE = "15400000001"
 
@@ -144,3 +146,25 @@ def test_what_is_no_bearer_token_of_ours_is_not_known(door: Front) -> None:
     ):
         answer = door.ask("GET", "/v1/identity/me", headers={"Authorization": told})
         assert is_problem(answer, 401, "not_known"), told
+
+
+@pytest.mark.parametrize("mood", ["sleeps", "error page", "half JSON"])
+def test_a_provider_that_is_ill_opens_no_circuit_and_phones_log_in(
+    database_url: str, tmp_path: Path, mood: str
+) -> None:
+    with WeChatServer() as wechat, contextlib.ExitStack() as stack:
+        wechat.mood = BAD_MOODS[mood]
+        settings = doors.demo(
+            tmp_path,
+            wechat_appid=wechat.APPID,
+            wechat_secret=wechat.SECRET,
+            wechat_url=wechat.url,
+            provider_seconds=0.3,
+        )
+        door = stack.enter_context(opened(database_url, Keyring.fresh(), settings))
+        for n in range(8):
+            refused = door.ask("POST", "/v1/identity/sessions", json={"provider": "wechat", "code": f"c-{n}"})
+            assert refused.json()["code"] in ("provider_down", "provider_slow")
+            assert refused.json()["other_ways"] == ["phone"]
+        log_in(door)
+        assert door.ask("GET", "/v1/identity/providers").status_code == 200

@@ -49,6 +49,7 @@ OPEN: Final = frozenset(
         "identity.codes.create",
         "identity.sessions.create",
         "identity.sessions.refresh",
+        "identity.providers.list",
         "identity.purposes.list",
         "childcare.rooms.now",
         "partners.types.list",

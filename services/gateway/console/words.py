@@ -76,6 +76,7 @@ PATHS: Final[dict[str, str]] = {
     "order_id": say("The order.", "订单编号。"),
     "purpose": say("The purpose.", "授权用途。"),
     "person_id": say("The person.", "人员编号。"),
+    "login_id": say("The way to log in.", "登录方式编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -308,6 +309,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "provider": {
         "phone": say("a code sent to a phone", "短信验证码"),
+        "wechat": say("WeChat", "微信"),
+        "alipay": say("Alipay", "支付宝"),
+        "zheliban": say("the province's app, which confirms names", "浙里办，已核验实名"),
+        "oidc": say("the staff's OpenID provider", "工作人员统一登录"),
     },
     "relation": {
         "child": say("the caller's child", "子女"),
