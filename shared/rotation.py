@@ -29,8 +29,8 @@ log = structlog.get_logger(__name__)
 KINDS: Final = ("signing", "field", "assertion")
 AHEAD_SECONDS: Final = 10.0
 """How long a new key is known before it is used; processes on other machines need as long as the file takes to get there."""
-ASSERTIONS_LIVE: Final = 60.0
-"""Seconds after which nothing that the gateway said of a caller is still on its way."""
+SETTLED_SECONDS: Final = 60.0
+"""How long a new key is in use before the one before may go: nothing made with that is then still on its way."""
 LOOK_SECONDS: Final = 1.0
 
 
@@ -84,13 +84,13 @@ def retire(path: Path, kind: str, *, needed: Collection[int] = (), signed_until:
             return 0
         if kept.is_coming(kind, now):
             raise NotYet(f"The newest {kind} key is not used yet; the one before is still needed.")
+        if kind != "signing" and now < since + SETTLED_SECONDS:
+            raise NotYet(f"The old {kind} key was in use a moment ago; retire it in a minute.")
         if kind == "signing":
             if now < signed_until:
                 raise NotYet("Tokens or passes that the old signing key has signed are still good; retire it later.")
             turned = dataclasses.replace(kept, signing=kept.signing[:1])
         elif kind == "assertion":
-            if now < since + ASSERTIONS_LIVE:
-                raise NotYet("The old assertion key was in use a moment ago; retire it in a minute.")
             turned = dataclasses.replace(kept, assertion=kept.assertion[:1])
         else:
             newest = max(kept.field)

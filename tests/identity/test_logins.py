@@ -390,7 +390,7 @@ def test_a_phone_is_added_by_its_code_and_a_wrong_code_is_counted(database_url: 
 def test_slowness_of_one_provider_holds_nobody_else_up(database_url: str, wechat: WeChatServer) -> None:
     async def scenario(town: Town) -> None:
         wechat.mood = BAD_MOODS["sleeps"]
-        waiting = [asyncio.create_task(enter(town, f"code-{n}")) for n in range(40)]
+        waiting = [asyncio.create_task(enter(town, f"code-{n}")) for n in range(90)]
         await asyncio.sleep(0.1)
         began = time.monotonic()
         for n in range(3):

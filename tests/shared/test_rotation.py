@@ -112,10 +112,11 @@ def test_an_old_key_goes_when_nothing_needs_it(path: Path) -> None:
     assert sorted(now(path).field) == [2, 3]
 
 
-def test_an_assertion_key_is_kept_for_what_is_still_on_its_way(path: Path) -> None:
-    rotation.rotate(path, "assertion", ahead=-30)
+@pytest.mark.parametrize("kind", ["assertion", "field"])
+def test_an_old_key_is_kept_for_what_is_still_on_its_way(path: Path, kind: str) -> None:
+    rotation.rotate(path, kind, ahead=-30)
     with pytest.raises(rotation.NotYet, match="a moment ago"):
-        rotation.retire(path, "assertion")
+        rotation.retire(path, kind)
 
 
 def test_a_running_process_takes_turned_keys_over_in_place(path: Path) -> None:

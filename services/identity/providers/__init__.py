@@ -37,6 +37,10 @@ TITLES: Final = {
 }
 
 
+AT_ONCE: Final = 64
+"""Calls to one provider; a crowd behind a slow one waits in line and not in connections."""
+
+
 def _open(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() or None if secret is not None else None
 
@@ -47,6 +51,7 @@ class Providers:
     def __init__(self, on: Iterable[Provider], *, seconds: float) -> None:
         self._on: Mapping[str, Provider] = {one.name: one for one in on}
         self._seconds = seconds
+        self._at_once = {name: asyncio.Semaphore(AT_ONCE) for name in self._on}
 
     @classmethod
     def of(cls, settings: Settings) -> Providers:
@@ -77,7 +82,7 @@ class Providers:
         if provider is None:
             raise errors.ProviderOff(**self._instead(name))
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds), self._at_once[name]:
                 return await provider.exchange(told)
         except (TimeoutError, httpx.TimeoutException) as error:
             log.warning("provider_slow", provider=name)
