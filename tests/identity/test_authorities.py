@@ -184,15 +184,30 @@ def test_a_ticket_of_the_authority_confirms_name_and_number(database_url: str, z
     play(database_url, scenario, **zheliban.settings())
 
 
-def test_below_the_checked_level_a_number_is_not_believed(database_url: str, zheliban: ZhelibanServer) -> None:
+def test_below_the_checked_level_nothing_is_believed(database_url: str, zheliban: ZhelibanServer) -> None:
     async def scenario(town: Town) -> None:
+        await town.login(PHONE)
         for n, level in enumerate(("1", "2", "", "高级")):
-            ticket = zheliban.ticket(f"u-{n}", ADULT, "张三", level, phone=f"1540000004{n}")
-            login = town.of((await enter(town, "zheliban", ticket)).json())
-            person = (await town.call("GET", "/me", caller=login.caller)).json()["person"]
-            assert (person["level"], person["document"]) == (1, None)
-        nobody = zheliban.ticket("u-9", ADULT, "张三", "2")
-        assert refused(await enter(town, "zheliban", nobody), 409, "login_unknown")
+            ticket = zheliban.ticket(f"u-{n}", ADULT, "张三", level, phone=PHONE)
+            assert refused(await enter(town, "zheliban", ticket), 409, "login_unknown")
+        broken = zheliban.ticket("u-9", ADULT[:-1] + "0", "张三", phone=PHONE)
+        assert refused(await enter(town, "zheliban", broken), 409, "login_unknown")
+        assert await town.value("SELECT count(*) FROM accounts") == 1
+
+    play(database_url, scenario, **zheliban.settings())
+
+
+def test_a_phone_on_record_there_may_be_somebody_elses_by_now(database_url: str, zheliban: ZhelibanServer) -> None:
+    async def scenario(town: Town) -> None:
+        holder = await town.login(PHONE)
+        former = await enter(town, "zheliban", zheliban.ticket("u-1", ADULT, "张三", phone=PHONE))
+        assert refused(former, 409, "login_unknown")
+        assert former.json()["detail"] == "Your phone is known here: log in by phone, and add this login."
+        assert (await town.call("GET", "/me", caller=holder.caller)).json()["person"]["level"] == 1
+        confirmed = await enter(town, "zheliban", zheliban.ticket("u-2", ADULT_TOO, "李四", phone=OTHER))
+        assert confirmed.status_code == 201
+        later = await town.login(OTHER)
+        assert later.answer["account"]["id"] != confirmed.json()["account"]["id"]
 
     play(database_url, scenario, **zheliban.settings())
 

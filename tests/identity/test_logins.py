@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.identity.elsewhere import BAD_MOODS, Elsewhere, WeChatServer, says
+from tests.identity.elsewhere import BAD_MOODS, WeChatServer, says
 from tests.identity.town import Town, play
 
 PHONE, OTHER, THIRD = "15400000001", "15400000002", "15400000003"
@@ -399,8 +399,3 @@ def test_slowness_of_one_provider_holds_nobody_else_up(database_url: str, wechat
         assert {one.status_code for one in await asyncio.gather(*waiting)} == {504}
 
     play(database_url, scenario, **on(wechat, provider_seconds=1.5))
-
-
-def test_elsewhere_is_only_a_base() -> None:
-    with pytest.raises(NotImplementedError):
-        Elsewhere().well(None)  # type: ignore[arg-type]

@@ -85,7 +85,7 @@ async def right_code(tx: Tx, keys: Keyring, phone: Phone, code: str) -> Outside 
     if not hmac.compare_digest(kept or b"", codes.kept(keys, phone, code)):
         return None
     await sql.logins.delete_code(tx, index)
-    return Outside(phone.digits, phone=phone, level=1)
+    return Outside(phone.digits, phone=phone)
 
 
 async def open_by_code(

@@ -1,8 +1,9 @@
 """Whom a provider vouches for, as an account of ours: found, made, or added to as another way in.
 
 An authority's word about a document opens the account of whoever has that document only where nobody else can be inside:
-the person was confirmed before, or has no account yet, or brings the account's own phone as well. A number that was merely
-said may have been said by a stranger; then the person logs in as always, and adds the authority's login.
+the person was confirmed before, or has no account yet, or the account also logs in with the phone on record there. A number
+that was merely said may have been said by a stranger, and a phone on record may have gone to one; then the person logs in as
+always, and adds the authority's login.
 """
 
 from __future__ import annotations
@@ -96,18 +97,26 @@ async def _record(tx: Tx, own: Member, action: str, provider: str) -> None:
 
 async def _known_otherwise(tx: Tx, keys: Keyring, told: Outside) -> int | None:
     """The account that has this phone or document; None when there is none and one may be made."""
-    if told.phone is None and told.document is None:
-        raise errors.LoginUnknown
-    index = sealing.document_index(keys, told.document) if told.document else None
-    owner = await sql.people.by_document(tx, index) if index else None
-    if told.phone is not None:
-        by_phone = await sql.logins.login_by_subject(tx, "phone", sealing.phone_index(keys, told.phone))
-        if by_phone is not None:
-            theirs = await sql.people.member(tx, by_phone.account_no)
-            has = theirs.document_index if theirs is not None else None
-            # One phone may serve two elders: a document tells them apart.
-            if index is None or has == index or (has is None and owner is None):
-                return by_phone.account_no
+    reached = told.phone or told.contact
+    by_phone = None
+    if reached is not None:
+        by_phone = await sql.logins.login_by_subject(tx, "phone", sealing.phone_index(keys, reached))
+    if told.document is None:
+        if told.phone is None:
+            raise errors.LoginUnknown
+        return by_phone.account_no if by_phone else None
+    index = sealing.document_index(keys, told.document)
+    owner = await sql.people.by_document(tx, index)
+    theirs = await sql.people.member(tx, by_phone.account_no) if by_phone else None
+    if theirs is not None and theirs.document_index == index:
+        return theirs.account_no
+    if owner is None and theirs is not None and theirs.document_index is None:
+        raise errors.LoginUnknown(
+            say(
+                "Your phone is known here: log in by phone, and add this login.",
+                "您的手机号已在此登录过，请用手机号登录后添加此方式。",
+            )
+        )
     if owner is None or owner.account_no is None:
         return None
     if owner.level < people.CONFIRMED:
@@ -136,20 +145,20 @@ async def _new_resident(tx: Tx, keys: Keyring, provider: str, told: Outside) -> 
         sex=None,
         born=None,
         community=people.UNKNOWN_HOME,
-        level=people.BY_PHONE if told.phone else 0,
+        level=0,
         household_no=None,
         document_kind=None,
         document_sealed=None,
         document_index=None,
         document_last4=None,
-        phone_sealed=sealing.phone(keys, told.phone, person_id) if told.phone else None,
+        phone_sealed=None,
     )
     await sql.people.insert_people(tx, [person])
     return await _first_account(tx, keys, provider, told, person_id)
 
 
 async def _first_account(tx: Tx, keys: Keyring, provider: str, told: Outside, person_id: uuid.UUID) -> Member:
-    """A person's account with this login, and with their phone where that is nobody's login yet."""
+    """A person's account with this login, and with the phone they hold where that is nobody's login yet."""
     subject = sealing.login_index(keys, provider, told.subject)
     account = sql.people.NewAccount(clock.uuid7(), person_id, told.name or people.NEW_RESIDENT, provider, subject)
     try:
@@ -168,8 +177,9 @@ async def _learn(tx: Tx, keys: Keyring, own: Member, provider: str, told: Outsid
     """Write down what the provider knows of a person and we did not: who they are, their first phone."""
     if own.person_id is None:
         return own
+    phone = told.phone or told.contact
     is_confirmed = told.document is not None and own.level < people.CONFIRMED
-    is_reached = told.phone is not None and own.phone_sealed is None
+    is_reached = phone is not None and own.phone_sealed is None
     if not is_confirmed and not is_reached:
         return own
     await sql.people.lock_person(tx, own.person_id)
@@ -177,8 +187,9 @@ async def _learn(tx: Tx, keys: Keyring, own: Member, provider: str, told: Outsid
     person_id = own.person_id
     if person_id is None:
         return own
-    if told.phone is not None and own.phone_sealed is None:
-        await sql.people.set_phone(tx, person_id, sealing.phone(keys, told.phone, person_id), people.BY_PHONE)
+    if phone is not None and own.phone_sealed is None:
+        level = people.BY_PHONE if told.phone else 0
+        await sql.people.set_phone(tx, person_id, sealing.phone(keys, phone, person_id), level)
     if told.document is not None and own.level < people.CONFIRMED:
         index = sealing.document_index(keys, told.document)
         if own.document_index in (None, index):

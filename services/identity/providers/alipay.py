@@ -83,7 +83,7 @@ class Alipay:
         if not self._is_signed(_as_written(raw.decode(errors="replace"), name), found.get("sign")):
             raise Garbled("signature")
         subject = text(answer, "user_id" if "user_id" in answer else "open_id")
-        return Outside(subject, phone=phone, level=1 if phone else 0, once=once)
+        return Outside(subject, phone=phone, once=once)
 
     def _phone(self, told: str) -> tuple[Phone, bytes]:
         """The phone in what `my.getPhoneNumber` returned, and what tells this one from all others."""

@@ -36,12 +36,13 @@ class Told:
 class Outside:
     """Whom a provider vouches for: what it calls them, and how much it knows of them.
 
-    `level` counts as that of a person: 1 by phone, 2 by a number they said, 3 confirmed by an authority.
+    `phone` is one that they hold now: it opens the account that logs in with it. `contact` is only on record there, and the
+    number may be somebody else's by now. `document` was checked by an authority, and `name` with it.
     """
 
     subject: str = field(repr=False)
     phone: Phone | None = field(default=None, repr=False)
-    level: int = 0
+    contact: Phone | None = field(default=None, repr=False)
     name: str | None = field(default=None, repr=False)
     document: Document | None = field(default=None, repr=False)
     once: bytes | None = field(default=None, repr=False)

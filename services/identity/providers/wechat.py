@@ -56,7 +56,7 @@ class WeChat:
         subject = text(session, "openid")
         if told.phone_code is None:
             return Outside(subject)
-        return Outside(subject, phone=await self._phone(told.phone_code), level=1)
+        return Outside(subject, phone=await self._phone(told.phone_code))
 
     async def _phone(self, code: str) -> Phone:
         token = await self._access()

@@ -49,11 +49,12 @@ class Zheliban:
         token = text(_inside(ticket, "data"), "accessToken", most=1024)
         found = _inside(await self._call(_PERSON, {"token": token}), "data")
         person = _inside(found, "personInfo") if "personInfo" in found else found
-        subject, phone = text(person, "userId"), _phone(person.get("phone"))
+        subject = text(person, "userId")
         document = _document(person.get("idNo")) if str(person.get("authLevel")) == _CHECKED else None
         if document is None:
-            return Outside(subject, phone=phone, level=1 if phone else 0)
-        return Outside(subject, phone, level=3, name=text(person, "userName", most=64).strip(), document=document)
+            return Outside(subject)
+        name = text(person, "userName", most=64).strip()
+        return Outside(subject, contact=_phone(person.get("phone")), name=name, document=document)
 
     async def _call(self, path: str, body: Mapping[str, str]) -> dict[str, Any]:
         date = formatdate(usegmt=True)
