@@ -135,8 +135,10 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
     number = ways.checked(told)
     at.logins.take(network(who.address))
     if number is not None:
-        issued = await ctx.db.run(
-            actions.logins.open_by_code, ctx.keys, phone=number, code=told.code, device=told.device, life=life
+        issued = await ways.twice(
+            lambda: ctx.db.run(
+                actions.logins.open_by_code, ctx.keys, phone=number, code=told.code, device=told.device, life=life
+            )
         )
     else:
         vouched = await at.providers.exchange(told.provider, ways.brought(told))
