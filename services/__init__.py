@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -32,15 +33,22 @@ class Service:
     notices: str | None = None
     paths: tuple[str, ...] = ()
     """Words after /v1 that lead here besides the service's name."""
+    pages: tuple[str, ...] = ()
+    """First words of paths outside /v1 that lead here: pages for people, which know a browser by its cookie."""
     facts: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     """What everybody who claims here must have consented to; codes of `shared.purposes`."""
+    exports: str | None = None
+    """Tells somebody all that the service knows of them: `shared.rights.Tables`."""
+    forgets: str | None = None
+    """Forgets of somebody what need not be known any more; safe to do again."""
 
     def make(self, context: Context) -> ASGIApp:
         """The service's app."""
         return cast("Callable[[Context], ASGIApp]", load(self.app))(context)
 
 
+@cache
 def load(name: str) -> Any:
     """The attribute that "module:attribute" names."""
     module, _, attribute = name.partition(":")
@@ -49,6 +57,11 @@ def load(name: str) -> Any:
 
 GATEWAY_NOTICES = "services.gateway.notices:TYPES"
 """What the ledger itself announces, whichever service it was about."""
+GATEWAY_EXPORTS = "services.gateway.actions:known_of"
+"""What the ledger itself knows of somebody."""
+
+OPERATIONS = "services.gateway.console:operation_ids"
+"""Makes the set of all operationIds: the gateway knows every route, its own ones, too."""
 
 SERVICES: tuple[Service, ...] = (
     Service(
@@ -58,6 +71,8 @@ SERVICES: tuple[Service, ...] = (
         role="linli_identity",
         tasks="services.identity.tasks:TASKS",
         notices="services.identity.notices:TYPES",
+        exports="services.identity.actions.rights:known_of",
+        pages=("oauth",),
     ),
     Service(
         name="booking",
@@ -68,6 +83,8 @@ SERVICES: tuple[Service, ...] = (
         claims="services.booking.schemas:ReservationIn",
         tasks="services.booking.tasks:TASKS",
         notices="services.booking.notices:TYPES",
+        exports="services.booking.actions:known_of",
+        forgets="services.booking.actions:forget",
     ),
     Service(
         name="elder-meals",
@@ -79,6 +96,8 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.elder_meals.tasks:TASKS",
         notices="services.elder_meals.notices:TYPES",
         facts=("age_band",),
+        exports="services.elder_meals.actions.rights:known_of",
+        forgets="services.elder_meals.actions.rights:forget",
     ),
     Service(
         name="childcare",
@@ -90,6 +109,8 @@ SERVICES: tuple[Service, ...] = (
         tasks="services.childcare.tasks:TASKS",
         notices="services.childcare.notices:TYPES",
         purposes=("childcare",),
+        exports="services.childcare.actions.rights:known_of",
+        forgets="services.childcare.actions.rights:forget",
     ),
     Service(
         name="events",
@@ -100,6 +121,8 @@ SERVICES: tuple[Service, ...] = (
         claims="services.events.schemas:RegistrationIn",
         tasks="services.events.tasks:TASKS",
         notices="services.events.notices:TYPES",
+        exports="services.events.actions.rights:known_of",
+        forgets="services.events.actions.rights:forget",
     ),
     Service(
         name="partners",
@@ -125,3 +148,8 @@ def notice_types() -> tuple[Any, ...]:
     """Every kind of notice there is (`shared.notices.NoticeType`), in the order of their names."""
     named = [GATEWAY_NOTICES, *(one.notices for one in SERVICES if one.notices is not None)]
     return tuple(sorted((kind for one in named for kind in load(one)), key=lambda kind: str(kind.name)))
+
+
+def operation_ids() -> frozenset[str]:
+    """Every operation of the gateway and of all services, by operationId: what a partner's key may name."""
+    return cast("frozenset[str]", load(OPERATIONS)())

@@ -58,7 +58,9 @@ def due_tasks(gateway: Gateway) -> list[tuple[Task, Callable[[], Awaitable[objec
     for one in SERVICES:
         if one.tasks is not None:
             ask = functools.partial(gateway_tasks.ask, parts)
-            context = Context(parts.db.of(one.role), parts.keys, parts.settings, ask=ask)
+            context = Context(
+                parts.db.of(one.role), parts.keys, parts.settings, ask=ask, rights=gateway_tasks.People(parts)
+            )
             for task in load(one.tasks):
                 add(task, context)
     return found

@@ -32,6 +32,10 @@ LIFE_SECONDS: Final = 30
 _HEAD: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"linli+jws"}').rstrip(b"=") + b"."
 
 
+KEEPERS: Final = frozenset({"kitchen"})
+"""Roles that, bound to one place, act for residents at its desk and may shut it for a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """What the account may do, for everything whose region code starts with `prefix`."""
@@ -115,6 +119,10 @@ class Caller:
             and (role.place_id is None or role.place_id == place_id)
             for role in self.roles
         )
+
+    def keeps(self, place_id: uuid.UUID) -> bool:
+        """Whether the caller is the kitchen of this very place: a role that is bound to no place keeps none."""
+        return any(role.role in KEEPERS and role.place_id == place_id for role in self.roles)
 
     def require(self, roles: frozenset[str], community: str, place_id: uuid.UUID | None = None) -> None:
         """Refuse unless one of these roles reaches this community."""
@@ -235,21 +243,35 @@ def _grant(told: dict[str, Any]) -> Grant:
             GrantedClaim(uuid.UUID(claim), _uuid(slot), no, _uuid(person), name, units, band)
             for claim, slot, no, person, name, units, band in told["claims"]
         ),
-        tuple(
-            GrantedSlot(
-                _uuid(slot),
-                _uuid(place),
-                place_name,
-                title,
-                community,
-                datetime.fromisoformat(starts_at),
-                datetime.fromisoformat(ends_at),
-                datetime.fromisoformat(cancel_by) if cancel_by else None,
-                state,
-                _id(subject),
-            )
-            for slot, place, place_name, title, community, starts_at, ends_at, cancel_by, state, subject in told[
-                "slots"
-            ]
-        ),
+        tuple(_granted_slot(*one) for one in told["slots"]),
+    )
+
+
+def _granted_slot(  # noqa: PLR0913, PLR0917 - the members of a GrantedSlot, as JSON tells them
+    slot: str,
+    place: str,
+    place_name: str,
+    title: str,
+    community: str,
+    starts_at: str,
+    ends_at: str,
+    cancel_by: str | None,
+    state: str,
+    subject: str | None,
+    resource: str | None,
+    resource_name: str | None,
+) -> GrantedSlot:
+    return GrantedSlot(
+        _uuid(slot),
+        _uuid(place),
+        place_name,
+        title,
+        community,
+        datetime.fromisoformat(starts_at),
+        datetime.fromisoformat(ends_at),
+        datetime.fromisoformat(cancel_by) if cancel_by else None,
+        state,
+        _id(subject),
+        _id(resource),
+        resource_name,
     )

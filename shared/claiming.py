@@ -15,7 +15,7 @@ from shared import claims, clock, errors, web
 from shared.assertion import Caller
 from shared.claims import Grant, Group, Subject, Take
 from shared.db import Tx
-from shared.line import SKIPPED, Answer, Line
+from shared.line import SKIPPED, Answer, Line, Skip
 from shared.texts import say
 from shared.web import In, Out
 
@@ -40,6 +40,8 @@ class ClaimIn(In):
     """What every claim says; a service's own body adds its own fields, some of which may stand `instead` of slots."""
 
     instead: ClassVar[tuple[str, ...]] = ()
+    names_subject: ClassVar[str] = ""
+    """Where a body names the n-th of the subjects it takes, for the problem that says which is not offered."""
     slot_id: uuid.UUID | None = Field(default=None, description=say("The slot to claim.", "要预约的场次。"))
     slot_ids: list[uuid.UUID] | None = Field(
         default=None,
@@ -100,6 +102,9 @@ SHORT: Final = 60
 """Bytes of a body that is remembered once it was read: one slot for oneself, said by everybody in a rush. Nothing else that
 a person wrote fits in it."""
 
+TOLD: Final = "linli.told"
+"""In the scope of a request of this very process: the body as the gateway has read it with the service's own schema."""
+
 B = TypeVar("B", bound=ClaimIn)
 
 
@@ -118,6 +123,9 @@ def express(schema: type[ClaimIn], route: Callable[..., Awaitable[Response]]) ->
 
     async def endpoint(request: Request) -> Response:
         who = await web.caller(request)
+        told = request.scope.get(TOLD)
+        if isinstance(told, schema):  # read once is enough
+            return await route(told, await web.context(request), who)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise errors.WrongMediaType
         return await route(read(schema, await request.body()), await web.context(request), who)
@@ -193,11 +201,11 @@ R = TypeVar("R", bound=Recording)
 
 
 async def confirm(
-    tx: Tx, several: Sequence[R], refused: Sequence[errors.Refusal | None] = (), *, skip_locked: bool
+    tx: Tx, several: Sequence[R], refused: Sequence[errors.Refusal | Skip | None] = (), *, skip_locked: bool
 ) -> tuple[list[R], list[Answer[uuid.UUID]]]:
     """Confirm those that the service does not refuse itself: those whose rows are to be written now, and everybody's answer.
 
-    `refused` says for each why not, or None. When nobody is left the transaction leaves nothing behind.
+    `refused` says for each why not (SKIPPED: not yet), or None. When nobody is left the transaction leaves nothing behind.
     """
     whys = refused or [None] * len(several)
     able = [one for one, why in zip(several, whys, strict=True) if why is None]
@@ -239,11 +247,23 @@ class NamedOut(Out):
     name: str
 
 
+RESOURCE: Final = say(
+    "Where in the facility: a court, a hall; null when it is none of them.",
+    "场所内的场地，如某块球场；无具体场地时为空。",
+)
+
+
+def named(one: uuid.UUID | None, name: str | None) -> dict[str, Any] | None:
+    """A NamedOut as plain values; None of nothing."""
+    return {"id": one, "name": name} if one is not None else None
+
+
 class SlotOut(Out):
     """A slot, as far as a claim shows it."""
 
     id: uuid.UUID
     facility: NamedOut
+    resource: NamedOut | None = Field(default=None, description=RESOURCE)
     title: str
     community: str
     starts_at: Moment
@@ -290,6 +310,7 @@ def slot_out(told: Any) -> SlotOut:
     return SlotOut(
         id=told.id,
         facility=NamedOut(id=told.place_id, name=told.place_name),
+        resource=named(told.resource_id, told.resource_name),
         title=told.title,
         community=told.community,
         starts_at=told.starts_at,
@@ -307,6 +328,7 @@ def of_grant(
         {
             "id": slot.id,
             "facility": {"id": slot.place_id, "name": slot.place_name},
+            "resource": named(slot.resource_id, slot.resource_name),
             "title": slot.title,
             "community": slot.community,
             "starts_at": clock.local(slot.starts_at),
@@ -344,6 +366,7 @@ def of_group(group: Group, *, where: str) -> dict[str, Any]:
             slots[row["slot_id"]] = SlotOut(
                 id=row["slot_id"],
                 facility=NamedOut(id=row["place_id"], name=row["place_name"]),
+                resource=named(row["slot_resource_id"], row["slot_resource_name"]),
                 title=row["title"],
                 community=row["community"],
                 starts_at=row["starts_at"],

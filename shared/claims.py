@@ -8,15 +8,20 @@ claims by id, own rows; each sorted. Whoever frees reads ids unlocked, locks in 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shared import clock, errors
 from shared.db import Tx, constraint_of
 
+if TYPE_CHECKING:
+    from shared.assertion import Caller
+
 OFFLINE = ("desk", "phone", "paper")
+DESK: Final = frozenset({"staff", "manager", "operator"})
+"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
 
 
 REFEREES: Mapping[str, type[errors.Refusal]] = {
@@ -77,6 +82,8 @@ class GrantedSlot(NamedTuple):
     cancel_by: datetime | None
     state: str = "open"
     subject_id: uuid.UUID | None = None
+    resource_id: uuid.UUID | None = None
+    resource_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +208,14 @@ async def confirm(tx: Tx, grants: Sequence[tuple[Grant, uuid.UUID]], *, skip_loc
 
 
 async def release(
-    tx: Tx, group_id: uuid.UUID, *, holder_nos: Sequence[int] | None = None, reason: str, only_held: bool = False
+    tx: Tx, group_id: uuid.UUID, *, only: Sequence[uuid.UUID] | None = None, reason: str, only_held: bool = False
 ) -> list[Freed]:
-    """Free a group's active places, all or some holders'; what was freed. Nothing active is not an error."""
+    """Free a group's active places, all or only these claims; what was freed. Nothing active is not an error."""
     found = await tx.fetch(
-        "SELECT id, slot_id FROM claims WHERE group_id = $1 AND is_active AND ($2::bigint[] IS NULL OR holder_no = ANY($2))"
+        "SELECT id, slot_id FROM claims WHERE group_id = $1 AND is_active AND ($2::uuid[] IS NULL OR id = ANY($2))"
         " AND state <> 'attended'",
         group_id,
-        holder_nos,
+        only,
     )
     if not found:
         return []
@@ -322,10 +329,12 @@ class Group(NamedTuple):
 GROUP = """
     SELECT c.id, c.group_id, c.service, c.account_no, c.resource_id, c.slot_id, c.holder_no, c.units, c.state, c.reason,
            c.held_until, c.made_at, c.channel, c.community, c.place_id, h.id AS person_id, h.name AS person_name, h.kind AS holder_kind,
+           h.community AS holder_community,
            coalesce(a.person_id, a.id) AS made_by,
-           p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state
+           p.name AS place_name, s.title, s.starts_at, s.ends_at, s.cancel_by, s.state AS slot_state,
+           r.id AS slot_resource_id, r.name AS slot_resource_name
     FROM claims c JOIN slots s ON s.id = c.slot_id JOIN places p ON p.id = s.place_id JOIN holders h ON h.no = c.holder_no
-    JOIN accounts a ON a.no = c.account_no
+    JOIN accounts a ON a.no = c.account_no LEFT JOIN resources r ON r.no = s.resource_no
 """
 """One row a claim with what is shown of it; complete it with a WHERE on `c`."""
 
@@ -361,18 +370,33 @@ async def group(tx: Tx, group_id: uuid.UUID) -> Group | None:
     return (await several(tx, [group_id])).get(group_id)
 
 
-def of_party(group: Group, account_no: int | None, holder_nos: Sequence[int]) -> Group:
-    """What of a group is an account's own: the people it acts for now, and the committee it made the group for.
+def of_party(group: Group, who: Caller) -> Group:
+    """What of a group is the caller's own: the people they act for now, and the committees they work for.
 
     Having made it is not enough: whoever is no longer a child's guardian has nothing to do with the child's places.
     """
-    own = set(holder_nos)
-    is_maker = account_no is not None and group.account_no == account_no
+    own = set(who.holders_in(group.service))
     return group._replace(
         claims=tuple(
             one
             for one in group.claims
-            if one["holder_no"] in own or (is_maker and one["holder_kind"] == "organisation")
+            if one["holder_no"] in own or is_office(who, one["holder_kind"], one["holder_community"])
+        )
+    )
+
+
+def is_office(who: Caller, kind: str, community: str) -> bool:
+    """Whether a holder is a committee, and the caller works for it."""
+    return kind == "organisation" and who.may(DESK, community)
+
+
+def seen_by(group: Group, who: Caller, roles: Collection[str]) -> Group:
+    """What of a group somebody may see: their own people, and whatever is at places that one of these roles reaches."""
+    reached = frozenset(roles)
+    own = {one["id"] for one in of_party(group, who).claims}
+    return group._replace(
+        claims=tuple(
+            one for one in group.claims if one["id"] in own or who.may(reached, one["community"], one["place_id"])
         )
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import random
 import threading
@@ -40,6 +42,13 @@ def today() -> date:
 def at(day: date, clock: wall_time) -> datetime:
     """The instant at which the town's clocks show `clock` on `day`."""
     return datetime.combine(day, clock, ZONE).astimezone(UTC)
+
+
+async def pause(seconds: float, stopping: asyncio.Event) -> None:
+    """Let so much time go by, or less when the server is to stop."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
 
 
 def uuid7() -> uuid.UUID:

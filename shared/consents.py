@@ -1,4 +1,4 @@
-"""Who has consented to what: the newest word of each person about each purpose, as far as it is about today's text."""
+"""Who has consented to what: the newest word of each person about each purpose, as far as it counts today."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _GIVEN = """
     SELECT p.id, w.purpose
     FROM unnest($1::uuid[]) AS p(id) CROSS JOIN unnest($2::text[], $3::int[]) AS w(purpose, version)
     CROSS JOIN LATERAL (
-        SELECT c.given, c.version FROM consents c WHERE c.person_id = p.id AND c.purpose = w.purpose
+        SELECT c.given, c.version, c.until FROM consents c WHERE c.person_id = p.id AND c.purpose = w.purpose
         ORDER BY c.step DESC LIMIT 1
     ) newest
-    WHERE newest.given AND newest.version >= w.version
+    WHERE newest.given AND newest.version >= w.version AND (newest.until IS NULL OR newest.until > now())
 """
 
 

@@ -6,7 +6,7 @@ sentence everybody else sees; `code` is what programs read. The tree says the HT
     Refusal
     ├── Unreadable          400   IdempotencyKeyMissing
     ├── NotKnown            401   TokenExpired, CodeWrong
-    ├── NotAllowed          403   AssertionMissing, GrantMissing, NotYours, PassInvalid
+    ├── NotAllowed          403   AssertionMissing, GrantMissing, NotYours, PassInvalid, OwnMatter
     ├── NotThere            404
     ├── MethodNotAllowed    405
     ├── Conflict            409   Full, Held, NotOpenYet, Closed, Cancelled, AlreadyYours, Overlaps, LimitReached, …
@@ -122,6 +122,13 @@ class NotYours(NotAllowed):
     zh = "您不能代此人操作。"
 
 
+class NotByYourself(NotAllowed):
+    """Somebody else must decide about this."""
+
+    code = "not_by_yourself"
+    zh = "须由他人审批，不能自行决定。"
+
+
 class CollectorUnknown(NotAllowed):
     """This child may not go with this adult: no guardian has allowed it for now."""
 
@@ -143,11 +150,32 @@ class CollectorBarred(NotAllowed):
     zh = "监护人已禁止此人接走该儿童。"
 
 
+class GuardianBarred(NotAllowed):
+    """This person may not be this child's guardian; the staff know why."""
+
+    code = "guardian_barred"
+    zh = "此人不得担任该儿童的监护人，请联系工作人员。"
+
+
+class DeskCodeWrong(NotAllowed):
+    """This is not the code that was shown, or it is no longer valid."""
+
+    code = "desk_code_wrong"
+    zh = "确认码错误或已失效。"
+
+
 class PassInvalid(NotAllowed):
     """This pass is not good here and now."""
 
     code = "pass_invalid"
     zh = "此通行凭证在此时此地无效。"
+
+
+class OwnMatter(NotAllowed):
+    """This is about oneself or one's own family; somebody else must do it."""
+
+    code = "own_matter"
+    zh = "涉及本人或家属，须由他人办理。"
 
 
 class NotThere(Refusal):
@@ -284,6 +312,20 @@ class GuardianRequired(Conflict):
 
     code = "guardian_required"
     zh = "未成年人须由监护人预约。"
+
+
+class OwnWordRequired(Conflict):
+    """From the age of 14 on it takes the person's own word."""
+
+    code = "own_word_required"
+    zh = "年满 14 周岁的，须由本人作出同意。"
+
+
+class CapReached(Conflict):
+    """This would be more than a proxy may spend for this person in a month."""
+
+    code = "cap_reached"
+    zh = "超出受托人本月代办消费上限。"
 
 
 class ConsentRequired(Conflict):
@@ -475,6 +517,13 @@ class LeaseLost(Conflict):
     zh = "租约已失效，未提交的内容将重新发放。"
 
 
+class LastGuardian(Conflict):
+    """A child has no other guardian; close the child's record first, or ask the staff."""
+
+    code = "last_guardian"
+    zh = "有未成年人仅由您监护，请先办理其注销或联系工作人员。"
+
+
 class Exists(Conflict):
     """It exists already."""
 
@@ -597,6 +646,27 @@ class DocumentTaken(Conflict):
 
     code = "document_taken"
     zh = "此证件号码已登记在他人名下，请联系工作人员。"
+
+
+class Confirmed(Conflict):
+    """This was confirmed in person; say why it is changed."""
+
+    code = "confirmed"
+    zh = "该信息已经当面核验，修改须说明原因。"
+
+
+class PowersApart(Conflict):
+    """Administrator, security and audit are three different people."""
+
+    code = "powers_apart"
+    zh = "系统管理、安全管理与审计须由三人分别担任。"
+
+
+class RegionEnded(Conflict):
+    """This region has been merged or split; name the one that followed it."""
+
+    code = "region_ended"
+    zh = "该区划已撤并，请使用新的区划代码。"
 
 
 class ConditionMissing(Refusal):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,34 @@ class Notice:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+async def parts(tx: Tx, several: Sequence[tuple[dict[str, Any], Collection[uuid.UUID] | None]]) -> list[dict[str, Any]]:
+    """What notices say, to those who may hear of some places only: just the slots there, and when the first begins.
+
+    Each is its data, and the places its reader may hear of (None is all).
+    """
+    ids = {slot for data, only in several if only is not None for slot in _slots(data)}
+    if not ids:
+        return [data for data, _ in several]
+    rows = await tx.fetch(
+        "SELECT id::text, place_id, starts_at FROM slots WHERE id = ANY($1::text[]::uuid[])", sorted(ids)
+    )
+    slots = {row["id"]: row for row in rows}
+    return [data if only is None else _part(data, only, slots) for data, only in several]
+
+
+def _slots(data: dict[str, Any]) -> list[str]:
+    named = data.get("slots")
+    return named if isinstance(named, list) and len(named) > 1 else []
+
+
+def _part(data: dict[str, Any], only: Collection[uuid.UUID], slots: dict[str, Any]) -> dict[str, Any]:
+    there = [slot for slot in _slots(data) if slot in slots and slots[slot]["place_id"] in only]
+    if not there:
+        return data
+    begins = {"starts_at": clock.local(min(slots[slot]["starts_at"] for slot in there))} if "starts_at" in data else {}
+    return data | {"slots": there} | begins
+
+
 async def announce(tx: Tx, notices: Sequence[Notice]) -> None:
     """Write notices in the transaction of their facts. They are read only once they have a position."""
     if not notices:
@@ -73,8 +101,25 @@ def _as_told(value: Any) -> Any:
             return value
 
 
+_ID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
+_PLACES = f"""ARRAY(
+    SELECT named.value::uuid FROM jsonb_each_text(n.data) AS named
+    WHERE named.key IN ('place_id', 'facility_id', 'kitchen_id', 'room_id') AND named.value ~ {_ID}
+    UNION SELECT s.place_id FROM slots s WHERE s.subject_id = n.subject
+    UNION SELECT s.place_id FROM slots s JOIN (
+        SELECT jsonb_array_elements_text(
+            CASE jsonb_typeof(n.data->'slots') WHEN 'array' THEN n.data->'slots' ELSE '[]' END)
+        UNION ALL SELECT n.data->>'slot_id') AS named(slot)
+        ON s.id = CASE WHEN named.slot ~ {_ID} THEN named.slot::uuid END
+    UNION SELECT c.place_id FROM claims c WHERE NOT n.data ?| '{{slots,slot_id}}'
+        AND c.group_id = CASE WHEN n.data->>'group_id' ~ {_ID} THEN (n.data->>'group_id')::uuid END)"""
+"""Where a notice `n` happened: the places it names, those of its slots, of what it is about, or of the group it names."""
+
+
 async def stamp(tx: Tx, *, most: int = 1000) -> int:
     """Give the next positions to notices that are visible by now, in the order of their numbers; how many there were.
+
+    With it comes where each of them happened, so that those who announce, in a hurry, need not look.
 
     One relay at a time: it holds the head's row. What is not yet visible is stamped by a later call, so no position is
     ever skipped by a reader, and no slow transaction elsewhere holds anything up.
@@ -84,12 +129,12 @@ async def stamp(tx: Tx, *, most: int = 1000) -> int:
         return 0
     # A new statement: it sees what was committed before the lock was had.
     stamped: int = await tx.value(
-        """
+        f"""
         WITH next AS (
             SELECT no, $1 + row_number() OVER (ORDER BY no) AS position
             FROM (SELECT no FROM notices WHERE position IS NULL ORDER BY no LIMIT $2) AS unstamped
         ), stamped AS (
-            UPDATE notices n SET position = next.position FROM next WHERE n.no = next.no RETURNING 1
+            UPDATE notices n SET position = next.position, places = {_PLACES} FROM next WHERE n.no = next.no RETURNING 1
         )
         SELECT count(*) FROM stamped
         """,

@@ -6,7 +6,7 @@ import base64
 import binascii
 import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Query
 
@@ -15,6 +15,9 @@ from shared.texts import say
 from shared.web import Out
 
 T = TypeVar("T")
+
+LAST: Final = 2**53 - 1
+"""The last position that a log can have: beyond it readers of JSON cannot tell one number from the next."""
 
 Limit = Annotated[int, Query(ge=1, le=500, description=say("Most items on this page.", "本页最多条数。"))]
 Cursor = Annotated[
@@ -56,7 +59,7 @@ def _read(part: Any, kind: type[Any]) -> Any:
             raise ValueError(part)
         return moment.astimezone(UTC)  # overflows for what no database stores
     if kind is int:
-        if not isinstance(part, int) or abs(part) >= 1 << 62:
+        if not isinstance(part, int) or abs(part) > LAST:
             raise ValueError(part)
         return part
     if not isinstance(part, str) or "\x00" in part:

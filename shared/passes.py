@@ -12,14 +12,14 @@ import io
 import secrets
 import unicodedata
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import jwt
 import segno
 from pydantic import Field
 
-from shared import crypto, errors, wire
+from shared import clock, crypto, errors, wire
 from shared.claiming import Moment
 from shared.crypto import Keyring
 from shared.texts import say
@@ -90,8 +90,13 @@ def _drawn(token: str) -> str:
     return drawing.getvalue().decode()
 
 
-def verify(keys: Keyring, token: str, *, facility_id: uuid.UUID, now: datetime) -> uuid.UUID:
-    """The claim that a pass is of, at this place and time. Whether the claim still stands is the ledger's to say."""
+def verify(
+    keys: Keyring, token: str, *, facility_id: uuid.UUID, now: datetime, has_own_hours: bool = False
+) -> uuid.UUID:
+    """The claim that a pass is of, at this place and time. Whether the claim still stands is the ledger's to say.
+
+    A pass that is shown too early is told so, and when its door opens; `has_own_hours`: the door itself says that.
+    """
     if len(token) > _LONGEST:
         raise errors.PassInvalid
     try:
@@ -103,9 +108,12 @@ def verify(keys: Keyring, token: str, *, facility_id: uuid.UUID, now: datetime) 
         if (
             payload["iss"] != ISSUER
             or payload["aud"] != str(facility_id)
-            or not payload["nbf"] <= now.timestamp() < payload["exp"]
+            or not payload["nbf"] < payload["exp"]
+            or now.timestamp() >= payload["exp"]
         ):
             raise errors.PassInvalid
+        if now.timestamp() < payload["nbf"] and not has_own_hours:
+            raise errors.TooEarly(opens_at=clock.local(datetime.fromtimestamp(payload["nbf"], UTC)))
         return uuid.UUID(payload["sub"])
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise errors.PassInvalid from error

@@ -7,17 +7,23 @@ older ones is asked again. Nobody is asked for more than the service in front of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from shared.texts import say
 
 GUARDIAN_UNDER: Final = 14
 """Below this age a guardian consents: everything about a younger child is sensitive by law."""
+OWN_WORD: Final = timedelta(days=30)
+"""How long after that birthday a guardian's word still counts, while the child is asked for its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """One purpose: what is kept and what for, and which services ask for it."""
+    """One purpose: what is kept and what for, and which services ask for it.
+
+    Without a required one nobody takes part in its services; the others are asked for where they are needed.
+    """
 
     code: str
     title: str
@@ -25,6 +31,7 @@ class Purpose:
     version: int
     services: tuple[str, ...]
     is_sensitive: bool
+    is_required: bool = False
     guardian_under: int = GUARDIAN_UNDER
 
 
@@ -42,6 +49,7 @@ PURPOSES: Final = {
             1,
             ("childcare",),
             is_sensitive=True,
+            is_required=True,
         ),
         Purpose(
             "health",

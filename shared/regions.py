@@ -11,11 +11,12 @@ import csv
 import io
 import os
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 LEVELS: Mapping[str, int] = MappingProxyType(
     {"province": 2, "city": 4, "county": 6, "street": 9, "community": 12, "village": 12, "estate": 15}
@@ -25,6 +26,8 @@ LEVELS: Mapping[str, int] = MappingProxyType(
 _COLUMNS = ["code", "name", "level", "parent_code"]
 _CODE = re.compile(r"[1-9][0-9](?:[0-9]{2}(?:[0-9]{2}(?:[0-9]{3}(?:[0-9]{3}(?:-[0-9]{2})?)?)?)?)?")
 _LEVEL_OF_LENGTH = {2: "province", 4: "city", 6: "county", 9: "street", 12: "community", 15: "estate"}
+_ESTATE_WIDTH = 3
+"""A dash and two digits."""
 _LENGTH_ABOVE = {4: 2, 6: 4, 9: 6, 12: 9, 15: 12}
 
 
@@ -52,6 +55,12 @@ def is_code(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
+def above(code: str) -> str | None:
+    """The code of what a region belongs to; None for a province. ValueError if it is no code."""
+    level_of(code)
+    return code[: _LENGTH_ABOVE[len(code)]] if len(code) in _LENGTH_ABOVE else None
+
+
 def level_of(code: str) -> str:
     """The level of a code; "community" for villages too, since their codes look alike. ValueError if it is no code."""
     if not is_code(code):
@@ -65,6 +74,66 @@ def covers(prefix: str, code: str) -> bool:
     What is not the code of a level, such as 33041 or the empty text, covers nothing.
     """
     return code.startswith(prefix) and is_code(prefix) and is_code(code)
+
+
+class Follows(NamedTuple):
+    """One region is followed by another; by the principal one where the two cannot be told apart further."""
+
+    old: str
+    new: Region
+    is_principal: bool = True
+
+
+def merged(trees: Sequence[Sequence[Region]], into: Region, taken: Iterable[str]) -> list[Follows]:
+    """What becomes of several regions, each with all below it (the region itself first), that become one.
+
+    Those below keep the end of their codes where it is free among `taken`, and get the next free number otherwise.
+    """
+    used, found = set(taken), []
+    for root, *below in trees:
+        found.append(Follows(root.code, into))
+        new = {root.code: into.code}
+        for one in sorted(below, key=lambda region: region.code):
+            if one.parent_code is None or one.parent_code not in new:
+                raise ValueError(f"{one.code} is not below {root.code}")
+            above = new[one.parent_code]
+            code = above + one.code[len(one.parent_code) :]
+            if code in used:
+                code = _next_free(above, len(one.code) - len(one.parent_code), used)
+            used.add(code)
+            new[one.code] = code
+            found.append(Follows(one.code, Region(code, one.name, one.level, above)))
+    return found
+
+
+def split(tree: Sequence[Region], into: Sequence[Region], goes_to: Mapping[str, str]) -> list[Follows]:
+    """What becomes of a region with all below it (the region itself first) that becomes several.
+
+    `goes_to` says for those right below it which one they follow; the first of `into` is the principal one, and whatever
+    is not named goes there.
+    """
+    root, *below = tree
+    found = [Follows(root.code, one, is_principal=n == 0) for n, one in enumerate(into)]
+    new: dict[str, str] = {}
+    for one in sorted(below, key=lambda region: region.code):
+        if one.parent_code == root.code:
+            above = goes_to.get(one.code, into[0].code)
+        elif one.parent_code in new:
+            above = new[one.parent_code]
+        else:
+            raise ValueError(f"{one.code} is not below {root.code}")
+        new[one.code] = above + one.code[len(one.parent_code) :]
+        found.append(Follows(one.code, Region(new[one.code], one.name, one.level, above)))
+    return found
+
+
+def _next_free(above: str, width: int, used: Container[str]) -> str:
+    dash = "-" if width == _ESTATE_WIDTH and len(above) == LEVELS["community"] else ""
+    for n in range(1, 10 ** (width - len(dash))):
+        code = f"{above}{dash}{n:0{width - len(dash)}}"
+        if code not in used:
+            return code
+    raise ValueError(f"there is no number left below {above}")
 
 
 def read(path: str | os.PathLike[str] | None = None, *, known: Container[str] = ()) -> Iterator[Region]:

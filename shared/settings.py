@@ -40,6 +40,10 @@ class Settings(BaseSettings):
         description='Services that run elsewhere, as JSON: {"booking": "http://booking:8000"}; others run inside.',
     )
     pool_size: int = Field(default=12, ge=2, le=70, description="Database connections of one serving process.")
+    guardian_levels: dict[str, Literal["declared", "checked", "confirmed"]] = Field(
+        default_factory=dict,
+        description='How well services want to know guardians, as JSON: {"childcare": "confirmed"}; else declared is enough.',
+    )
     line_batch: int = Field(default=64, ge=1, le=1000, description="Most asks decided in one transaction.")
     line_waiting: int = Field(default=4000, ge=1, description="Most asks waiting in the line; more are told 503.")
     line_seconds: float = Field(default=8.0, gt=0, le=14, description="Longest an ask waits in the line (< 15 s).")
@@ -92,9 +96,33 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr | None = Field(default=None, description="Our client's secret; none: public client.")
     oidc_redirects: tuple[str, ...] = Field(default=(), description="Redirect URIs that may receive codes, exactly so.")
     cipher: Literal["aes", "sm4"] = Field(
-        default="aes", description="What seals personal data from now on; what is sealed already opens either way."
+        default="aes",
+        description="What seals personal data from now on; what is sealed already opens either way.",
+    )
+    reveals_a_day: int = Field(
+        default=20,
+        ge=1,
+        le=1000,
+        description="People whose data one member of the staff may see in a day by themselves.",
+    )
+    closure_days: int = Field(
+        default=15, ge=0, le=15, description="Days in which somebody who wants to be forgotten may think again."
+    )
+    staff_hours: int = Field(default=12, ge=1, le=24, description="Absolute life of a login with a password.")
+    staff_idle_minutes: int = Field(
+        default=30, ge=5, le=720, description="A login with a password ends when it was not refreshed for so long."
+    )
+    oauth_clients: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Frontends that staff log in to, with the addresses they may be sent back to, as JSON: "
+        '{"desk": ["https://desk.example/login"]}; the docs console is always one.',
     )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
+
+    @cached_property
+    def guardians(self) -> dict[str, int]:
+        """The level of guardianship that services want, as the tables have it."""
+        return {name: ("declared", "checked", "confirmed").index(level) for name, level in self.guardian_levels.items()}
 
     @cached_property
     def delivery_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -6,6 +6,7 @@ transaction is committed, because handlers await actions that commit (a `yield` 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,6 +26,7 @@ from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Database
 from shared.line import Line
+from shared.rights import Rights
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -39,7 +41,8 @@ Ask = Callable[[int, str, Mapping[str, Any], str], Awaitable[tuple[int, dict[str
 class Context:
     """What a running service is given: the database in its own role, keys, settings, and the lines it opens.
 
-    Its tasks may `ask` for places on behalf of whoever wished for them; requests have the gateway for that.
+    Its tasks may `ask` for places on behalf of whoever wished for them, and have people's `rights` done by every service;
+    requests have the gateway for that.
     """
 
     db: Database
@@ -47,6 +50,9 @@ class Context:
     settings: Settings
     lines: dict[str, Line[Any, Any]] = field(default_factory=dict)
     ask: Ask | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is to stop: who waits for something new answers at once with what there is."""
+    rights: Rights | None = None
 
 
 class In(BaseModel):

@@ -146,8 +146,14 @@ class Town:
     def relate(
         self, actor: Resident, person: Resident, kind: str = "guardian", services: list[str] | None = None
     ) -> None:
-        """`actor` may act for `person`."""
+        """`actor` may act for `person`; whoever gets a guardian is a child, and no adult from now on."""
         with self.connect() as c:
+            if kind == "guardian":
+                for table in ("holders", "persons"):
+                    c.execute(
+                        f"UPDATE {table} SET born = %s WHERE id = %s AND born <= current_date - interval '17 years'".encode(),
+                        (clock.today() - timedelta(days=10 * 366), person.person_id),
+                    )
             c.execute(
                 "INSERT INTO relations (actor_id, person_id, kind, services) VALUES (%s, %s, %s, %s)",
                 (actor.person_id, person.person_id, kind, services),

@@ -31,7 +31,12 @@ def story(town: Any) -> None:
         return
     slot = offers[0]["id"]
 
-    town.say("The mother says what the carers must know. It is kept sealed.")
+    town.say(
+        "The mother agrees that what is about his health is kept, and says what the carers must know. It is sealed."
+    )
+    version = next(one["version"] for one in mother.get("/v1/identity/purposes")["items"] if one["code"] == "health")
+    yes = {"given": True, "version": version}
+    mother.put(f"/v1/identity/people/{child}/consents/health", yes, headers={"If-Match": "*"})
     about = f"/v1/childcare/children/{child}"
     mother.put(
         about,
@@ -65,17 +70,33 @@ def story(town: Any) -> None:
     carer.get(about)
     mother.get(f"{about}/reads")
 
+    town.say("He bumps his knee. The carer writes it down, nobody can change it, and the mother reads it, too.")
+    carer.post("/v1/childcare/incidents", _bump(room, child))
+    mother.get("/v1/childcare/incidents", child=child, limit=1)
+
     town.say("The man who may never collect him stands at the door, and goes without him.")
     carer.post(f"{door}/sign-out", _told(person=child, collector=outsider), expect=403)
 
     town.say("The grandfather takes him home. The mother can read who brought and who collected him, and who tried.")
     carer.post(f"{door}/sign-out", _told(person=child, collector=grandfather))
     mother.get(f"{about}/handovers")
+    _evening(town, carer, room)
+
+
+def _evening(town: Any, carer: Any, room: str) -> None:
+    town.say("What happens in a room, those who work there hear as notices, without a name.")
+    carer.get("/v1/notices", place=room.rsplit("/", 1)[1], limit=5, wait=5)
 
     town.say("The carer counts: the room is empty, and closed.")
     closed = carer.post(f"{room}/count", _told(count=0))
     assert closed["closed"], closed
     carer.post(f"{room}/carers", _told(person="self", inside=False))
+
+
+def _bump(room: str, child: str) -> dict[str, Any]:
+    """What a carer writes down."""
+    text = "膝盖轻微磕碰，已冷敷"
+    return _told(room=room.rsplit("/", 1)[1], severity="minor", text=text, persons=[child])
 
 
 def _told(**more: Any) -> dict[str, Any]:

@@ -15,20 +15,20 @@ def story(town: Any) -> None:
     town.as_("anybody").get("/v1/slots", service="elder-meals", limit=200)
     father = elder.id
     slots = son.get("/v1/slots", service="elder-meals", limit=500, **{"for": father})["items"]
-    window = next(one for one in slots if one["bookable"] and one["subject"] is None)
+    window = next(one for one in slots if one["bookable"])
     place, day = window["facility"]["id"], window["starts_at"][:10]
-    there = {one["subject"]["id"] for one in slots if one["bookable"] and one["subject"] and _is_beside(one, window)}
     menu = son.get(f"/v1/elder-meals/kitchens/{place}/menus/{day}")
 
     town.say("The son orders for his father: what the father must not eat is refused, and named.")
     profile = son.get(f"/v1/elder-meals/elders/{father}")
-    good = [one for one in menu["dishes"] if _suits(one, profile) and one["dish_id"] in there]
+    good = [one for one in menu["dishes"] if _suits(one, profile) and one["free"]]
     bad = [one for one in menu["dishes"] if not _suits(one, profile)]
     for dish in bad[:1]:
         son.post("/v1/elder-meals/orders", _order(window, father, dish), expect=409)
 
     town.say("What suits him is ordered. By age, a part of one portion is paid; each line says why.")
-    order = son.post("/v1/elder-meals/orders", _order(window, father, good[0]))
+    dish = next(one for one in good if _can_have(son, father, one, day))
+    order = son.post("/v1/elder-meals/orders", _order(window, father, dish))
     assert order["pay_fen"] == order["price_fen"] - order["subsidy_fen"] + order["fee_fen"]
 
     town.say("The kitchen cooks by a sheet of dishes and numbered boxes, without names.")
@@ -60,8 +60,10 @@ def story(town: Any) -> None:
     assert son.get(order["href"])["state"] == "attended"
 
 
-def _is_beside(stock: dict[str, Any], window: dict[str, Any]) -> bool:
-    return stock["facility"] == window["facility"] and stock["starts_at"][:10] == window["starts_at"][:10]
+def _can_have(son: Any, father: str, dish: dict[str, Any], day: str) -> bool:
+    """Whether the father can have the dish that day: there is some left, and he has not ordered it already."""
+    stock = son.get("/v1/slots", subject=dish["dish_id"], **{"for": father})["items"]
+    return any(one["bookable"] and one["starts_at"][:10] == day for one in stock)
 
 
 def _order(window: dict[str, Any], father: str, dish: dict[str, Any]) -> dict[str, Any]:

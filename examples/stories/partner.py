@@ -70,20 +70,15 @@ def _ordered(town: Any, son: Any, elder: Any) -> Any:
     father = elder.id
     slots = town.read(son.token, "/v1/slots", service="elder-meals", limit=500, **{"for": father})["items"]
     for window in slots:
-        if not window["bookable"] or window["subject"] is not None:
+        if not window["bookable"]:
             continue
         day = window["starts_at"][:10]
         menu = f"/v1/elder-meals/kitchens/{window['facility']['id']}/menus/{day}"
-        there = {
-            one["subject"]["id"]
-            for one in slots
-            if one["bookable"]
-            and one["subject"]
-            and one["facility"] == window["facility"]
-            and one["starts_at"][:10] == day
-        }
         for dish in town.read(son.token, menu)["dishes"]:
-            if "vegetarian" in dish["diets"] and "low_oil" in dish["diets"] and dish["dish_id"] in there:
+            if not {"vegetarian", "low_oil"} <= set(dish["diets"]):
+                continue
+            stock = town.read(son.token, "/v1/slots", subject=dish["dish_id"], **{"for": father})["items"]
+            if any(one["bookable"] and one["starts_at"][:10] == day for one in stock):
                 lines = [{"dish_id": dish["dish_id"], "portions": 1}]
                 return son.post(
                     "/v1/elder-meals/orders", {"slot_id": window["id"], "persons": [father], "lines": lines}

@@ -10,8 +10,10 @@ from services.booking import notices, sql
 from shared import claiming, clock
 from shared import notices as told
 from shared.claims import Grant
+from shared.crypto import Keyring
 from shared.db import Tx
 from shared.line import Answer
+from shared.rights import MOST, Tables, Whom
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,13 @@ async def make_reservations(tx: Tx, several: Sequence[Making], *, skip_locked: b
         )
         await told.announce(tx, [notices.reservation_made(one.grant, one.id) for one in made])
     return answers
+
+
+async def known_of(tx: Tx, _keys: Keyring, whom: Whom) -> Tables:
+    """All that booking knows of somebody."""
+    return {"reservations": [dict(row) for row in await sql.reservations_of(tx, whom.holder_no, MOST)]}
+
+
+async def forget(tx: Tx, _keys: Keyring, whom: Whom) -> int:
+    """What they wrote goes; that a place was taken stays."""
+    return await sql.forget_notes(tx, whom.holder_no, whom.account_nos)

@@ -33,9 +33,18 @@ class VisitCancelled(Data):
 
 
 class HandOver(Data):
-    """At which visit, and when."""
+    """At which visit, in which room, and when."""
 
     visit_id: uuid.UUID
+    room_id: uuid.UUID
+    at: datetime
+
+
+class Strained(Data):
+    """What a device told of a room too late to refuse it."""
+
+    room_id: uuid.UUID
+    reasons: list[str]
     at: datetime
 
 
@@ -98,7 +107,7 @@ TYPES: Final = (
             "A carer signed a child in; `at` is when, which may be earlier than it was told.",
             "看护人员已为儿童签到；`at` 为实际时间，可能早于上报时间。",
         ),
-        {"visit_id": _ID, "at": _BEGIN},
+        {"visit_id": _ID, "room_id": _SLOT, "at": _BEGIN},
     ),
     NoticeType(
         "childcare.child.collected",
@@ -108,7 +117,7 @@ TYPES: Final = (
             "A child went home with somebody; who that was, guardians read in the child's hand-overs.",
             "儿童已被接走；接送人由监护人在交接记录中查看。",
         ),
-        {"visit_id": _ID, "at": _BEGIN},
+        {"visit_id": _ID, "room_id": _SLOT, "at": _BEGIN},
     ),
     NoticeType(
         "childcare.collector.refused",
@@ -118,7 +127,7 @@ TYPES: Final = (
             "Somebody who may not collect a child wanted to. Who and why is not said here: all guardians hear it.",
             "有不被允许的人试图接走儿童。此处不说明何人与原因：所有监护人都会收到。",
         ),
-        {"visit_id": _ID, "at": _BEGIN},
+        {"visit_id": _ID, "room_id": _SLOT, "at": _BEGIN},
     ),
     NoticeType(
         "childcare.collection.missed",
@@ -140,6 +149,19 @@ TYPES: Final = (
             "登记了一起事件（`reported`）、闭馆时仍有人（`count`），或儿童被不允许的人接走（`collection`）。",
         ),
         {"room_id": _ID, "kind": "reported", "severity": "minor", "report_to_authority": False},
+    ),
+    NoticeType(
+        "childcare.room.strained",
+        Strained,
+        say("the hand-over, or the carer's presence", "交接，或看护人员的在岗记录"),
+        say(
+            "A device told of what had happened already: a child came in over the room's places (`room_full`), its ratio "
+            "(`too_few_carers`) or before any carer was written down (`no_carer_recorded`); or the last carer went "
+            "(`last_carer`). Somebody should look.",
+            "设备补报了已发生的情况：入室儿童超出名额（`room_full`）、超出照护比例（`too_few_carers`）、尚无照护人员到岗记录"
+            "（`no_carer_recorded`），或最后一名照护人员离岗（`last_carer`）。请及时查看。",
+        ),
+        {"room_id": _ID, "reasons": ["no_carer_recorded"], "at": _BEGIN},
     ),
     NoticeType(
         "childcare.room.closed",
@@ -186,19 +208,28 @@ def visit_cancelled(group: Group, freed: Sequence[Freed]) -> Notice:
     )
 
 
-def child_arrived(community: str, handover_id: uuid.UUID, visit_id: uuid.UUID, child_no: int, at: datetime) -> Notice:
+def child_arrived(
+    community: str, handover_id: uuid.UUID, place_id: uuid.UUID, visit_id: uuid.UUID, child_no: int, at: datetime
+) -> Notice:
     """A child was brought."""
-    return Notice("childcare.child.arrived", community, handover_id, (child_no,), {"visit_id": visit_id, "at": at})
+    data = {"visit_id": visit_id, "room_id": place_id, "at": at}
+    return Notice("childcare.child.arrived", community, handover_id, (child_no,), data)
 
 
-def child_collected(community: str, handover_id: uuid.UUID, visit_id: uuid.UUID, child_no: int, at: datetime) -> Notice:
+def child_collected(
+    community: str, handover_id: uuid.UUID, place_id: uuid.UUID, visit_id: uuid.UUID, child_no: int, at: datetime
+) -> Notice:
     """A child went home with an adult."""
-    return Notice("childcare.child.collected", community, handover_id, (child_no,), {"visit_id": visit_id, "at": at})
+    data = {"visit_id": visit_id, "room_id": place_id, "at": at}
+    return Notice("childcare.child.collected", community, handover_id, (child_no,), data)
 
 
-def collector_refused(community: str, try_id: uuid.UUID, visit_id: uuid.UUID, child_no: int, at: datetime) -> Notice:
+def collector_refused(
+    community: str, try_id: uuid.UUID, place_id: uuid.UUID, visit_id: uuid.UUID, child_no: int, at: datetime
+) -> Notice:
     """Somebody wanted to collect a child and may not."""
-    return Notice("childcare.collector.refused", community, try_id, (child_no,), {"visit_id": visit_id, "at": at})
+    data = {"visit_id": visit_id, "room_id": place_id, "at": at}
+    return Notice("childcare.collector.refused", community, try_id, (child_no,), data)
 
 
 def collection_missed(row: Any, step: int) -> Notice:
@@ -213,16 +244,34 @@ def collection_missed(row: Any, step: int) -> Notice:
 
 
 def incident_opened(
-    community: str, incident_id: uuid.UUID, place_id: uuid.UUID, kind: str, severity: str, *, is_for_authority: bool
+    community: str,
+    incident_id: uuid.UUID,
+    place_id: uuid.UUID,
+    kind: str,
+    severity: str,
+    *,
+    is_for_authority: bool,
+    children: Sequence[int],
 ) -> Notice:
-    """Something happened in a room and was written down; who and what stays there."""
+    """Something happened in a room and was written down; who and what stays there.
+
+    Guardians hear at once when a child has gone with somebody who may not collect it; of the rest the carers tell them.
+    """
     return Notice(
         "childcare.incident.opened",
         community,
         incident_id,
-        (),
+        tuple(children) if kind == "collection" else (),
         {"room_id": place_id, "kind": kind, "severity": severity, "report_to_authority": is_for_authority},
     )
+
+
+def room_strained(
+    community: str, subject: uuid.UUID, place_id: uuid.UUID, reasons: Sequence[str], at: datetime
+) -> Notice:
+    """What a device told of a room went over what it can watch over; for those who work there."""
+    data = {"room_id": place_id, "reasons": list(reasons), "at": at}
+    return Notice("childcare.room.strained", community, subject, (), data)
 
 
 def room_closed(community: str, count_id: uuid.UUID, place_id: uuid.UUID, at: datetime) -> Notice:

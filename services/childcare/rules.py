@@ -76,6 +76,15 @@ def no_entry(room: Room, terms: Terms, *, accompanied: bool) -> str | None:
     return "too_few_carers" if carers_needed(after, terms) > room.carers else None
 
 
+def strains(room: Room, terms: Terms, *, accompanied: bool) -> list[str]:
+    """What stands against a child who has come in already: more than the room can watch over, or nobody who does."""
+    after = entered(room, accompanied=accompanied)
+    found = ["room_full"] if after.children > terms.most_children else []
+    if not room.carers:
+        return [*found, "no_carer_recorded"]
+    return [*found, "too_few_carers"] if carers_needed(after, terms) > room.carers else found
+
+
 def no_leave_for_carer(room: Room) -> str | None:
     """Why a carer cannot go off duty; None when they can. Whoever falls ill may go, but nobody leaves children alone."""
     return "last_carer" if room.children and room.carers <= 1 else None
@@ -91,7 +100,14 @@ def children_left(room: Room, terms: Terms) -> int:
 
 def no_time(at: datetime, starts_at: datetime, ends_at: datetime, minutes_before: int) -> str | None:
     """Why a child cannot be signed in at this moment: from some minutes before the session to its end."""
-    return None if starts_at - timedelta(minutes=minutes_before) <= at <= ends_at else "outside_session"
+    if at < opens_at(starts_at, minutes_before):
+        return "too_early"
+    return None if at <= ends_at else "outside_session"
+
+
+def opens_at(starts_at: datetime, minutes_before: int) -> datetime:
+    """When signing in begins."""
+    return starts_at - timedelta(minutes=minutes_before)
 
 
 def is_told_late(at: datetime, now: datetime) -> bool:
@@ -140,12 +156,17 @@ def holds(entry: Entry, at: datetime) -> bool:
 
 
 def no_hand_over(adult: Adult, entries: Sequence[Entry], at: datetime) -> str | None:
-    """Why the child may not go with this adult; None when they may. Whoever is on any guardian's never list may not."""
+    """Why the child may not go with this adult; None when they may. Whoever is on any guardian's never list may not.
+
+    `entries` are the lines that guardians have written; an adult may be known by a line that is none of them any more.
+    """
     if any(entry.kind == "never" and holds(entry, at) and _means(entry, adult) for entry in entries):
         return "collector_barred"
     if adult.is_guardian:
         return None
     if adult.entry is not None:
+        if adult.entry.id not in {entry.id for entry in entries}:
+            return "collector_unknown"
         if adult.entry.kind == "once" and adult.entry.is_used:
             return "collector_used"
         return None if adult.entry.kind != "never" and holds(adult.entry, at) else "collector_unknown"
@@ -156,15 +177,18 @@ def no_hand_over(adult: Adult, entries: Sequence[Entry], at: datetime) -> str | 
 def _means(entry: Entry, adult: Adult) -> bool:
     """Whether a line is about this adult: the same person, or the same name unless known digits tell them apart.
 
-    A name alone bars its namesakes, too: the carers can ask the guardians, and a mistake this way can be put right.
+    A name alone bars its namesakes, too: the carers can ask the guardians, and a mistake this way can be put right. A line
+    of the list that gives somebody else's name to a known person is about that name, too.
     """
-    if entry.person_id is not None and adult.person_id is not None:
-        return entry.person_id == adult.person_id
     told = adult.entry
     if told is not None and told.id == entry.id:
         return True
-    theirs = (adult.name, told.name, told.person_name) if told is not None else (adult.name,)
-    if not _names(entry.name, entry.person_name) & _names(*theirs):
+    theirs = _names(adult.name, *((told.name, told.person_name) if told is not None else ()))
+    if entry.person_id is not None and adult.person_id is not None:
+        if entry.person_id == adult.person_id:
+            return True
+        theirs -= _names(adult.name)  # two known people may have one name
+    if not _names(entry.name, entry.person_name) & theirs:
         return False
     if told is None:
         return True
@@ -172,14 +196,18 @@ def _means(entry: Entry, adult: Adult) -> bool:
     return next((one.upper() == other.upper() for one, other in pairs if one and other), True)
 
 
+_UNSEEN: Final = "\u115f\u1160"
+"""Letters that nobody sees."""
+
+
 def _names(*told: str | None) -> set[str]:
     return {plain(one) for one in told if one} - {""}
 
 
 def plain(name: str) -> str:
-    """A name as people are found by it: without spaces, case, width, and what nobody sees."""
-    wide = unicodedata.normalize("NFKC", name)
-    return "".join(one for one in wide if not one.isspace() and unicodedata.category(one) != "Cf").casefold()
+    """A name as people are found by it: its letters and digits, without case, width, accents, and what nobody sees."""
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(one for one in apart if unicodedata.category(one)[0] in "LN" and one not in _UNSEEN)
 
 
 def steps_due(ends_at: datetime, minutes: Sequence[int], done: int, now: datetime) -> list[int]:

@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 demo_app = typer.Typer(help="Demo accounts and tokens (demo databases only).", no_args_is_help=True)
 regions_app = typer.Typer(help="The official tree of regions.", no_args_is_help=True)
+staff_app = typer.Typer(help="How colleagues log in.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
+app.add_typer(staff_app, name="staff")
 app.add_typer(regions_app, name="regions")
 keys_app = typer.Typer(help="Turn the keys of this deployment while it runs.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
@@ -189,15 +191,19 @@ def bench(context: typer.Context) -> None:
 
 @demo_app.command("people")
 def demo_people(data_dir: DataDir = None) -> None:
-    """The demo accounts: persona, name, phone."""
+    """The demo accounts: persona, name, phone; who has a password logs in by the persona's word."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from services.cli.town import personas
 
-    table = Table("persona", "name", "phone", "what they are")
-    for persona, name, phone, what in _demo(data_dir, personas.people):
-        table.add_row(persona, name, phone or "-", what)
+    table = Table("persona", "name", "phone", "password", "what they are", box=box.SIMPLE)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    table.columns[-1].overflow = "fold"
+    for persona, name, phone, password, what in _demo(data_dir, personas.people):
+        table.add_row(persona, name, phone or "-", password or "-", what)
     Console().print(table)
 
 
@@ -236,7 +242,6 @@ def tell_story(
 def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:
     """Run `act(db, keys, …)` on a demo database; refuses any other."""
     from services.cli import database
-    from shared.db import Database
 
     settings = _settings(data_dir, demo=True)
     with database.at(settings) as url:
@@ -244,15 +249,27 @@ def _demo(data_dir: Path | None, act: Any, *args: Any) -> Any:
         keys = database.keys(settings, url)
         if not database.is_demo(url):
             raise Stop("This is not a demo database: there are no demo accounts in it.")
+        return database.acted(url, keys, act, *args)
 
-        async def acted() -> Any:
-            db = Database.connect(url, pool_size=2)
-            try:
-                return await act(db, keys, *args)
-            finally:
-                await db.close()
 
-        return asyncio.run(acted())
+@staff_app.command("invite")
+def invite(
+    login: Annotated[str, typer.Argument(help="The name they log in by.")],
+    region: Annotated[str, typer.Option(help="Their role reaches every region whose code begins so.")],
+    name: Annotated[str, typer.Option(help="What they are called; default: the login.")] = "",
+    role: Annotated[str, typer.Option(help="What they may do.")] = "administrator",
+    data_dir: DataDir = None,
+) -> None:
+    """Invite the first administrator of a new town, or anybody whose password is lost: prints a code, good for a day.
+
+    Who logs in by this name already keeps their role and region.
+    """
+    from services.cli import staff
+
+    settings = _settings(data_dir)
+    made = staff.invite(settings, login=login, name=name or login, role=role, region=region)
+    typer.echo(f"{settings.public_url.rstrip('/')}/oauth/invitation")
+    typer.echo(made.code)
 
 
 @regions_app.command("import")
@@ -264,6 +281,87 @@ def import_regions(file: Path, data_dir: DataDir = None) -> None:
     with database.at(settings) as url:
         database.require_current(url)
         typer.echo(f"{asyncio.run(town.import_regions(url, file))} regions")
+
+
+OnDay = Annotated[str | None, typer.Option("--on", help="The day it was decided for (YYYY-MM-DD); default: today.")]
+
+
+@regions_app.command("merge")
+def merge_regions(
+    old: Annotated[list[str], typer.Argument(help="The codes that end.")],
+    into: Annotated[str, typer.Option(help="The code that follows them: a new one, or one that stands.")],
+    name: Annotated[str | None, typer.Option(help="Its name, if it is new.")] = None,
+    on: OnDay = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let one region follow several; all that is in them goes along. Best done while nobody books."""
+    from services.identity.actions import regions as identity
+
+    _change_regions(data_dir, identity.merge, old, into, name, _day(on))
+
+
+@regions_app.command("split")
+def split_region(
+    old: Annotated[str, typer.Argument(help="The code that ends.")],
+    into: Annotated[list[str], typer.Option(help="CODE=NAME, twice or more; the first is the principal one.")],
+    child: Annotated[
+        list[str] | None, typer.Option(help="CODE=CODE: which of them a region below follows; default: the first.")
+    ] = None,
+    on: OnDay = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let several regions follow one; all that is in it goes along."""
+    from services.identity.actions import regions as identity
+
+    parts, children = (dict(_pair(one) for one in several or ()) for several in (into, child))
+    _change_regions(data_dir, identity.split, old, parts, children, _day(on))
+
+
+def _pair(told: str) -> tuple[str, str]:
+    code, sign, said = told.partition("=")
+    if not (code and sign and said):
+        raise Stop(f"{told} does not say what follows it: CODE=NAME, or CODE=CODE for a child.")
+    return code, said
+
+
+def _day(told: str | None) -> Any:
+    from datetime import date
+
+    from shared import clock
+
+    try:
+        return date.fromisoformat(told) if told else clock.today()
+    except ValueError:
+        raise Stop(f"{told} is not a day (YYYY-MM-DD).") from None
+
+
+def _change_regions(data_dir: Path | None, change: Any, *told: Any) -> None:
+    from services.cli import database, town
+
+    settings = _settings(data_dir)
+    with database.at(settings) as url:
+        database.require_current(url)
+        done = asyncio.run(town.change_regions(url, change, *told))
+    for one in done.follows:
+        typer.echo(f"{one.old} -> {one.new.code} {one.new.name}")
+    typer.echo(", ".join(f"{table} {count}" for table, count in done.rows.items()) or "nothing stood in them")
+
+
+@app.command("appoint")
+def appoint_first(
+    person: Annotated[str, typer.Argument(help="The person's id.")],
+    role: Annotated[str, typer.Argument(help="administrator or security.")],
+    region: Annotated[str, typer.Argument(help="The code below which they have it.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Name the first administrator or security officer of a deployment; they grant all other roles."""
+    from services.cli import database, town
+
+    settings = _settings(data_dir)
+    with database.at(settings) as url:
+        database.require_current(url)
+        asyncio.run(town.appoint(url, person, role, region))
+    typer.echo(f"{role} of {region}")
 
 
 Kind = Annotated[str, typer.Argument(help="signing, field or assertion.")]

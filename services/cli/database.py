@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from sqlalchemy.engine import make_url
@@ -13,11 +14,14 @@ from sqlalchemy.exc import ArgumentError
 
 from services.cli import Stop
 from shared import crypto, embedded, migrate, regions
+from shared.db import Database
 from shared.settings import Settings
 
 if TYPE_CHECKING:
     from services.doctor import SealedWith
     from shared.crypto import Keyring
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -156,6 +160,19 @@ def _one(url: str, sql: str) -> object:
     with psycopg.connect(url) as connection:
         row = connection.execute(sql.encode()).fetchone()
     return row[0] if row else None
+
+
+def acted(url: str, keys: Keyring, act: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+    """What `act(db, keys, …)` comes to, in a loop of its own."""
+
+    async def acting() -> T:
+        db = Database.connect(url, pool_size=2)
+        try:
+            return await act(db, keys, *args)
+        finally:
+            await db.close()
+
+    return asyncio.run(acting())
 
 
 def ensure_data_dir(path: Path) -> None:

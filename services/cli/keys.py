@@ -124,7 +124,8 @@ def _reseal(url: str, keys: Keyring, one: Sealed, progress: Progress) -> tuple[i
             with connection.transaction():
                 rows = connection.execute(
                     f"SELECT ctid::text, {one.row}, {one.column} FROM {one.table} "  # noqa: S608 - names of our own list
-                    f"WHERE ctid >= %s::tid AND ctid < %s::tid AND substring({one.column} from 1 for 3) <> %s "
+                    f"WHERE ctid >= %s::tid AND ctid < %s::tid AND length({one.column}) > 2 "
+                    f"AND substring({one.column} from 1 for 3) <> %s "
                     "FOR NO KEY UPDATE SKIP LOCKED".encode(),
                     (f"({first},0)", f"({first + _BLOCKS},0)", keys.head),
                 ).fetchall()

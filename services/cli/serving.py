@@ -155,7 +155,7 @@ async def _serve_town(
     url: str, keys: Keyring, settings: Settings, listening: socket.socket, ready: Callable[[], None]
 ) -> None:
     async with _gateway(url, keys, settings) as gateway, working(gateway, url):
-        await _http(with_cors(gateway, settings), listening, ready)
+        await _http(with_cors(gateway, settings), listening, ready, gateway.stopping)
 
 
 async def _serve_part(
@@ -172,12 +172,13 @@ async def _serve_part(
         _end_with_parent()
     if name == "gateway":
         async with _gateway(url, keys, settings) as gateway:
-            await _http(with_cors(gateway, settings), listening, ready)
+            await _http(with_cors(gateway, settings), listening, ready, gateway.stopping)
         return
     one = service(name)
     db = Database.connect(url, pool_size=settings.pool_size, role=one.role)
     try:
-        await _http(one.make(Context(db, keys, settings)), listening, ready, lifespan="on")
+        context = Context(db, keys, settings)
+        await _http(one.make(context), listening, ready, context.stopping, lifespan="on")
     finally:
         await db.close()
 
@@ -252,8 +253,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _http(app: ASGIApp, listening: socket.socket, ready: Callable[[], None], *, lifespan: Any = "off") -> None:
-    """Serve until a signal: then no new requests, those running are finished, at most GRACE_SECONDS."""
+async def _http(
+    app: ASGIApp,
+    listening: socket.socket,
+    ready: Callable[[], None],
+    stopping: asyncio.Event,
+    *,
+    lifespan: Any = "off",
+) -> None:
+    """Serve until a signal: then no new requests, those running are finished, at most GRACE_SECONDS.
+
+    Those that only wait for news see that the server is `stopping`, and end.
+    """
     server = _Server(
         uvicorn.Config(
             app,
@@ -270,6 +281,7 @@ async def _http(app: ASGIApp, listening: socket.socket, ready: Callable[[], None
 
     def stop() -> None:
         server.should_exit = True
+        stopping.set()
 
     _on_signals(stop)
     serving = asyncio.create_task(server.serve(sockets=[listening]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from shared.claims import Freed, Grant, Group
 from shared.notices import Data, Notice, NoticeType
@@ -50,6 +50,7 @@ class WelfareOpened(Data):
     """Nobody opened."""
 
     order_id: uuid.UUID
+    kitchen_id: uuid.UUID
     opened_at: datetime
 
 
@@ -57,6 +58,7 @@ class WelfareEscalated(Data):
     """The next step is due."""
 
     order_id: uuid.UUID
+    kitchen_id: uuid.UUID
     rung: int
     step: str
     opened_at: datetime
@@ -66,6 +68,7 @@ class WelfareClosed(Data):
     """It was found out."""
 
     order_id: uuid.UUID
+    kitchen_id: uuid.UUID
     outcome: str
     closed_at: datetime
 
@@ -112,7 +115,7 @@ TYPES: Final = (
         WelfareOpened,
         say("the welfare check", "探视任务"),
         say("Nobody opened the door to a meal.", "送餐时无人应门。"),
-        {"order_id": _ORDER, "opened_at": _NOON},
+        {"order_id": _ORDER, "kitchen_id": _SLOT, "opened_at": _NOON},
     ),
     NoticeType(
         "elder-meals.welfare.escalated",
@@ -122,14 +125,14 @@ TYPES: Final = (
             "Nobody has found out yet, and the next step of the kitchen's ladder is due: `step`.",
             "情况尚未查明，下一步 `step` 已到时限。",
         ),
-        {"order_id": _ORDER, "rung": 1, "step": "contact_reached", "opened_at": _NOON},
+        {"order_id": _ORDER, "kitchen_id": _SLOT, "rung": 1, "step": "contact_reached", "opened_at": _NOON},
     ),
     NoticeType(
         "elder-meals.welfare.closed",
         WelfareClosed,
         say("the welfare check", "探视任务"),
         say("Somebody found out how the elder is, and said so.", "已查明长者情况并结束任务。"),
-        {"order_id": _ORDER, "outcome": "safe_out", "closed_at": _NOON},
+        {"order_id": _ORDER, "kitchen_id": _SLOT, "outcome": "safe_out", "closed_at": _NOON},
     ),
     places.released("elder-meals"),
 )
@@ -186,45 +189,32 @@ def standing_refused(standing_id: uuid.UUID, community: str, holder_no: int, day
     return Notice("elder-meals.standing.refused", community, standing_id, (holder_no,), {"date": day, "code": code})
 
 
-def welfare_opened(
-    check_id: uuid.UUID, community: str, holder_no: int, order_id: uuid.UUID, opened_at: datetime
-) -> Notice:
-    """Nobody opened the door: the elder's people are told."""
-    return Notice(
-        "elder-meals.welfare.opened",
-        community,
-        check_id,
-        (holder_no,),
-        {"order_id": order_id, "opened_at": opened_at},
-    )
+def welfare_opened(check_id: uuid.UUID, order: Any, opened_at: datetime) -> Notice:
+    """Nobody opened the door to a meal: the elder's people are told."""
+    about = {"order_id": order["id"], "kitchen_id": order["place_id"], "opened_at": opened_at}
+    return Notice("elder-meals.welfare.opened", order["community"], check_id, (order["holder_no"],), about)
 
 
-def welfare_escalated(
-    check_id: uuid.UUID,
-    community: str,
-    holders: Sequence[int],
-    order_id: uuid.UUID,
-    rung: tuple[int, str],
-    opened_at: datetime,
-) -> Notice:
+def welfare_escalated(check: Any, holders: Sequence[int], rung: tuple[int, str]) -> Notice:
     """The next step is due. Said to the elder's people and contacts, and to the staff of the region."""
-    return Notice(
-        "elder-meals.welfare.escalated",
-        community,
-        check_id,
-        tuple(dict.fromkeys(holders)),
-        {"order_id": order_id, "rung": rung[0], "step": rung[1], "opened_at": opened_at},
-    )
+    told = {
+        "order_id": check["order_id"],
+        "kitchen_id": check["place_id"],
+        "rung": rung[0],
+        "step": rung[1],
+        "opened_at": check["opened_at"],
+    }
+    whom = tuple(dict.fromkeys(holders))
+    return Notice("elder-meals.welfare.escalated", check["community"], check["id"], whom, told)
 
 
-def welfare_closed(
-    check_id: uuid.UUID, community: str, holders: Sequence[int], order_id: uuid.UUID, outcome: str, closed_at: datetime
-) -> Notice:
+def welfare_closed(check: Any, holders: Sequence[int], outcome: str, closed_at: datetime) -> Notice:
     """Somebody found out how the elder is."""
-    return Notice(
-        "elder-meals.welfare.closed",
-        community,
-        check_id,
-        tuple(dict.fromkeys(holders)),
-        {"order_id": order_id, "outcome": outcome, "closed_at": closed_at},
-    )
+    told = {
+        "order_id": check["order_id"],
+        "kitchen_id": check["place_id"],
+        "outcome": outcome,
+        "closed_at": closed_at,
+    }
+    whom = tuple(dict.fromkeys(holders))
+    return Notice("elder-meals.welfare.closed", check["community"], check["id"], whom, told)

@@ -236,6 +236,20 @@ def due(ladder: Sequence[Rung], opened_at: datetime, rung: int) -> datetime | No
     return opened_at + timedelta(minutes=ladder[rung].after_minutes) if rung < len(ladder) else None
 
 
+def next_rung(ladder: Sequence[Rung], rung: int, done: Iterable[str]) -> int:
+    """The first rung from this one on that nobody has done; the ladder's length above it.
+
+    Each thing done stands for the lowest rung that asks for it, so a ladder may ask for two calls.
+    """
+    left = list(done)
+    for n, one in enumerate(ladder):
+        if one.step in left:
+            left.remove(one.step)
+        elif n >= rung:
+            return n
+    return len(ladder)
+
+
 class Door(NamedTuple):
     """A door to go to."""
 

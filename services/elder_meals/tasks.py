@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from services.elder_meals.actions import SERVICE, dishes, doors, orders, standing
+from services.elder_meals.actions import SERVICE, dishes, doors, standing
 from services.elder_meals.sql import dishes as dishes_sql
 from services.elder_meals.sql import elders as elders_sql
 from shared import clock
@@ -21,11 +21,6 @@ async def stock_up(context: Context) -> int:
     for place_id, day in await context.db.read(dishes_sql.unstocked, clock.today()):
         came += await context.db.run(dishes.stock_up, place_id, day)
     return came
-
-
-async def finish_closed(context: Context) -> int:
-    """Give back the dishes of windows that a closure took back."""
-    return await context.db.run(orders.finish_closed)
 
 
 async def order_standing(context: Context) -> int:
@@ -59,7 +54,6 @@ async def escalate(context: Context) -> int:
 TASKS = (
     *places.tasks(SERVICE),
     Task("elder-meals.stock_up", 30, stock_up),
-    Task("elder-meals.finish_closed", 15, finish_closed),
     Task("elder-meals.order_standing", 30, order_standing),
     Task("elder-meals.escalate", 5, escalate),
 )

@@ -223,6 +223,11 @@ class Arrival(NamedTuple):
     at: datetime
 
 
+def opens_at(starts_at: datetime) -> datetime:
+    """When the door of a session opens."""
+    return starts_at - EARLY
+
+
 def marking(*, came: bool, state: str, starts_at: datetime, ends_at: datetime, at: datetime) -> list[str]:
     """Why somebody cannot be ticked off as said; nothing when they can, or already are."""
     if state == ("attended" if came else "no_show"):
@@ -233,7 +238,7 @@ def marking(*, came: bool, state: str, starts_at: datetime, ends_at: datetime, a
         return ["already_absent"]
     if state != "confirmed":
         return ["not_registered"]
-    if came and at < starts_at - EARLY:
+    if came and at < opens_at(starts_at):
         return ["too_early"]
     if not came and at < ends_at:
         return ["not_over"]

@@ -257,6 +257,7 @@ class RegistrationIn(ClaimIn):
     """Seats in a session, or in every session of a series that is still to come."""
 
     instead: ClassVar[tuple[str, ...]] = ("series_id",)
+    names_subject: ClassVar[str] = "/series_id"
     series_id: uuid.UUID | None = Field(
         default=None,
         description=say(

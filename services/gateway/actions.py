@@ -10,9 +10,10 @@ from services.gateway import sql
 from services.gateway.arbiter import sql as ledger
 from shared import claims, errors
 from shared.assertion import Caller
+from shared.crypto import Keyring
 from shared.db import Tx
+from shared.rights import MOST, Tables, Whom
 
-PLACE_STAFF = frozenset({"staff", "manager", "operator"})
 CALENDAR_STAFF = frozenset({"manager"})
 
 
@@ -39,7 +40,7 @@ async def set_capacity(
     slot = await sql.slot_for_edit(tx, slot_id)
     if slot is None:
         raise errors.NotThere
-    caller.require(PLACE_STAFF, slot["community"], slot["place_id"])
+    caller.require(claims.DESK, slot["community"], slot["place_id"])
     matches(slot["capacity"])
     if capacity < slot["taken"]:
         raise errors.CapacityTaken(taken=slot["taken"])
@@ -53,3 +54,9 @@ async def set_day(tx: Tx, caller: Caller, day: date, kind: str, name: str | None
     if not any(role.role in CALENDAR_STAFF for role in caller.roles):
         raise errors.NotAllowed
     await sql.set_day(tx, day, kind, name)
+
+
+async def known_of(tx: Tx, _keys: Keyring, whom: Whom) -> Tables:
+    """What the ledger knows of somebody."""
+    found = await sql.known_of(tx, whom.holder_no, whom.account_nos, MOST)
+    return {name: [dict(row) for row in rows] for name, rows in found.items()}

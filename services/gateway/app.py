@@ -2,7 +2,7 @@
 
 request ─► id ─► address within its rate? ─► body within its bound? ─► who? ─► account within its rate?
         ─► a claim          claiming (arbiter, then the service)
-        ─► /v1/<service>/…  the service, with a signed assertion
+        ─► /v1/<service>/…  the service, with a signed assertion; so the pages that a service has outside /v1
         ─► anything else    the gateway's own routes
 """
 
@@ -46,7 +46,7 @@ from shared.web import Context, loggable
 
 log = structlog.get_logger(__name__)
 
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ONCE: Final = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type", b"host"})
 _ALWAYS: Final = [(b"x-content-type-options", b"nosniff")]
 
@@ -66,6 +66,7 @@ class Parts:
     credentials: Credentials
     metrics: Metrics
     refusals: Refusals
+    stopping: asyncio.Event
 
 
 class Metrics:
@@ -160,9 +161,12 @@ class Gateway:
         self._services = {one.name: one.name for one in SERVICES}
         self._services |= {word: one.name for one in SERVICES for word in one.paths}
         self._words = {word for one in SERVICES for word in one.paths}
+        self._pages = {word: one.name for one in SERVICES for word in one.pages}
         self._trusted = settings.trusted_proxies
         self._giving_back: set[asyncio.Task[Any]] = set()
         self.parts: Parts | None = None
+        self.stopping = asyncio.Event()
+        """To be set when the server is told to stop: those who wait for news are answered then."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Gateway]:
@@ -172,7 +176,7 @@ class Gateway:
             guards = {}
             for one in SERVICES:
                 url = settings.upstreams.get(one.name)
-                context = Context(self._db.of(one.role), self._keys, settings)
+                context = Context(self._db.of(one.role), self._keys, settings, stopping=self.stopping)
                 app = await stack.enter_async_context(
                     upstreams.remote(url, seconds=settings.upstream_seconds)
                     if url
@@ -185,7 +189,7 @@ class Gateway:
             line: Line[Asked, Outcome] = Line(
                 "arbiter",
                 gateway_db,
-                Arbiter(settings.hold_seconds),
+                Arbiter(settings.hold_seconds, settings.guardians),
                 batch=settings.line_batch,
                 waiting=settings.line_waiting,
                 seconds=settings.line_seconds,
@@ -198,14 +202,16 @@ class Gateway:
                 settings=settings,
                 guards=guards,
                 line=line,
-                claiming=Claiming(gateway_db, self._keys, line, guards, refusals),
+                claiming=Claiming(gateway_db, self._keys, line, guards, refusals, settings.guardians),
                 availability=Readers("availability", gateway_db, availability.read),
                 told=Readers("told", gateway_db, told.read),
-                credentials=Credentials(self._keys, gateway_db),
+                credentials=Credentials(self._keys, gateway_db, settings.guardians),
                 metrics=Metrics(),
                 refusals=refusals,
+                stopping=self.stopping,
             )
             self._own = routes.app(self.parts)
+            console.operation_ids()  # now, not while somebody waits for the answer to a partner's first request
             try:
                 yield self
             finally:
@@ -317,7 +323,11 @@ class Gateway:
 
     def _service_of(self, path: str) -> str | None:
         parts = path.split("/", 3)
-        if len(parts) < 3 or parts[1] != "v1" or (len(parts) == 3 and parts[2] not in self._words):
+        if len(parts) < 3:
+            return None
+        if parts[1] != "v1":
+            return self._pages.get(parts[1])
+        if len(parts) == 3 and parts[2] not in self._words:
             return None
         return self._services.get(parts[2])
 

@@ -18,6 +18,7 @@ from typing import Any
 from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Holder, Slot
 from shared import clock, errors, wire
+from shared.claiming import named
 from shared.db import Tx
 
 
@@ -31,6 +32,7 @@ class Window:
     place_id: uuid.UUID | None = None
     community: str | None = None
     slot_id: uuid.UUID | None = None
+    subject_id: uuid.UUID | None = None
     after: tuple[datetime, uuid.UUID] | None = None
     limit: int = 100
 
@@ -144,6 +146,10 @@ async def _page(tx: Tx, window: Window, now: datetime) -> Page:
     if window.slot_id is not None:
         where, args = [], []
         add("s.id = ?", window.slot_id)
+    elif window.subject_id is not None:
+        add("s.subject_id = ?", window.subject_id)
+    else:  # a dish is taken with its window: nobody can name its slot
+        where.append("s.subject_kind IS DISTINCT FROM 'dish'")
     if window.service is not None:
         add("s.service = ?", window.service)
     if window.place_id is not None:
@@ -255,6 +261,7 @@ def _fixed(row: Any) -> bytes:
         row["id"], row["service"], row["place_id"], row["place_name"], row["title"], row["subject_kind"],
         row["subject_id"], row["community"], row["starts_at"], row["ends_at"], row["opens_at"], row["closes_at"],
         row["cancel_by"], row["allocation"], row["min_age"], row["max_age"], row["level"],
+        row["resource_id"], row["resource_name"],
     )  # fmt: skip
     known = _written.get(told[0])
     if known is not None and known[0] == told:
@@ -276,6 +283,7 @@ def _write(row: Any) -> bytes:
             "id": row["id"],
             "service": row["service"],
             "facility": {"id": row["place_id"], "name": row["place_name"]},
+            "resource": named(row["resource_id"], row["resource_name"]),
             "title": row["title"],
             "subject": subject,
             "community": row["community"],
@@ -290,13 +298,14 @@ def _write(row: Any) -> bytes:
     )[:-1]
 
 
-def window_of(
+def window_of(  # noqa: PLR0913 - the filters of one question
     *,
     starts_from: datetime | None,
     starts_until: datetime | None,
     service: str | None,
     place_id: uuid.UUID | None,
     community: str | None,
+    subject_id: uuid.UUID | None,
     after: tuple[datetime, uuid.UUID] | None,
     limit: int,
 ) -> Window:
@@ -305,4 +314,4 @@ def window_of(
     end = starts_until if starts_until is not None else begin + timedelta(days=7)
     if not timedelta(0) < end - begin <= timedelta(days=31):
         raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/to", "code": "window"}])
-    return Window(begin, end, service, place_id, community, None, after, limit)
+    return Window(begin, end, service, place_id, community, None, subject_id, after, limit)

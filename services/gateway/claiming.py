@@ -16,8 +16,8 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -62,6 +62,8 @@ class Call(NamedTuple):
     caller: Caller
     request_id: str
     query: bytes = b""
+    told: claiming.ClaimIn | None = None
+    """The body of a claim as its service's schema has read it already."""
 
     def header(self, name: bytes) -> str | None:
         """The header of this (lower-case) name."""
@@ -84,6 +86,7 @@ class Call(NamedTuple):
             "headers": headers,
             "client": ("gateway", 0),
             "server": ("service", 80),
+            claiming.TOLD: self.told,
         }
 
 
@@ -97,13 +100,15 @@ class Claiming:
         line: Line[Asked, Outcome],
         guards: Mapping[str, Guard],
         refusals: Refusals,
+        guardians: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
+        self._guardians = guardians
         self._db = db
         self._keys = keys
         self._line = line
         self._guards = guards
         self._refusals = refusals
-        self._told: OrderedDict[tuple[Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
+        self._told: OrderedDict[tuple[str, Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
         self._others_line = Readers("alternatives", db, alternatives)
         self._bodies = {f"/v1/{one.name}/{one.collection}": one for one in SERVICES if one.claims}
 
@@ -127,8 +132,9 @@ class Claiming:
             call.caller, audience=service, key=self._keys.assertion, grant=grant, known=guard.is_local
         )
         body = call.body if body is None else body
+        kept_back = _KEPT_BACK if call.path.startswith("/v1/") else _KEPT_BACK - {b"cookie"}
         headers = [
-            *[(key, value) for key, value in call.headers.items() if key not in _KEPT_BACK],
+            *[(key, value) for key, value in call.headers.items() if key not in kept_back],
             (assertion.HEADER.encode(), token.encode()),
             (b"x-request-id", call.request_id.encode()),
             (b"content-length", str(len(body)).encode()),
@@ -143,7 +149,8 @@ class Claiming:
         if call.caller.holder_no is None:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))
-        takes, persons, channel, waits, fingerprint, holder = reading(service, call)
+        takes, persons, channel, waits, fingerprint, holder, told = reading(service, call)
+        call = call._replace(told=told)
         asked = Asked(
             service.name,
             call.caller,
@@ -220,12 +227,14 @@ class Claiming:
         """
         self._note(decision, slot_id, asked, call)
         lang = language(call.header(b"accept-language"))
-        told = self._told.get((decision, slot_id, lang))
+        told = self._told.get((asked.service, decision, slot_id, lang))
         if told is None or told[0] <= time.monotonic():
             is_full = decision.code in ("full", "held")
             others = await self._others_line.submit(slot_id) if is_full and slot_id is not None else None
-            answer = Answer(*problems.render(refusal(decision, others), accept_language=lang, request_id=_ITS_ID))
-            told = self._told[decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
+            answer = Answer(
+                *problems.render(refusal(decision, others, asked.service), accept_language=lang, request_id=_ITS_ID)
+            )
+            told = self._told[asked.service, decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
             if len(self._told) > _MOST_HINTS:
                 self._told.popitem(last=False)
         return told[1]._replace(body=told[1].body.replace(_ITS_ID.encode(), call.request_id.encode(), 1))
@@ -239,19 +248,23 @@ class Claiming:
         raise none.refusal from none
 
     async def show(self, service: Service, call: Call, group_id: uuid.UUID) -> Answer:
-        """What a group is now: the service's own words if it can be asked, else the ledger's. 202 while it waits."""
-        group = await self._db.read(claims.group, group_id)
-        if group is None or group.resource_id is None:
-            waiting = await self._db.read(waiting_shape, group_id, service)
+        """What a group is now, as far as the caller may see it still: 404 for who has nothing to do with its people any more.
+
+        The service's own words if it can be asked, else the ledger's. 202 while it waits.
+        """
+        # Reading needs to know for whom the caller acts, which claiming looks up by itself.
+        (facts,) = await self._db.read(credentials.facts, [call.caller], self._guardians)
+        call = call._replace(caller=credentials.told_of(call.caller, facts))
+        found = await self._db.read(claims.group, group_id)
+        if found is None or found.resource_id is None:
+            waiting = await self._db.read(waiting_shape, group_id, call.caller)
             if waiting is not None:
                 return of(202, waiting, [(b"location", f"/v1/claims/{group_id}".encode())])
+        group = seen(found, call.caller) if found is not None else None
         if group is None:
             raise errors.NotThere
         headers = [(b"location", location(service, group).encode())]
         if group.resource_id is not None:
-            # Reading needs to know for whom the caller acts, which claiming looks up by itself.
-            (facts,) = await self._db.read(credentials.facts, [call.caller])
-            call = call._replace(caller=replace(call.caller, roles=facts.roles, acts_for=facts.acts_for))
             try:
                 answer = await self.forward(service.name, call, method="GET", path=location(service, group), body=b"")
             except NoAnswer:
@@ -288,6 +301,7 @@ class Reading(NamedTuple):
     waits: bool
     fingerprint: bytes
     holder: str | None
+    told: claiming.ClaimIn
 
 
 def reading(service: Service, call: Call) -> Reading:
@@ -313,6 +327,7 @@ def _read(name: str, body: bytes) -> Reading:
         told.if_full == "wait",
         hashlib.sha256(f"/v1/{service.name}/{service.collection}".encode() + b"\0" + body).digest()[:16],
         told.holder,
+        told,
     )
 
 
@@ -337,10 +352,14 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[list[dict[
     ]
 
 
-def refusal(decision: Refused, others: list[dict[str, Any]] | None = None) -> errors.Refusal:
-    """A decision as the problem its caller hears: which person or slot it was, and until when."""
+def refusal(
+    decision: Refused, others: list[dict[str, Any]] | None = None, service: str | None = None
+) -> errors.Refusal:
+    """A decision as the problem its caller hears: which person, slot or subject it was, and until when."""
     kind = errors.by_code(decision.code)
     pointer = f"/persons/{decision.person}" if decision.person is not None else None
+    if decision.subject is not None and service is not None:
+        pointer = load(service_named(service).claims or "").names_subject.format(decision.subject)
     retry = 1 if decision.code == "in_flight" else None
     until = {"held": "held_until", "not_open_yet": "opens_at", "suspended": "until"}.get(decision.code)
     extra: dict[str, Any] = {until: decision.until} if until else {}
@@ -363,47 +382,43 @@ def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
     return claiming.ClaimOut(**claiming.of_group(group, where=f"{service.name}/{service.collection}"))
 
 
-async def waiting_shape(
-    tx: Tx, group_id: uuid.UUID, service: Service, only: Sequence[int] | None = None
-) -> claiming.ClaimOut | None:
-    """A waiting ask in the one shape, with `only` these holders of it; None when there is no such ask."""
+def seen(group: claims.Group, who: Caller) -> claims.Group | None:
+    """As much of a group as the caller may see: what is at places whose staff they are, and their own; None if nothing is."""
+    found = claims.seen_by(group, who, claims.DESK)
+    return found if found.claims else None
+
+
+async def waiting_shape(tx: Tx, group_id: uuid.UUID, who: Caller) -> claiming.ClaimOut | None:
+    """A waiting ask in the one shape, as far as the caller may see it; None when that is nothing."""
     waits = await sql.waits(tx, group_id)
-    if not waits:
-        return None
-    slot_ids = [row["slot_id"] for row in waits]
-    shown = await _asked(tx, group_id, service, "waiting", slot_ids, waits[0], only)
-    return shown.model_copy(update={"position": max(row["position"] for row in waits)})
+    shown = await _asked(tx, group_id, who, "waiting", [row["slot_id"] for row in waits], waits[0]) if waits else None
+    return shown.model_copy(update={"position": max(row["position"] for row in waits)}) if shown else None
 
 
-async def ended_shape(tx: Tx, group_id: uuid.UUID, caller: Caller) -> claiming.ClaimOut | None:
-    """An ask that left its waiting lists without a place, as far as it is the caller's; None when there is no such ask."""
+async def ended_shape(tx: Tx, group_id: uuid.UUID, who: Caller) -> claiming.ClaimOut | None:
+    """An ask that left its waiting lists without a place, as far as the caller may see it; None when that is nothing."""
     ask = await sql.ended_ask(tx, group_id)
-    if ask is None:
-        return None
-    only = None if ask["account_no"] == caller.account_no else caller.holders_in(ask["service"])
-    if only is not None and not set(only) & set(ask["holders"]):
-        return None
-    state = "released" if ask["state"] == "left" else "lost"
-    shown = await _asked(tx, group_id, service_named(ask["service"]), state, ask["slot_ids"], ask, only)
-    return shown.model_copy(update={"reason": ask["reason"]})
+    state = "released" if ask is not None and ask["state"] == "left" else "lost"
+    shown = await _asked(tx, group_id, who, state, ask["slot_ids"], ask) if ask is not None else None
+    return shown.model_copy(update={"reason": ask["reason"]}) if shown and ask is not None else None
 
 
 async def _asked(
-    tx: Tx,
-    group_id: uuid.UUID,
-    service: Service,
-    state: str,
-    slot_ids: Sequence[uuid.UUID],
-    row: Any,
-    only: Sequence[int] | None,
-) -> claiming.ClaimOut:
+    tx: Tx, group_id: uuid.UUID, who: Caller, state: str, slot_ids: Sequence[uuid.UUID], row: Any
+) -> claiming.ClaimOut | None:
     rows = sorted(await sql.slots(tx, slot_ids), key=lambda one: (one["starts_at"], one["id"]))
+    service = rows[0]["service"]
+    people = await sql.holders(tx, row["holders"])
+    if not any(who.may(claims.DESK, one["community"], one["place_id"]) for one in rows):
+        own = set(who.holders_in(service))
+        people = [one for one in people if one["no"] in own or claims.is_office(who, one["kind"], one["community"])]
+    if not people:
+        return None
     slots = [claiming.slot_out(sql.granted_slot(one)) for one in rows]
-    people = await sql.holders(tx, [no for no in row["holders"] if only is None or no in only])
     return claiming.ClaimOut(
         id=None,
         group_id=group_id,
-        service=service.name,
+        service=service,
         state=state,
         slot=slots[0],
         slots=slots,

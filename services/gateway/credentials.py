@@ -7,10 +7,13 @@ import hashlib
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from types import MappingProxyType
 from typing import Final
 
+from services import SERVICES
 from services.gateway import sql as gateway_sql
 from services.gateway.arbiter import sql
 from shared import errors, tokens
@@ -34,10 +37,10 @@ KEY: Final = "lk_"
 class Credentials:
     """Verified tokens and the freshest facts about their accounts; both caches are bounded."""
 
-    def __init__(self, keys: Keyring, db: Database) -> None:
+    def __init__(self, keys: Keyring, db: Database, guardians: Mapping[str, int] = MappingProxyType({})) -> None:
         self._keys = keys
         self._signing = keys.signing
-        self._facts_line = Readers("facts", db, facts)
+        self._facts_line = Readers("facts", db, partial(facts, guardians=guardians))
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._facts: OrderedDict[int, tuple[float, Caller]] = OrderedDict()
         self._db = db
@@ -124,12 +127,23 @@ class Credentials:
             self._facts.move_to_end(caller.account_no)
             if len(self._facts) > _REMEMBERED:
                 self._facts.popitem(last=False)
-        told = known[1]
-        roles = told.roles if caller.key is None else caller.key.narrowed(told.roles)
-        return replace(caller, roles=roles, acts_for=told.acts_for)
+        return told_of(caller, known[1])
 
 
-async def facts(tx: Tx, callers: Sequence[Caller]) -> list[Caller]:
+def told_of(caller: Caller, told: Caller) -> Caller:
+    """The caller with the facts that `told` carries; roles no further than a partner's key reaches."""
+    roles = told.roles if caller.key is None else caller.key.narrowed(told.roles)
+    return replace(caller, roles=roles, acts_for=told.acts_for)
+
+
+def _scope(one: sql.Relation, guardians: Mapping[str, int]) -> tuple[str, ...] | None:
+    """The services in which somebody may act for another; None is all. Some want guardians to be known better."""
+    if one.kind == "guardian" and any(level > one.level for level in guardians.values()):
+        return tuple(each.name for each in SERVICES if guardians.get(each.name, 0) <= one.level)
+    return tuple(one.services) if one.services is not None else None
+
+
+async def facts(tx: Tx, callers: Sequence[Caller], guardians: Mapping[str, int] = MappingProxyType({})) -> list[Caller]:
     """Roles and relations of several accounts in force now."""
     roles = await sql.roles(tx, [caller.account_no or 0 for caller in callers])
     actors = [caller.holder_no for caller in callers if caller.holder_no is not None]
@@ -142,7 +156,7 @@ async def facts(tx: Tx, callers: Sequence[Caller]) -> list[Caller]:
                 if row["account_no"] == caller.account_no
             ),
             acts_for=tuple(
-                ActsFor(one.person_id, one.holder_no, one.name, one.kind, tuple(one.services) if one.services else None)
+                ActsFor(one.person_id, one.holder_no, one.name, one.kind, _scope(one, guardians))
                 for one in relations
                 if one.actor_no == caller.holder_no
             ),

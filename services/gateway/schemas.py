@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from shared.claiming import Moment, NamedOut, Short
+from shared.claiming import RESOURCE, Moment, NamedOut, Short
 from shared.texts import say
 from shared.web import In, Out
 
@@ -34,6 +34,7 @@ class SlotOut(Out):
     id: uuid.UUID
     service: str
     facility: NamedOut
+    resource: NamedOut | None = Field(description=RESOURCE)
     title: str
     subject: SubjectOut | None
     community: str
@@ -68,6 +69,10 @@ class SlotsQuery(In):
         pattern=r"^[0-9]{2,12}(-[0-9]{2})?$",
         description=say("A region code; all below it.", "区划代码（含下级）。"),
     )
+    subject: uuid.UUID | None = Field(
+        default=None,
+        description=say("Only what is about this event, series or dish.", "仅限此活动、系列课程或菜品的场次。"),
+    )
     starts_from: str | None = Field(
         default=None, alias="from", max_length=40, description=say("A date or time.", "起始日期或时间。")
     )
@@ -99,6 +104,10 @@ class RegionOut(Out):
     name: str
     level: str
     parent_code: str | None
+    ended_on: Date | None = Field(default=None, description=say("Merged or split on this day.", "撤并日期。"))
+    successors: list[str] = Field(
+        default=[], description=say("Those that followed it, the principal one first.", "承接的区划，主要承接者在前。")
+    )
 
 
 class DayOut(Out):

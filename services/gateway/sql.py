@@ -12,14 +12,19 @@ from shared.db import Tx
 
 
 async def region(tx: Tx, code: str) -> Any | None:
-    """One region."""
-    return await tx.row("SELECT code, name, level, parent_code FROM regions WHERE code = $1", code)
+    """One region; of one that ended, also those that followed it, the principal one first."""
+    return await tx.row(
+        "SELECT code, name, level, parent_code, ended_on, ARRAY(SELECT new_code FROM region_changes c "
+        "WHERE c.old_code = r.code ORDER BY is_principal DESC, new_code) AS successors FROM regions r WHERE code = $1",
+        code,
+    )
 
 
 async def regions(tx: Tx, parent: str | None, after: str, limit: int) -> list[Any]:
-    """Regions below a parent (None: the roots), in the order of their codes."""
+    """Regions below a parent (None: the roots) that stand, in the order of their codes."""
     return await tx.fetch(
         "SELECT code, name, level, parent_code FROM regions WHERE parent_code IS NOT DISTINCT FROM $1 AND code > $2 "
+        "AND ended_on IS NULL "
         "ORDER BY code LIMIT $3",
         parent,
         after,
@@ -117,13 +122,15 @@ async def ask_by_key(tx: Tx, account_no: int, key: str) -> Any | None:
     )
 
 
+async def committee(tx: Tx, community: str) -> list[int]:
+    """The holder's number of a region's committee, once it has asked for something."""
+    rows = await tx.fetch("SELECT no FROM holders WHERE kind = 'organisation' AND community = $1", community)
+    return [row["no"] for row in rows]
+
+
 async def wait(tx: Tx, group_id: uuid.UUID) -> Any | None:
-    """Who stands on a waiting list with this group: account_no, key, holders, service, community."""
-    return await tx.row(
-        "SELECT w.account_no, w.key, w.holders, s.service, s.community FROM waits w JOIN slots s ON s.id = w.slot_id "
-        "WHERE w.group_id = $1 LIMIT 1",
-        group_id,
-    )
+    """Who stands on a waiting list with this group: account_no, key, holders."""
+    return await tx.row("SELECT account_no, key, holders FROM waits WHERE group_id = $1 LIMIT 1", group_id)
 
 
 async def account(tx: Tx, account_no: int) -> Any | None:
@@ -179,6 +186,22 @@ async def told(tx: Tx, holders: Sequence[int], after: int, limit: int) -> list[A
         after,
         limit,
     )
+
+
+async def told_at(tx: Tx, place_id: uuid.UUID, after: int, limit: int) -> list[Any]:
+    """Notices about something at a place, behind a position: the same columns."""
+    return await tx.fetch(
+        "SELECT position, id, type, community, subject, data, occurred_at, holders FROM notices "
+        "WHERE places @> ARRAY[$1::uuid] AND position > $2 ORDER BY position LIMIT $3",
+        place_id,
+        after,
+        limit,
+    )
+
+
+async def place(tx: Tx, place_id: uuid.UUID) -> Any | None:
+    """A place of any service: id, community."""
+    return await tx.row("SELECT id, community FROM places WHERE id = $1", place_id)
 
 
 async def use_partner_key(tx: Tx, key_hash: bytes) -> Any | None:
@@ -305,3 +328,56 @@ async def ended_sessions(tx: Tx, seconds: int) -> frozenset[uuid.UUID]:
         float(seconds),
     )
     return frozenset(uuid.UUID(bytes=row[0].bytes) for row in rows)
+
+
+async def known_of(tx: Tx, holder_no: int, account_nos: Sequence[int], most: int) -> dict[str, list[Any]]:
+    """What the ledger has about somebody: claims, waiting lists, pauses, what they were told and refused."""
+    return {
+        "claims": await tx.fetch(
+            "SELECT c.service, p.name AS place, s.title, c.starts_at, c.ends_at, c.units, c.state, c.reason, c.channel, "
+            "c.made_at, c.left_at FROM claims c JOIN slots s ON s.id = c.slot_id JOIN places p ON p.id = c.place_id "
+            "WHERE c.holder_no = $1 ORDER BY c.starts_at DESC LIMIT $2",
+            holder_no,
+            most,
+        ),
+        "waiting": await tx.fetch(
+            "SELECT s.service, s.title, s.starts_at, w.made_at FROM waits w JOIN slots s ON s.id = w.slot_id "
+            "WHERE w.holders @> ARRAY[$1::bigint]",
+            holder_no,
+        ),
+        "pauses": await tx.fetch(
+            "SELECT service, reason, starts_at, ends_at, lifted_at FROM suspensions WHERE holder_no = $1", holder_no
+        ),
+        "told": await tx.fetch(
+            "SELECT type, data, occurred_at FROM notices WHERE holders @> ARRAY[$1::bigint] ORDER BY no DESC LIMIT $2",
+            holder_no,
+            most,
+        ),
+        "refused": await tx.fetch(
+            "SELECT at, service, code, count FROM refused WHERE account_no = ANY($1::bigint[]) OR holder_nos @> ARRAY[$2::bigint] "
+            "ORDER BY no DESC LIMIT $3",
+            list(account_nos),
+            holder_no,
+            most,
+        ),
+    }
+
+
+async def still_holds(tx: Tx, holder_no: int) -> list[Any]:
+    """What somebody still has to come: service, resource_id."""
+    return await tx.fetch(
+        "SELECT DISTINCT service, resource_id FROM claims WHERE holder_no = $1 AND is_active AND starts_at > now() "
+        "AND resource_id IS NOT NULL AND state <> 'attended'",
+        holder_no,
+    )
+
+
+async def still_waits(tx: Tx, holder_no: int) -> list[uuid.UUID]:
+    """The groups with which somebody stands on a list."""
+    rows = await tx.fetch("SELECT DISTINCT group_id FROM waits WHERE holders @> ARRAY[$1::bigint]", holder_no)
+    return [row["group_id"] for row in rows]
+
+
+async def forget_refusals(tx: Tx, holder_no: int) -> int:
+    """Forget why somebody was refused."""
+    return await tx.execute("DELETE FROM refused WHERE holder_nos @> ARRAY[$1::bigint]", holder_no)

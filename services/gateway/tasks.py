@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from services import load, service
-from services.gateway import sql
+from services import GATEWAY_EXPORTS, SERVICES, load, service
+from services.gateway import actions, sql
 from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
@@ -15,6 +15,7 @@ from services.gateway.upstreams import NoAnswer
 from shared import claims, clock, crypto, days, errors, notices, uploads, wire
 from shared.assertion import Caller
 from shared.db import Tx
+from shared.rights import Tables, Whom
 from shared.tasks import Task
 
 if TYPE_CHECKING:
@@ -131,6 +132,41 @@ async def ask(
     except errors.Refusal as refusal:
         return refusal.status, {"code": refusal.code, **refusal.extra}
     return answer.status, wire.loads(answer.body)
+
+
+class People:
+    """Asks every service what it knows of somebody, or to forget it; each in its own role (`shared.rights.Rights`)."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def everything(self, whom: Whom) -> dict[str, Tables]:
+        """All that is known of somebody, by service."""
+        parts = self._parts
+        found: dict[str, Tables] = {"ledger": await parts.db.read(load(GATEWAY_EXPORTS), parts.keys, whom)}
+        for one in SERVICES:
+            if one.exports is not None:
+                found[one.name] = await parts.db.of(one.role).read(load(one.exports), parts.keys, whom)
+        return found
+
+    async def forget(self, whom: Whom) -> None:
+        """Give back what they still hold, as they would themselves, and have every service forget the rest."""
+        parts = self._parts
+        for group_id in await parts.db.read(sql.still_waits, whom.holder_no):
+            await parts.db.run(actions.leave, group_id)
+        who = Caller(account_no=whom.asked_by, person_id=whom.person_id, holder_no=whom.holder_no)
+        for row in await parts.db.read(sql.still_holds, whom.holder_no):
+            one = service(row["service"])
+            path = f"/v1/{one.name}/{one.collection}/{row['resource_id']}"
+            query = f"person={whom.person_id}".encode()
+            call = Call("DELETE", path, {}, b"", who, f"closing-{clock.uuid7().hex}", query=query)
+            answer = await parts.claiming.forward(one.name, call)
+            if answer.status >= errors.Broken.status:
+                raise errors.Unavailable
+        await parts.db.run(sql.forget_refusals, whom.holder_no)
+        for one in SERVICES:
+            if one.forgets is not None:
+                await parts.db.of(one.role).run(load(one.forgets), parts.keys, whom)
 
 
 async def stamp_notices(parts: Parts) -> int:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -60,7 +61,12 @@ async def local(app: ASGIApp) -> AsyncIterator[ASGIApp]:
 async def remote(url: str, *, seconds: float) -> AsyncIterator[ASGIApp]:
     """A service behind HTTP, as an ASGI app. Nothing is retried: a POST may have arrived."""
     limits = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=4)
-    async with httpx.AsyncClient(base_url=url, timeout=seconds, limits=limits, trust_env=False) as client:
+    nobodys = CookieJar(
+        DefaultCookiePolicy(allowed_domains=[])
+    )  # a cookie is of one browser, and the client is everybody's
+    async with httpx.AsyncClient(
+        base_url=url, timeout=seconds, limits=limits, trust_env=False, cookies=nobodys
+    ) as client:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             body = b""

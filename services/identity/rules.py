@@ -1,4 +1,4 @@
-"""What a document number, a phone number and a name are, and how much of each a stranger may see.
+"""What a document number and a phone number are, and who is what at which age.
 
 Refusals carry the `code` under which the caller hears of them:
 
@@ -14,8 +14,9 @@ Refusals carry the `code` under which the caller hears of them:
 from __future__ import annotations
 
 import re
+from calendar import isleap
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
@@ -104,7 +105,7 @@ class Phone:
     digits: str = field(repr=False)
 
 
-_EARLIEST = date(1850, 1, 1)
+EARLIEST = date(1850, 1, 1)
 _LONGEST_TYPED = 64
 
 # The prefix decides the class and no more. A county is not looked up: codes come and go, and a list of today's counties
@@ -167,7 +168,7 @@ def read_document(kind: DocumentKind, number: str, *, today: date) -> Document:
         born = date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
     except ValueError:
         raise DocumentDate from None
-    if not _EARLIEST <= born <= today:
+    if not EARLIEST <= born <= today:
         raise DocumentDate
     return Document(kind, number, born, sex="male" if int(number[16]) % 2 else "female", last4=number[-4:])
 
@@ -193,38 +194,14 @@ def normalise_phone(number: str) -> Phone:
     raise PhoneMalformed
 
 
-_COMPOUND_SURNAME = re.compile(
-    "欧阳|歐陽|上官|司马|司馬|诸葛|諸葛|司徒|东方|独孤|南宫|夏侯|皇甫|尉迟|公孙|令狐|慕容|宇文|长孙|端木|轩辕|百里|呼延|申屠|闻人"
-    "|钟离|澹台|太史|淳于|单于|公冶|宗政|濮阳|西门|拓跋|完颜|纳兰"
-)
+NAME = re.compile(r"[^\x00-\x1f]{1,80}")
+"""What may stand in a name."""
 
 
-def mask_name(name: str) -> str:
-    """张三 as 张*, 欧阳娜 as 欧阳*: the surname only, and nothing that tells how long the given name is."""
-    name = name.strip()
-    shown = 2 if len(name) > 2 and _COMPOUND_SURNAME.match(name) else 1
-    return "*" if len(name) <= shown else f"{name[:shown]}*"
-
-
-def mask_number(number: str) -> str:
-    """A document number with its first 3 and last 4 shown; the last 4 below 15 characters, none below 8."""
-    if len(number) >= 15:
-        return f"{number[:3]}{'*' * (len(number) - 7)}{number[-4:]}"
-    shown = 4 if len(number) >= 8 else 0
-    return "*" * (len(number) - shown) + number[len(number) - shown :]
-
-
-def mask_phone(number: str) -> str:
-    """138****5678 for a mobile, 0573****5678 for a landline, stars for anything else."""
-    try:
-        phone = normalise_phone(number)
-    except PhoneMalformed:
-        return "*" * len(number)
-    national = phone.digits[2:]
-    if phone.kind == "mobile":
-        return f"{national[:3]}****{national[-4:]}"
-    area = national[: 2 if national[0] in "12" else 3]
-    return f"0{area}****{national[-4:]}"
+def national_phone(digits: str) -> str:
+    """A kept phone as people here dial it: 13800138000, 057382345678."""
+    national = digits.removeprefix("86")
+    return national if len(national) == 11 and national.startswith("1") else f"0{national}"
 
 
 def _plain(typed: str) -> str:
@@ -238,10 +215,89 @@ def is_under(born: date | None, years: int, today: date) -> bool:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) < years
 
 
-def consent_state(version: int, current: int, *, given: bool | None) -> str:
-    """What the newest word about a purpose comes to: given, outdated (to older words), withdrawn, or never asked."""
+def birthday(born: date, years: int) -> date:
+    """The first day of that age; of somebody born on 29 February it is 1 March where there is none."""
+    year = born.year + years
+    if (born.month, born.day) == (2, 29) and not isleap(year):
+        return date(year, 3, 1)
+    return born.replace(year=year)
+
+
+def consent_state(version: int, current: int, *, given: bool | None, is_over: bool = False) -> str:
+    """What the newest word about a purpose comes to: given, outdated (to older words), lapsed, withdrawn, never asked."""
     if given is None:
         return "never"
     if not given:
         return "withdrawn"
+    if is_over:
+        return "lapsed"
     return "given" if version >= current else "outdated"
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What somebody at the desk typed to find a person: a number (of a document, and perhaps of a phone), or a name."""
+
+    kind: str
+    text: str = field(repr=False)
+    phone: Phone | None = field(default=None, repr=False)
+
+
+SHORTEST_NAME = 2
+"""One character is a surname: it would list a quarter of the town."""
+_NUMBER = re.compile(r"(?=.*[0-9])[A-Z0-9()+-]{5,}")
+
+
+def sought(typed: str) -> Sought | None:
+    """What is looked for; None when it is too short to mean anybody."""
+    plain = _plain(typed)
+    number = plain.upper() if plain.isascii() else plain
+    try:
+        return Sought("phone", number, normalise_phone(typed))
+    except PhoneMalformed:
+        pass
+    if _NUMBER.fullmatch(number):
+        return Sought("document", number)
+    name = typed.strip()
+    return Sought("name", name) if len(name) >= SHORTEST_NAME else None
+
+
+POWERS = frozenset({"administrator", "security", "auditor"})
+"""Who runs the system, who says who may do what, and who looks over their shoulders: three different people."""
+GRANTERS = frozenset({"administrator", "security"})
+"""Who grants at all: below a region, and never in one place only."""
+OFFICES = frozenset({"staff", "manager", "operator"})
+"""What only a person can be; a gate or a kitchen's screen may be a device."""
+
+
+def granters(role: str) -> tuple[str, ...]:
+    """Who may grant a role and take it back: security for security and audit, administrators for all others."""
+    return ("security",) if role in {"security", "auditor"} else ("administrator",)
+
+
+LEVELS = ("declared", "checked", "confirmed")
+"""How well a guardianship is known, from what somebody says to what staff have seen."""
+
+_CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+
+
+def spell_invitation(number: int) -> str:
+    """A number below 2**60 as a code that can be read aloud: twelve letters and digits, without those that look alike."""
+    letters = [_CODE_LETTERS[number >> shift & 31] for shift in range(55, -5, -5)]
+    return "-".join("".join(letters[n : n + 4]) for n in (0, 4, 8))
+
+
+def read_invitation(told: str) -> str | None:
+    """An invitation's code as it was made, however it was typed; None for what cannot be one."""
+    plain = _plain(told).upper().replace("-", "")
+    if len(plain) != 12 or any(letter not in _CODE_LETTERS for letter in plain):
+        return None
+    return "-".join(plain[n : n + 4] for n in (0, 4, 8))
+
+
+def working_day_after(day: date, count: int) -> date:
+    """So many working days later, by weekdays alone: never later than with the holidays."""
+    while count:
+        day += timedelta(days=1)
+        count -= day.weekday() < 5
+    return day

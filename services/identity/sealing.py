@@ -29,9 +29,19 @@ def phone_index(keys: Keyring, told: Phone) -> bytes:
     return login_index(keys, "phone", told.digits)
 
 
+def contact_index(keys: Keyring, told: Phone) -> bytes:
+    """What those who can be reached by this phone are found by; several people may share one."""
+    return crypto.blind_index(keys, told.digits, column="persons.phone")
+
+
 def document(keys: Keyring, told: Document, person_id: uuid.UUID) -> bytes:
     """A person's document number, sealed."""
     return crypto.seal(keys, told.number, table="persons", column="document_sealed", row=str(person_id))
+
+
+def open_document(keys: Keyring, sealed: bytes, person_id: uuid.UUID) -> str:
+    """The number of a person's document."""
+    return crypto.unseal(keys, sealed, table="persons", column="document_sealed", row=str(person_id))
 
 
 def document_index(keys: Keyring, told: Document) -> bytes:
@@ -39,7 +49,12 @@ def document_index(keys: Keyring, told: Document) -> bytes:
 
     The kind is left out on purpose: a number shown once as a resident's and once as a passport's is one person's.
     """
-    return crypto.blind_index(keys, told.number, column="persons.document")
+    return number_index(keys, told.number)
+
+
+def number_index(keys: Keyring, number: str) -> bytes:
+    """The same for a number of which nobody has said what document it is on."""
+    return crypto.blind_index(keys, number, column="persons.document")
 
 
 def successor(keys: Keyring, token: str, session_id: uuid.UUID) -> bytes:

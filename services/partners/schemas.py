@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, mo
 
 from services.partners import rules
 from shared.claiming import Moment, Short, Text
+from shared.pages import LAST
 from shared.texts import say
 from shared.web import In, Out
 
@@ -157,7 +158,7 @@ class CommitIn(In):
     """What was dealt with."""
 
     lease: uuid.UUID
-    position: int = Field(ge=0, le=1 << 62, description=say("Dealt with up to here.", "已处理到此位置。"))
+    position: int = Field(ge=0, le=LAST, description=say("Dealt with up to here.", "已处理到此位置。"))
 
 
 def _url(told: str) -> str:

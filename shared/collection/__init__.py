@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from shared import errors
 from shared.assertion import Caller
@@ -23,6 +23,13 @@ Details = Callable[[Tx, Keyring, Sequence[uuid.UUID]], Awaitable[Mapping[uuid.UU
 """More about these resources, by id, in one query; those of which there is no more are missing."""
 Releasing = Callable[[Tx, Caller, Any, Group, Sequence[int]], Awaitable[None]]
 """What must be true, or written, when these holders of a row's group give their places back."""
+
+
+class Shown(Protocol):
+    """How a resource (its row, its answer) is told to this caller, in a list or `alone`; may write down that it was read."""
+
+    async def __call__(self, tx: Tx, who: Caller, row: Any, out: Any, *, alone: bool) -> Any:
+        """The answer as this caller hears it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,7 @@ class Collection:
     `readers` may see those of the places their role reaches, `staff` may cancel them for residents. `out` makes the answer
     out of a row, its group and its detail (None without `details`); `cancelled` is what is announced. `releasing` runs when
     the slots are locked and before anything is freed: it may refuse (`refusals` says with what), or write rows of its own.
+    `shown` leaves out what not everybody hears who may read.
     """
 
     service: str
@@ -55,6 +63,7 @@ class Collection:
     cancelled: Callable[[Group, Sequence[Freed]], Notice]
     details: Details | None = None
     releasing: Releasing | None = None
+    shown: Shown | None = None
     refusals: tuple[type[errors.Refusal], ...] = ()
     words: Words = field(default=Words())
 

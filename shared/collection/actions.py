@@ -34,13 +34,14 @@ async def page(tx: Tx, keys: Keyring, who: Caller, of: Collection, asked: Asked)
     found = await sql.rows(tx, of, asked)
     groups = await claims.several(tx, [row["group_id"] for row in found])
     details = await of.details(tx, keys, [row["id"] for row in found]) if of.details and found else {}
-    return [(row, of.out(row, shown(groups[row["group_id"]], who, of), details.get(row["id"]))) for row in found]
+    told = [(row, of.out(row, shown(groups[row["group_id"]], who, of), details.get(row["id"]))) for row in found]
+    return [(row, await of.shown(tx, who, row, out, alone=False)) for row, out in told] if of.shown else told
 
 
 async def read(tx: Tx, keys: Keyring, who: Caller, of: Collection, resource_id: uuid.UUID) -> ClaimOut:
     """One resource as the caller may see it."""
     row, group = await readable(tx, who, of, resource_id)
-    return await _out(tx, keys, of, row, shown(group, who, of))
+    return await _out(tx, keys, who, of, row, group)
 
 
 async def cancel(
@@ -55,28 +56,29 @@ async def cancel(
 ) -> ClaimOut:
     """Give back places, all or one person's; doing it again changes nothing."""
     row, group = await readable(tx, who, of, resource_id)
-    if not _is_party(group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
-        raise errors.NotAllowed  # whoever only reads for their work cancels nothing
-    mine = shown(group, who, of).claims  # whoever was booked together with strangers gives back only their own place
-    holders = [one["holder_no"] for one in mine if person_id is None or one["person_id"] == person_id]
-    if not holders:
+    mine = _acting(group, who, of)  # whoever was booked together with strangers gives back only their own place
+    given = group._replace(claims=tuple(one for one in mine if person_id is None or one["person_id"] == person_id))
+    meant = [one["id"] for one in given.claims]
+    if not meant:
         raise errors.NotThere
-    is_asked = of.releasing is not None and await _released_with(tx, who, of, row, group, holders)
-    freed = await claims.release(tx, group.group_id, holder_nos=holders, reason=reason)
+    is_asked = of.releasing is not None and await _released_with(tx, who, of, row, group, meant)
+    freed = await claims.release(tx, group.group_id, only=meant, reason=reason)
     if freed:
-        await notices.announce(tx, [of.cancelled(group, freed)])
+        await notices.announce(tx, [of.cancelled(given, freed)])
     elif not is_asked:
         tx.discard()
     if any(one["state"] in ACTIVE for one in mine):  # freed here, or by somebody else meanwhile
         group = await claims.group(tx, group.group_id) or group
-    return await _out(tx, keys, of, row, shown(group, who, of))
+    return await _out(tx, keys, who, of, row, group)
 
 
-async def _released_with(tx: Tx, who: Caller, of: Collection, row: Any, group: Group, holders: Sequence[int]) -> bool:
+async def _released_with(
+    tx: Tx, who: Caller, of: Collection, row: Any, group: Group, meant: Sequence[uuid.UUID]
+) -> bool:
     """Ask the service, with the slots locked and the group read anew; not when there is nothing left to give back."""
-    await claims.lock_slots(tx, (one["slot_id"] for one in group.claims if one["holder_no"] in holders))
+    await claims.lock_slots(tx, (one["slot_id"] for one in group.claims if one["id"] in meant))
     group = await claims.group(tx, group.group_id) or group
-    still = [one["holder_no"] for one in group.claims if one["holder_no"] in holders and one["state"] in ACTIVE]
+    still = [one["holder_no"] for one in group.claims if one["id"] in meant and one["state"] in ACTIVE]
     if not still or of.releasing is None:
         return False
     await of.releasing(tx, who, row, group, list(dict.fromkeys(still)))
@@ -87,10 +89,8 @@ async def shown_at_the_door(
     tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID, person_id: uuid.UUID | None, slot_id: uuid.UUID | None
 ) -> Shown:
     """The claim that somebody's pass is of: that of the slot, else the first that is not over yet."""
-    row, group = await readable(tx, who, of, resource_id)
-    if not _is_party(group, who, of) and not who.may(of.staff, row["community"], row["place_id"]):
-        raise errors.NotAllowed
-    mine = [one for one in shown(group, who, of).claims if slot_id is None or one["slot_id"] == slot_id]
+    _, group = await readable(tx, who, of, resource_id)
+    mine = [one for one in _acting(group, who, of) if slot_id is None or one["slot_id"] == slot_id]
     people = {one["person_id"] for one in mine}
     if person_id is None:
         person_id = who.person_id if who.person_id in people else next(iter(people), None)
@@ -116,24 +116,25 @@ async def readable(tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID) 
     group = await claims.group(tx, row["group_id"]) if row is not None else None
     if row is None or group is None:
         raise errors.NotThere
-    if not _is_party(group, who, of) and not who.may(of.readers | of.staff, row["community"], row["place_id"]):
+    if not shown(group, who, of).claims:
         raise errors.NotThere
     return row, group
 
 
 def shown(group: Group, who: Caller, of: Collection) -> Group:
-    """The group without people who are nothing to the caller."""
-    first = group.claims[0]
-    if who.may(of.readers | of.staff, first["community"], first["place_id"]):
-        return group
-    return claims.of_party(group, who.account_no, who.holders_in(of.service))
+    """The group without people, and without places, that are nothing to the caller."""
+    return claims.seen_by(group, who, of.readers | of.staff)
 
 
-def _is_party(group: Group, who: Caller, of: Collection) -> bool:
-    """Whether the caller may act for somebody in it, or made it for a committee."""
-    return bool(claims.of_party(group, who.account_no, who.holders_in(of.service)).claims)
+def _acting(group: Group, who: Caller, of: Collection) -> Sequence[Any]:
+    """The claims that the caller may give back or show at the door; whoever only reads for their work has none."""
+    found = claims.seen_by(group, who, of.staff).claims
+    if not found:
+        raise errors.NotAllowed
+    return found
 
 
-async def _out(tx: Tx, keys: Keyring, of: Collection, row: Any, group: Group) -> ClaimOut:
+async def _out(tx: Tx, keys: Keyring, who: Caller, of: Collection, row: Any, group: Group) -> ClaimOut:
     details = await of.details(tx, keys, [row["id"]]) if of.details is not None else {}
-    return of.out(row, group, details.get(row["id"]))
+    out = of.out(row, shown(group, who, of), details.get(row["id"]))
+    return await of.shown(tx, who, row, out, alone=True) if of.shown is not None else out

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from shared import claiming, errors, pages, passes, web
+from shared import claiming, claims, errors, pages, passes, web
 from shared.claiming import ClaimOut
 from shared.collection import Collection, actions
 from shared.collection.sql import Asked
@@ -67,6 +67,7 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
         after = pages.after(cursor, datetime, uuid.UUID)
         asked = Asked(
             account_no=who.account_no,
+            offices=[one.prefix for one in who.roles if one.role in claims.DESK and one.place_id is None],
             holders=None if is_narrowed and roles else who.holders_in(of.service),
             roles=roles,
             place_id=facility,
@@ -83,7 +84,8 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
 
     @made.get(path, operation_id=f"{of.service}.{of.name}.read", response_model=out, summary=of.words.read)
     async def read(ctx: Ctx, who: Who, resource_id: uuid.UUID = which) -> Response:
-        return web.json(await ctx.db.read(actions.read, ctx.keys, who, of, resource_id))
+        use = ctx.db.read if of.shown is None else ctx.db.run  # that somebody has read it may have to be written down
+        return web.json(await use(actions.read, ctx.keys, who, of, resource_id))
 
     @made.delete(
         path,

@@ -4,7 +4,7 @@
 Every referee is here: whatever the code does, these constraints decide.
 """
 
-from shared.models.audit import AuditEntry
+from shared.models.audit import AuditEntry, AuditHead, SignedHead
 from shared.models.base import Base
 from shared.models.booking import Reservation
 from shared.models.childcare import (
@@ -40,11 +40,15 @@ from shared.models.elder_meals import (
 from shared.models.events import Calendar, Event, EventSession, Feedback, Registration
 from shared.models.identity import (
     Account,
+    AskedAgain,
     Consent,
     Deployment,
+    IdentityConflict,
     Login,
     LoginCode,
+    Offer,
     Person,
+    PersonPlace,
     Relation,
     Role,
     Session,
@@ -61,16 +65,30 @@ from shared.models.partners import (
     PartnerHead,
     PartnerKey,
 )
-from shared.models.places import Closure, Day, Place, Region, Resource, Schedule, Terms
+from shared.models.places import Closure, Day, Place, Region, RegionChange, Resource, Schedule, Terms
+from shared.models.privacy import Archive, LegalHold, PersonRequest, Retention, Reveal
 from shared.models.refusals import Refused
+from shared.models.staff import (
+    AuthorizationCode,
+    Invitation,
+    LoginDelay,
+    Password,
+    RecoveryCode,
+    SecondFactor,
+    UsedStep,
+)
 from shared.models.uploads import Upload
 
 __all__ = [
     "Absence",
     "Account",
+    "Archive",
     "Ask",
+    "AskedAgain",
     "Attempt",
     "AuditEntry",
+    "AuditHead",
+    "AuthorizationCode",
     "Base",
     "Calendar",
     "ChildRecord",
@@ -93,36 +111,50 @@ __all__ = [
     "HeadCount",
     "Holder",
     "Household",
+    "IdentityConflict",
     "Incident",
     "Inside",
+    "Invitation",
     "LateCollection",
+    "LegalHold",
     "Login",
     "LoginCode",
+    "LoginDelay",
     "MealLine",
     "MealOrder",
     "Menu",
     "MenuDish",
     "Notice",
     "NoticeHead",
+    "Offer",
     "OpenSlot",
     "Outcome",
     "PartnerHead",
     "PartnerKey",
+    "Password",
     "Person",
+    "PersonPlace",
+    "PersonRequest",
     "Place",
     "Policy",
     "RecordRead",
+    "RecoveryCode",
     "Refused",
     "Region",
+    "RegionChange",
     "Registration",
     "Relation",
     "Reservation",
     "Resource",
+    "Retention",
+    "Reveal",
     "Role",
     "RoomState",
     "Round",
     "Schedule",
+    "SecondFactor",
     "Session",
+    "SignedHead",
     "Slot",
     "StandingOrder",
     "StandingRun",
@@ -132,6 +164,7 @@ __all__ = [
     "TurnedAway",
     "Upload",
     "UsedProof",
+    "UsedStep",
     "Visit",
     "Wait",
     "WelfareCheck",

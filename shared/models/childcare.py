@@ -36,7 +36,11 @@ class Visit(Base):
 
 
 class RoomState(Base):
-    """How many are in a room now. Whoever lets somebody in or out holds this row."""
+    """How many are in a room now. Whoever lets somebody in or out holds this row.
+
+    A device may tell of children who had come in before it told of a carer: only then `is_unwatched` allows it, as long
+    as it is so.
+    """
 
     __tablename__ = "room_states"
 
@@ -46,13 +50,15 @@ class RoomState(Base):
     accompanied: Mapped[int] = mapped_column(server_default=text("0"))
     carers: Mapped[int] = mapped_column(server_default=text("0"))
     places: Mapped[int]
+    is_unwatched: Mapped[bool] = mapped_column(server_default=text("false"))
     version: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
         CheckConstraint("children BETWEEN 0 AND places", name="children_within_places"),
         CheckConstraint("accompanied BETWEEN 0 AND children", name="accompanied_within_children"),
         CheckConstraint("carers >= 0", name="carers_not_negative"),
-        CheckConstraint("children = 0 OR carers > 0", name="no_children_without_a_carer"),
+        CheckConstraint("children = 0 OR carers > 0 OR is_unwatched", name="no_children_without_a_carer"),
+        CheckConstraint("NOT is_unwatched OR (children > 0 AND carers = 0)", name="unwatched_only_without_a_carer"),
     )
 
 
@@ -129,7 +135,8 @@ class Handover(Base):
     __table_args__ = (
         CheckConstraint("direction IN ('in', 'out')", name="handover_direction_known"),
         CheckConstraint(
-            "direction = 'in' OR adult_id IS NOT NULL OR collector_id IS NOT NULL", name="collected_by_somebody"
+            "direction = 'in' OR adult_id IS NOT NULL OR collector_id IS NOT NULL OR 'collector_unknown' = ANY (reasons)",
+            name="collected_by_somebody",
         ),
         UniqueConstraint("once_id", name="one_handover_per_code"),
         Index("handovers_place_id_at_idx", "place_id", "at"),
@@ -231,6 +238,7 @@ class Incident(Base):
         CheckConstraint("kind IN ('reported', 'count', 'collection')", name="incident_kind_known"),
         CheckConstraint("severity IN ('minor', 'moderate', 'serious')", name="incident_severity_known"),
         Index("incidents_place_id_at_idx", "place_id", "at"),
+        Index("incidents_children_idx", "children", postgresql_using="gin"),
     )
 
 

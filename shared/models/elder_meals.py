@@ -212,7 +212,7 @@ class StandingRun(Base):
 
 
 class Absence(Base):
-    """An elder said they will be away: nothing is ordered for them, and a closed door alarms nobody."""
+    """An elder said they will be away: nothing is ordered for them, and the closed door to a meal ordered before alarms nobody."""
 
     __tablename__ = "absences"
 

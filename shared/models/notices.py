@@ -12,7 +12,10 @@ from shared.models.base import Base, Big, Made
 
 
 class Notice(Base):
-    """One fact. `position` is gap-free and given by the relay to what is already visible; every reader reads by it."""
+    """One fact. `position` is gap-free and given by the relay to what is already visible; every reader reads by it.
+
+    `places`, where it happened, the relay writes with the position: those it names, and those of its slots.
+    """
 
     __tablename__ = "notices"
 
@@ -24,11 +27,13 @@ class Notice(Base):
     subject: Mapped[uuid.UUID]
     holders: Mapped[list[int]]
     data: Mapped[dict[str, Any]]
+    places: Mapped[list[uuid.UUID]] = mapped_column(server_default=text("'{}'::uuid[]"))
     occurred_at: Mapped[Made]
 
     __table_args__ = (
         Index("one_notice_per_position", "position", unique=True, postgresql_where=text("position IS NOT NULL")),
         Index("notices_holders_idx", "holders", postgresql_using="gin"),
+        Index("notices_places_idx", "places", postgresql_using="gin"),
         Index("notices_unstamped_idx", "no", postgresql_where=text("position IS NULL")),
         {"postgresql_with": {"fillfactor": 90}},
     )

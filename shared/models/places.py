@@ -13,7 +13,10 @@ from shared.models.base import Base, Id, Made, Moment, No
 
 
 class Region(Base):
-    """One node of the official tree: province, city, county, street, community or village, estate."""
+    """One node of the official tree: province, city, county, street, community or village, estate.
+
+    A region that ended stays, for what happened under its code, and points to its successors.
+    """
 
     __tablename__ = "regions"
 
@@ -21,6 +24,29 @@ class Region(Base):
     name: Mapped[str]
     level: Mapped[str]
     parent_code: Mapped[str | None] = mapped_column(ForeignKey("regions.code"), index=True)
+    ended_on: Mapped[date | None]
+
+
+class RegionChange(Base):
+    """One region followed another: by a merger several have one successor, by a split one has several.
+
+    What cannot be told apart follows to the successor that is the principal one.
+    """
+
+    __tablename__ = "region_changes"
+
+    old_code: Mapped[str] = mapped_column(ForeignKey("regions.code"), primary_key=True)
+    new_code: Mapped[str] = mapped_column(ForeignKey("regions.code"), primary_key=True, index=True)
+    kind: Mapped[str]
+    is_principal: Mapped[bool]
+    on_day: Mapped[date]
+    made_at: Mapped[Made]
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('merge', 'split')", name="region_change_kind_known"),
+        CheckConstraint("old_code <> new_code", name="no_region_follows_itself"),
+        Index("one_principal_successor", "old_code", unique=True, postgresql_where=text("is_principal")),
+    )
 
 
 class Day(Base):

@@ -58,19 +58,20 @@ class Nursery:
         made = self.town.residents(count, born=born, community=COMMUNITY)
         for one in made:
             self.town.relate(parent, one)
-            if consent:
-                self.consent(parent, one)
+            for purpose in ("childcare", "health") if consent else ():
+                self.consent(parent, one, purpose)
         return made
 
-    def consent(self, parent: Resident, child: Resident) -> None:
-        """The guardian consents to the child's care."""
+    def consent(self, parent: Resident, child: Resident, purpose: str) -> None:
+        """The guardian consents for the child."""
         self.town.do(
             "WITH c AS (INSERT INTO consents (person_id, purpose, step, version, given, channel, given_by, by_account_no, "
-            "by_person_id, community) VALUES (%s, 'childcare', 1, %s, true, 'app', 'guardian', %s, %s, %s) RETURNING id) "
+            "by_person_id, community) VALUES (%s, %s, 1, %s, true, 'app', 'guardian', %s, %s, %s) RETURNING id) "
             "INSERT INTO notices (type, community, subject, holders, data) "
             "SELECT 'identity.consent.given', %s, id, '{}', '{}' FROM c",
             child.person_id,
-            PURPOSES["childcare"].version,
+            purpose,
+            PURPOSES[purpose].version,
             parent.account_no,
             parent.person_id,
             COMMUNITY,

@@ -63,6 +63,25 @@ def test_carers_read_about_a_child_only_around_its_visit_and_guardians_see_that_
     reads = front.get(f"{about(child)}/reads", parent).json()["items"]
     assert [(one["by"], one["what"]) for one in reads] == [(room.carer.name, "record")] * 2
     assert is_problem(front.get(f"{about(child)}/reads", room.carer), 404, "not_there")
+    (first, *_) = ledger = front.get(f"/v1/identity/people/{child.person_id}/ledger", parent).json()["items"]
+    assert [(one["action"], one["what"], one["service"]) for one in ledger] == [
+        ("child.read", ["record"], "childcare")
+    ] * 2
+    assert first["by"]["role"] == "carer"
+
+
+def test_what_is_about_a_childs_health_is_kept_only_with_consent_to_that(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family(consent=False)
+    room.consent(parent, child, "childcare")
+    for part in ({"allergies": ["花生"]}, {"notes": "怕打雷"}, ABOUT):
+        refused = front.ask("PUT", about(child), parent, json=part)
+        assert is_problem(refused, 409, "consent_required"), part
+        assert refused.json()["purposes"] == ["health"]
+    assert front.get(about(child), parent).json()["version"] == 0
+    plain = {"allergies": [], "notes": None, "contacts": ABOUT["contacts"]}
+    assert front.ask("PUT", about(child), parent, json=plain).json()["contacts"] == ABOUT["contacts"]
+    room.consent(parent, child, "health")
+    assert front.ask("PUT", about(child), parent, json=ABOUT).json()["allergies"] == ["花生", "鸡蛋"]
 
 
 def test_a_child_who_was_not_collected_is_known_to_the_carers_as_long_as_it_is_inside(
@@ -393,6 +412,63 @@ def test_incidents_are_written_down_and_never_changed(room: Nursery, front: Fron
     )
     assert notices[0][0].keys() == {"room_id", "kind", "severity", "report_to_authority"}
     assert examined(front) == []
+
+
+def test_guardians_read_what_happened_to_their_child_and_nothing_of_others(room: Nursery, front: Front) -> None:
+    where = "/v1/childcare/incidents"
+    parent, (child, sister) = room.family(2)
+    other, (stranger,) = room.family()
+    (father, barred) = front.town.residents(2)
+    front.town.relate(father, child)
+    front.town.relate(barred, child, "proxy")
+
+    def report(text: str, *persons: Resident, **more: Any) -> str:
+        told = {"room": str(room.place_id), "severity": "minor", "text": text, "witnessed_by": [CANARY]} | more
+        answer = room.post(where, room.carer, persons=[str(one.person_id) for one in persons], **told)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    fall = report("擦伤", child)
+    both = report("姐弟争吵", child, sister)
+    fight = report(CANARY, child, stranger)
+    seen = report(CANARY, child, report_to_authority=True)
+    then = report(CANARY, child, follows=seen)
+    last = report(CANARY, child, follows=then)
+
+    def listed(who: Resident, whose: Resident, **more: Any) -> list[tuple[str, Any, list[str]]]:
+        answer = front.get(where, who, params={"child": str(whose.person_id), **more})
+        assert answer.status_code == 200, answer.text
+        assert CANARY not in answer.text, "neither a witness nor words about somebody else's child"
+        return [(one["id"], one["text"], [p["id"] for p in one["persons"]]) for one in answer.json()["items"]]
+
+    mine, hers = str(child.person_id), str(sister.person_id)
+    assert listed(parent, child) == [(fight, None, [mine]), (both, "姐弟争吵", [mine, hers]), (fall, "擦伤", [mine])]
+    assert listed(parent, child, room=str(room.place_id)) == listed(parent, child)
+    assert listed(parent, child, room=str(uuid.uuid4())) == []
+    assert listed(parent, sister) == [(both, "姐弟争吵", [mine, hers])]
+    assert listed(father, child)[1] == (both, None, [mine]), "the sister is not his"
+    assert listed(other, stranger) == [(fight, None, [str(stranger.person_id)])]
+    assert front.get(f"{where}/{fall}", parent).json()["text"] == "擦伤"
+    assert front.get(f"{where}/{fight}", other).json()["persons"] == [
+        {"id": str(stranger.person_id), "name": stranger.name}
+    ]
+    for hidden in (seen, then, last):
+        assert is_problem(front.get(f"{where}/{hidden}", parent), 404, "not_there")
+        assert front.get(f"{where}/{hidden}", room.carer).json()["text"] == CANARY
+    assert is_problem(front.get(f"{where}/{fall}", other), 404, "not_there")
+    for nobody in (other, barred):
+        assert is_problem(front.get(where, nobody, params={"child": mine}), 404, "not_there")
+    assert is_problem(front.get(where, parent, params={"child": str(uuid.uuid4())}), 404, "not_there")
+    assert is_problem(front.get(where, parent), 403, "not_allowed")
+    assert is_problem(front.get(where, params={"child": mine}), 401, "not_known")
+    assert len(front.get(where, room.carer, params={"child": mine}).json()["items"]) == 6
+    assert front.get(where, Nursery(front).carer, params={"child": mine}).json()["items"] == []
+    page = front.get(where, parent, params={"child": mine, "limit": 1}).json()
+    assert len(front.get(where, parent, params={"child": mine, "cursor": page["next"]}).json()["items"]) == 2
+    front.town.do("UPDATE relations SET ends_at = now() WHERE actor_id = %s", parent.person_id)
+    front.parts.credentials._facts.clear()
+    assert is_problem(front.get(where, parent, params={"child": mine}), 404, "not_there")
+    assert is_problem(front.get(f"{where}/{fall}", parent), 404, "not_there")
 
 
 def test_no_impossible_moment_comes_into_an_incident_that_nobody_can_change(room: Nursery, front: Front) -> None:

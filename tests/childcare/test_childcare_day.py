@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from services.gateway.tasks import stamp_notices
 from shared import clock, passes
 from tests.childcare.nursery import COMMUNITY, REGION, VISITS, Nursery
 from tests.gateway.test_front import Front, claim_part, examined, is_problem
@@ -155,12 +156,18 @@ def test_guardians_who_stay_count_as_adults_and_their_children_for_less(front: F
     assert (room.now()["children"], room.now()["adults"]) == (2, 3)
 
 
-def test_children_come_only_around_their_session(room: Nursery) -> None:
+def test_children_come_only_around_their_session(room: Nursery, front: Front) -> None:
     room.on_duty()
     parent, (child,) = room.family()
     slot = room.slot(30)
     visit = room.booked(parent, slot, child)
-    assert is_problem(room.bring(parent, visit, child), 409, "outside_session")
+    opens_at = datetime.fromisoformat(visit["slot"]["starts_at"]) - timedelta(minutes=15)
+    token = front.get(f"{visit['href']}/pass", parent).json()["token"]
+    for way in ({"code": room.code(parent, visit, child)}, {"pass": token}):
+        early = room.post(f"{visit['href']}/sign-in", room.carer, **way)
+        assert is_problem(early, 409, "too_early"), way
+        assert early.json()["opens_at"] == opens_at.isoformat()
+        assert is_problem(room.post(f"{visit['href']}/sign-in", Nursery(front).carer, **way), 404, "not_there")
     room.moved(slot, 30 + 121)
     assert is_problem(room.bring(parent, visit, child), 409, "outside_session")
     late = room.bring(parent, visit, child, at=clock.now() - timedelta(minutes=30))
@@ -231,7 +238,8 @@ def test_what_was_decided_offline_is_written_down_with_what_stands_against_it(fr
     visit = room.booked(parent, slot, child)
     assert is_problem(room.bring(parent, visit, child), 409, "room_full")
     done = room.bring(parent, visit, child, decided=True)
-    assert (done.status_code, done.json()["reasons"]) == (200, ["room_full"])
+    assert (done.status_code, done.json()["reasons"]) == (200, ["room_full", "too_few_carers"])
+    assert strains(front, room) == [["room_full", "too_few_carers"]]
     assert room.now()["children"] == 2
     assert is_problem(room.bring(parent, visit, child, decided=False), 422)
     gone = room.collect(visit, child, collector=str(room.carer.person_id), decided=True)
@@ -239,3 +247,93 @@ def test_what_was_decided_offline_is_written_down_with_what_stands_against_it(fr
     kinds = front.town.all("SELECT kind, severity FROM incidents WHERE place_id = %s", room.place_id)
     assert kinds == [("collection", "serious")]
     assert examined(front) == []
+
+
+def strains(front: Front, room: Nursery) -> list[list[str]]:
+    """What those who work in a room were told it could not watch over, in order."""
+    found = front.town.all(
+        "SELECT data->'reasons' FROM notices WHERE type = 'childcare.room.strained' AND data->>'room_id' = %s ORDER BY no",
+        str(room.place_id),
+    )
+    return [row[0] for row in found]
+
+
+def test_a_child_told_of_before_its_carer_is_in_the_books_and_somebody_hears_of_it(room: Nursery, front: Front) -> None:
+    parent, (child, sister) = room.family(2)
+    visit = room.booked(parent, room.slot(), child, sister)
+    at = clock.now() - timedelta(minutes=2)
+    assert is_problem(room.bring(parent, visit, child, at=at), 409, "too_few_carers")
+    done = room.bring(parent, visit, child, at=at, decided=True)
+    assert (done.status_code, done.json().get("reasons")) == (200, ["no_carer_recorded"]), done.text
+    assert (room.now()["children"], room.now()["carers"], room.now()["free"]) == (1, 0, 0)
+    assert strains(front, room) == [["no_carer_recorded"]]
+    assert is_problem(room.bring(parent, visit, sister), 409, "too_few_carers")
+    room.on_duty()
+    assert room.bring(parent, visit, sister).json()["reasons"] == []
+    assert is_problem(room.post(f"{room.path}/carers", room.carer, inside=False), 409, "last_carer")
+    for one in (child, sister):
+        assert room.collect(visit, one, collector=str(parent.person_id)).status_code == 200
+    assert strains(front, room) == [["no_carer_recorded"]]
+    assert examined(front) == []
+
+
+def test_children_told_of_before_their_carer_go_home_also_when_none_ever_comes(room: Nursery, front: Front) -> None:
+    slot = room.slot()
+    for _ in range(2):
+        parent, (child,) = room.family()
+        visit = room.booked(parent, slot, child)
+        assert room.bring(parent, visit, child, decided=True).json()["reasons"] == ["no_carer_recorded"]
+    assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200
+    assert room.now()["children"] == 1
+    assert examined(front) == []
+
+
+def test_a_last_carer_who_has_gone_already_is_gone(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    gone = room.post(f"{room.path}/carers", room.carer, inside=False, decided=True)
+    assert (gone.status_code, gone.json()["reasons"]) == (200, ["last_carer", "too_few_carers"])
+    assert strains(front, room) == [["last_carer"]]
+    assert (room.now()["children"], room.now()["carers"]) == (1, 0)
+    assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200
+    assert examined(front) == []
+
+
+def test_a_child_who_is_inside_already_is_in_the_books_also_with_a_code_that_was_misread(
+    room: Nursery, front: Front
+) -> None:
+    room.on_duty()
+    parent, (child,) = room.family()
+    visit = room.booked(parent, room.slot(), child)
+    assert is_problem(room.bring(parent, visit, child, code="00000000"), 403, "pass_invalid")
+    done = room.bring(parent, visit, child, code="00000000", decided=True)
+    assert (done.status_code, done.json()["reasons"]) == (200, ["pass_invalid"])
+    assert room.now()["children"] == 1
+    assert examined(front) == []
+
+
+def test_carers_hear_what_happens_in_their_room_and_no_name(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    assert is_problem(room.collect(visit, child, collector=str(room.carer.person_id)), 403, "collector_unknown")
+    assert room.collect(visit, child, collector=str(parent.person_id)).status_code == 200
+    room.post(f"{room.path}/count", room.carer, count=0)
+    front.runner.run(stamp_notices(front.parts))
+    desk = f"/v1/notices?place={room.place_id}"
+    (manager,) = room.carers(role="manager")
+    for who in (room.carer, manager):
+        heard = front.get(desk, who).json()["items"]
+        assert [one["type"].removeprefix("childcare.") for one in heard] == [
+            "visit.made",
+            "child.arrived",
+            "collector.refused",
+            "child.collected",
+            "room.closed",
+        ]
+        assert {tuple(one["persons"]) for one in heard} == {()}
+        assert child.name not in str(heard)
+        assert str(child.person_id) not in str(heard)
+    (cook,) = room.carers(role="kitchen")
+    assert front.get(desk, cook).json()["items"] == [], "of meals, and there are none"
+    for nobody in (parent, Nursery(front).carer):
+        assert is_problem(front.get(desk, nobody), 403, "not_allowed")

@@ -143,6 +143,7 @@ def test_the_schema_has_the_last_word(front: Front) -> None:
         "UPDATE room_states SET children = places + 1",
         "UPDATE room_states SET children = -1",
         "UPDATE room_states SET carers = 0",
+        "UPDATE room_states SET is_unwatched = true",
         "UPDATE room_states SET accompanied = children + 1",
         (
             "INSERT INTO insides SELECT gen_random_uuid(), child_no, visit_id, place_id, community, stays, since, ends_at "

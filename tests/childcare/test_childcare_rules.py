@@ -130,7 +130,7 @@ TestDoors = Doors.TestCase
 
 
 @pytest.mark.parametrize(
-    ("minutes", "code"), [(-16, "outside_session"), (-15, None), (0, None), (60, None), (61, "outside_session")]
+    ("minutes", "code"), [(-16, "too_early"), (-15, None), (0, None), (60, None), (61, "outside_session")]
 )
 def test_a_child_is_signed_in_from_a_quarter_of_an_hour_before_to_the_end(minutes: int, code: str | None) -> None:
     assert rules.no_time(NOON + timedelta(minutes=minutes), NOON, NOON + HOUR, 15) == code

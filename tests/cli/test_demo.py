@@ -24,7 +24,7 @@ from tests.conftest import copy_of
 
 PERSONAS = {
     *("resident", "neighbour", "elder", "child-parent", "villager", "outsider", "manager", "auditor"),
-    *("kitchen", "courier", "carer", "steward", "organiser", "gate", "partner"),
+    *("kitchen", "courier", "carer", "steward", "organiser", "administrator", "security", "gate", "partner"),
 }
 SEED = ("seed", "--residents", 200, "--seed", 7)
 
@@ -109,12 +109,12 @@ def test_the_same_number_makes_the_same_town_and_making_it_again_changes_nothing
         for what in (residents, homes, places):
             assert again.all(what) == seeded.all(what)
         assert again.all(ids) != seeded.all(ids)
-        assert len(again.all(residents)) == 200 + 13 + 1  # the personas who are people, and the child
+        assert len(again.all(residents)) == 200 + 15 + 1  # the personas who are people, and the child
         before = again.all(ids)
         again.linli(*SEED)
         assert again.all(ids) == before
         again.linli("seed", "--residents", 220, "--seed", 7)
-        assert len(again.all(residents)) == 220 + 14
+        assert len(again.all(residents)) == 220 + 16
         assert set(before) < set(again.all(ids))
         assert commands.said("doctor", url=url)
 
@@ -128,12 +128,14 @@ def test_every_persona_has_a_token_and_is_known_by_it(seeded: DemoTown) -> None:
     known = {persona: answer.json() for persona, answer in answers.items()}
     assert {persona for persona, me in known.items() if me["person"] is None} == {"gate", "partner"}
     roles = {persona: [role["role"] for role in me["roles"]] for persona, me in known.items()}
-    assert {persona for persona, held in roles.items() if held == [persona]} == {
-        *("manager", "auditor", "kitchen", "courier", "carer", "gate")
+    assert {persona for persona, held in roles.items() if set(held) == {persona}} == {
+        *("manager", "auditor", "kitchen", "courier", "carer", "gate", "administrator", "security")
     }
     assert [one["relation"] for one in known["child-parent"]["acts_for"]] == ["guardian"]
     assert [one["person"]["id"] for one in known["resident"]["acts_for"]] == [known["elder"]["person"]["id"]]
     people = seeded.linli("demo", "people")
+    assert "linli-demo-organiser" in people
+    assert "linli-demo-resident" not in people
     assert all(f" {persona} " in people for persona in PERSONAS)
     assert seeded.refusal("demo", "token", "nobody") == "There is no persona nobody; see `linli demo people`."
 

@@ -16,6 +16,7 @@ import pytest
 
 from services.demo import people
 from services.identity import rules
+from shared import masking
 
 TODAY = date(2026, 11, 21)
 HOMES = [("330411105003", 3.0), ("330424100001", 1.0), ("330402001001", 0.0)]
@@ -109,7 +110,7 @@ def test_kinds_sexes_homes_and_telephones_have_their_shares(all_of_them: list[pe
     assert 0.1 < sum((resident.phone or "").startswith("0573") for resident in elders) / len(elders) < 0.3
     names = Counter(resident.name for resident in all_of_them)
     assert len(names) > 8_000
-    assert any(rules.mask_name(name).endswith("*") and len(rules.mask_name(name)) == 3 for name in names)
+    assert any(masking.name(name).endswith("*") and len(masking.name(name)) == 3 for name in names)
 
 
 def test_every_household_makes_sense(households: dict[int, list[people.Resident]]) -> None:
@@ -142,8 +143,8 @@ def test_guardians_are_twenty_to_forty_five_years_older(households: dict[int, li
 def test_most_children_carry_a_name_of_their_parents(households: dict[int, list[people.Resident]]) -> None:
     for members in households.values():
         if members[0].document_kind == "resident_id":
-            surnames = {rules.mask_name(m.name) for m in members if m.relation in ("head", "spouse")}
-            assert all(rules.mask_name(m.name) in surnames for m in members if m.relation == "child")
+            surnames = {masking.name(m.name) for m in members if m.relation in ("head", "spouse")}
+            assert all(masking.name(m.name) in surnames for m in members if m.relation == "child")
 
 
 def test_the_same_seed_is_the_same_town_and_a_shorter_one_its_beginning() -> None:

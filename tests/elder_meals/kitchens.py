@@ -183,6 +183,14 @@ class Kitchen:
         todo = [one for one in tasks.TASKS if one.name.removeprefix("elder-meals.") in names]
         return [self.front.runner.run(one.run(self.context)) for one in todo]
 
+    def deeds(self, action: str, person: Resident) -> list[tuple[int, str]]:
+        """Who did this about somebody, and with which order."""
+        return self.town.all(
+            "SELECT account_no, data->>'order_id' FROM audit WHERE action = %s AND person_id = %s ORDER BY no",
+            action,
+            person.person_id,
+        )
+
     def notices(self, subject: str) -> Sequence[str]:
         return [row[0] for row in self.town.all("SELECT type FROM notices WHERE subject = %s ORDER BY no", subject)]
 

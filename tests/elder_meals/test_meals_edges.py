@@ -6,17 +6,19 @@ import csv
 import io
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from services.gateway.tasks import stamp_notices
 from shared import clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
-from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen
+from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen, at
 from tests.gateway import doors
 from tests.gateway.test_front import Front, examined, is_problem, opened
+from tests.town import Resident
 
 HOSTILE = "=cmd|'/c calc'!A1 <script>alert(1)</script> '; DROP TABLE dishes;-- ﷽ \u202e"
 
@@ -322,10 +324,33 @@ def test_a_closed_kitchen_gives_back_windows_and_dishes(front: Front) -> None:
     starts = clock.at(day, clock.datetime.min.time())
     shut = {"starts_at": starts.isoformat(), "ends_at": (starts + timedelta(hours=24)).isoformat(), "reason": "消毒"}
     assert other.says("POST", f"{other.path}/closures", other.manager, 201, json=shut)["slots"] >= 1
-    other.work("finish_closures", "finish_closed")
     read = front.get(body["href"], elder).json()
     assert (read["state"], read["reason"]) == ("released", "closed")
     assert other.town.one("SELECT count(*) FROM claims WHERE group_id = %s AND is_active", body["group_id"]) == 0
+    assert other.notices(body["group_id"]) == ["elder-meals.claim.released"], "one meal, one word"
+
+
+def test_a_closed_supper_leaves_lunch_and_its_dishes_alone(front: Front) -> None:
+    other = Kitchen(front, days=1, portions=10)
+    (elder, late) = other.elder(count=2)
+    begins = at(clock.today() + timedelta(days=2), 17)
+    supper = {"starts_at": begins.isoformat(), "ends_at": (begins + timedelta(hours=1)).isoformat()}
+    told = {"resource": "午餐", "title": "晚餐"} | supper
+    window = other.says("POST", f"{other.path}/slots", other.manager, 201, json=told)["id"]
+    other.menu(2, portions=9)  # the day's stock ends with its last window
+    lunch = other.order(elder, ("清蒸鱼", 1)).json()
+    eaten = other.order(late, ("清蒸鱼", 2), ("小米粥", 1), slot_id=window).json()
+    shut = other.says("POST", f"{other.path}/closures", other.manager, 201, json=supper | {"reason": "停气"})
+    assert (shut["slots"], shut["released"]) == (1, 1)
+    assert [front.get(one["href"], other.manager).json()["state"] for one in (lunch, eaten)] == [
+        "confirmed",
+        "released",
+    ]
+    assert other.notices(eaten["group_id"]) == ["elder-meals.claim.released"]
+    assert other.notices(lunch["group_id"]) == []
+    menu = other.says("GET", f"{other.path}/menus/{other.day(2)}", None)
+    assert {one["name"]: one["free"] for one in menu["dishes"]} == {"红烧肉": 9, "清蒸鱼": 8, "小米粥": 9}
+    assert other.order(late, ("清蒸鱼", 1)).status_code == 201
 
 
 # ---------------------------------------------------------------- elders
@@ -346,6 +371,8 @@ def test_what_is_about_health_needs_the_elders_consent(kitchen: Kitchen, front: 
     assert is_problem(front.ask("PUT", path, other, json={}), 404, "not_there")
     assert is_problem(front.get(path), 401, "not_known")
     assert kitchen.says("GET", path, kitchen.manager)["allergens"] == ["nut"], "staff of the region see it"
+    (seen,) = kitchen.says("GET", "/v1/identity/me/ledger", elder)["items"]
+    assert (seen["action"], seen["what"], seen["by"]["role"]) == ("elder.read", ["profile"], "manager")
     (far,) = kitchen.town.residents()
     kitchen.town.appoint(far, "manager", prefix="330411105")
     assert is_problem(front.get(path, far), 404, "not_there")
@@ -430,6 +457,41 @@ def test_who_said_they_are_away_alarms_nobody(kitchen: Kitchen) -> None:
     assert (told["welfare_check_id"], told["reasons"]) == (None, ["elder_is_absent"])
 
 
+def test_a_meal_that_is_ordered_after_an_absence_was_written_is_expected(kitchen: Kitchen) -> None:
+    (elder,), (son,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.relate(son, elder, "proxy")
+    away = {"from": kitchen.day(0), "to": kitchen.day(300), "person_id": str(elder.person_id)}
+    kitchen.says("POST", "/v1/elder-meals/absences", son, 201, json=away)
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    told = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()
+    assert (told["welfare_check_id"] is not None, told["reasons"]) == (True, [])
+    ends = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "closed", "outcome": "safe_home"}
+    path = f"/v1/elder-meals/welfare-checks/{told['welfare_check_id']}/steps"
+    kitchen.says("POST", path, kitchen.courier, json=ends)
+    later = kitchen.order(elder, ("小米粥", 1), n=4, deliver_to=DOOR).json()
+    kitchen.says("POST", "/v1/elder-meals/absences", son, 201, json=away)
+    told = kitchen.outcome(later["id"], kitchen.courier, "unanswered").json()
+    assert told["reasons"] == ["elder_is_absent"], "what was said after it was ordered counts"
+
+
+def test_what_is_to_be_done_next_is_what_nobody_has_done(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    rungs = [(0, "called"), (5, "called"), (15, "neighbour"), (30, "on_site")]
+    other.put("terms", {"ladder": [{"after_minutes": n, "step": step} for n, step in rungs]})
+    (elder,) = other.elder()
+    order = other.order(elder, deliver_to=DOOR).json()
+    opened = other.outcome(order["id"], other.courier, "unanswered").json()
+    path = f"/v1/elder-meals/welfare-checks/{opened['welfare_check_id']}"
+    begin = datetime.fromisoformat(other.says("GET", path, other.courier)["opened_at"])
+    seen = []
+    for kind in ("called", "neighbour", "called", "on_site"):
+        told = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": kind}
+        following = other.says("POST", f"{path}/steps", other.courier, json=told)["next"]
+        due = following and (datetime.fromisoformat(following["due_at"]) - begin).total_seconds() / 60
+        seen.append(following and (following["step"], due))
+    assert seen == [("called", 5), ("called", 5), ("on_site", 30), None]
+
+
 def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitchen: Kitchen, front: Front) -> None:
     (elder, other) = kitchen.elder(count=2)
     one, two = (kitchen.order(elder, n=n, deliver_to=DOOR).json() for n in (3, 4))
@@ -463,6 +525,21 @@ def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitche
     assert id_ not in {found["id"] for found in listed}
     assert kitchen.says("GET", path, kitchen.manager)["outcome"] == "hospital"
     kitchen.town.do("UPDATE welfare_checks SET closed_at = now() WHERE id = %s", id_)
+
+
+def test_a_kitchen_hears_what_becomes_of_its_meals_and_whom_it_worries_about(front: Front) -> None:
+    kitchen = Kitchen(front)
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    check = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()["welfare_check_id"]
+    front.runner.run(stamp_notices(front.parts))
+    for who in (kitchen.cook, kitchen.courier, kitchen.manager):
+        heard = kitchen.says("GET", f"/v1/notices?place={kitchen.id}&limit=500", who)["items"]
+        kinds = {one["type"] for one in heard}
+        assert {"elder-meals.order.made", "elder-meals.order.visited", "elder-meals.welfare.opened"} <= kinds
+        assert [one["subject"] for one in heard if one["type"] == "elder-meals.welfare.opened"] == [check]
+        assert elder.name not in str(heard)
+    assert is_problem(front.get(f"/v1/notices?place={kitchen.id}", elder), 403, "not_allowed")
 
 
 def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(front: Front) -> None:
@@ -499,6 +576,50 @@ def test_rounds_are_shared_planned_again_and_seen_by_their_couriers_only(front: 
     over = other.says("GET", f"/v1/elder-meals/rounds/{alone[0]['id']}", other.cook)["stops"]
     assert [(stop["address"], stop["phone"], stop["name"][1:].strip("*")) for stop in over] == [(None, None, "")]
     assert len(orders) == 5
+
+
+def test_a_phone_is_told_to_who_has_to_call_and_that_is_written_down(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    (elder,), (son,) = other.elder(), other.town.residents()
+    other.town.relate(son, elder, "proxy")
+    other.knows(elder)
+    order = other.order(son, elder=elder).json()
+    whole, masked = DOOR["phone"], "154****0003"
+    body = {"slot_id": other.window(), "couriers": [str(other.courier.person_id)]}
+    (way,) = other.says("POST", "/v1/elder-meals/rounds/plan", other.cook, json=body)["items"]
+    path = f"/v1/elder-meals/rounds/{way['id']}"
+
+    def stop(who: Resident) -> Any:
+        return other.says("GET", path, who)["stops"][0]["phone"]
+
+    slot = other.window()
+    assert (stop(other.courier), stop(other.cook)) == (masked, whole)
+    times = other.town.all("SELECT starts_at, ends_at FROM slots WHERE id = %s", slot)[0]
+    seen = []
+    for begins in ("61 minutes", "59 minutes", "-239 minutes", "-241 minutes"):
+        other.town.do(
+            "UPDATE slots SET starts_at = now() + %s::interval, ends_at = now() + %s::interval + interval '2 hours' "
+            "WHERE id = %s",
+            *(begins, begins, slot),
+        )
+        seen.append(stop(other.courier))
+    other.town.do("UPDATE slots SET starts_at = %s, ends_at = %s WHERE id = %s", *times, slot)
+    assert seen == [masked, whole, whole, masked]
+    assert is_problem(front.get(path, other.other_courier), 404, "not_there")
+    read = [(other.cook.account_no, order["id"]), *[(other.courier.account_no, order["id"])] * 2]
+    assert other.deeds("meals.phone.read", elder) == read
+
+    assert [front.get(order["href"], who).json()["deliver_to"]["phone"] for who in (elder, son)] == [whole] * 2
+    assert other.deeds("meals.phone.read", elder) == read, "what is one's own is not written down"
+    listed = front.get(f"{ORDERS}?facility={other.id}", other.cook).json()["items"]
+    assert [one["deliver_to"]["phone"] for one in listed] == [masked]
+    assert [one["slot"]["facility"]["name"] for one in listed] == [way["facility"]["name"]]
+    assert front.get(order["href"], other.cook).json()["deliver_to"]["phone"] == whole
+    assert other.deeds("meals.phone.read", elder) == [*read, (other.cook.account_no, order["id"])]
+    (second,) = other.elder()
+    other.knows(second)
+    desk = other.order(other.manager, elder=second, channel="phone").json()
+    assert desk["deliver_to"]["phone"] == masked
 
 
 @pytest.mark.parametrize(
@@ -659,7 +780,9 @@ def test_a_courier_stands_only_at_the_doors_of_a_round(kitchen: Kitchen, front: 
     (elder,) = kitchen.elder()
     order = kitchen.order(elder, n=4, collect=True).json()["id"]
     early = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}
-    assert is_problem(front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=early), 409, "too_early")
+    refused = front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.cook, json=early)
+    assert is_problem(refused, 409, "too_early")
+    assert refused.json()["opens_at"].endswith("+08:00")
     assert front.town.one("SELECT outcome FROM meal_orders WHERE id = %s", order) is None
     kitchen.comes(order)
     report = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": "delivered"}

@@ -169,6 +169,13 @@ def test_the_ladder_ends() -> None:
     assert [rules.due(ladder, at, n) for n in range(3)] == [at, at + timedelta(minutes=15), None]
 
 
+def test_a_rung_is_climbed_by_doing_what_it_asks_for() -> None:
+    ladder = [Rung(0, "called"), Rung(5, "called"), Rung(15, "neighbour")]
+    done = [[], ["called"], ["neighbour"], ["called", "called"], ["called", "neighbour", "called"], ["escalated"]]
+    assert [rules.next_rung(ladder, 0, one) for one in done] == [0, 1, 0, 2, 3, 0]
+    assert [rules.next_rung(ladder, 2, one) for one in done] == [2, 2, 3, 2, 3, 2], "what was told is not told again"
+
+
 def test_standing_days_are_the_weekdays_between_begin_and_end() -> None:
     days = rules.meal_days(date(2026, 11, 22), 8, {0, 6}, date(2026, 11, 23), date(2026, 11, 28))
     assert days == [date(2026, 11, 23)]

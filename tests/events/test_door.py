@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -134,7 +134,17 @@ def test_too_early_given_back_and_late_reports(day: Day, volunteer: Resident) ->
     one, two = day.town.residents(2)
     event = day.festival(12, days=21)
     first, second = day.register(one, event).json(), day.register(two, event).json()
-    assert tick(day, volunteer, registration_id=first["id"]).json()["reasons"] == ["too_early"]
+    shown = pass_of(day, one, first)
+    (far,) = day.town.residents()
+    day.town.appoint(far, "volunteer", "330424101")
+    opens_at = datetime.fromisoformat(event["sessions"][0]["starts_at"]) - timedelta(hours=2)
+    for way in ({"registration_id": first["id"]}, {"code": shown["code"]}, {"pass": shown["token"]}):
+        early = tick(day, volunteer, **way)
+        assert is_refused(early, 409, "too_early"), way
+        assert early.json()["opens_at"] == opens_at.isoformat(), way
+        assert is_refused(tick(day, far, **way), 404), "to whoever stands elsewhere there is nobody, early or not"
+    decided = tick(day, volunteer, registration_id=first["id"], decided=True).json()
+    assert (decided["accepted"], decided["reasons"]) == (False, ["too_early"])
     assert day.ask("DELETE", second["href"], two).status_code == 200
     day.begin(event, minutes_ago=60 * 24 * 3)
     late = (clock.now() - timedelta(days=3)).isoformat()
@@ -165,8 +175,8 @@ def test_of_a_course_the_nearest_evening_is_meant(day: Day, volunteer: Resident)
     day.begin(course, n=1)
     ticked = tick(day, volunteer, registration_id=made["id"]).json()
     assert (ticked["slot_id"], ticked["state"]) == (course["sessions"][1]["id"], "attended")
-    other = tick(day, volunteer, registration_id=made["id"], slot_id=course["sessions"][0]["id"]).json()
-    assert other["reasons"] == ["too_early"]
+    other = tick(day, volunteer, registration_id=made["id"], slot_id=course["sessions"][0]["id"])
+    assert is_refused(other, 409, "too_early")
     assert day.get(made["href"], one).json()["state"] in ("confirmed", "attended")
 
 

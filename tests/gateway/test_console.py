@@ -131,3 +131,35 @@ def test_the_document_says_rightly_what_needs_no_token(database_url: str, keys: 
 
 def _named(parameter: str) -> str:
     return {"code": "330411", "day": "2026-05-01", "key": "some-key-1"}.get(parameter, str(uuid.uuid4()))
+
+
+def test_the_page_a_log_in_comes_back_to_runs_only_its_own_script(
+    database_url: str, keys: Keyring, settings: Settings
+) -> None:
+    async def play(ask: Ask) -> None:
+        page = await ask("GET", "/docs/oauth2-redirect?code=x&state=<script>")
+        assert page.status_code == 200
+        assert "unsafe" not in page.headers["content-security-policy"]
+        assert page.headers["cache-control"] == "no-store"
+        assert "state" not in page.text
+        assert re.findall(r'(?:src|href)="([^"]+)"', page.text) == ["data:,", "/docs/assets/logged-in.js"]
+        assert (await ask("GET", "/docs/assets/logged-in.js")).status_code == 200
+
+    behind_the_door(database_url, keys, settings, play)
+
+
+def test_clients_are_told_where_staff_log_in(database_url: str, keys: Keyring, settings: Settings) -> None:
+    async def play(ask: Ask) -> None:
+        told = (await ask("GET", "/.well-known/openid-configuration")).json()
+        assert told == (await ask("GET", "/.well-known/oauth-authorization-server")).json()
+        assert told["issuer"] == settings.public_url
+        assert told["code_challenge_methods_supported"] == ["S256"]
+        assert told["grant_types_supported"] == ["authorization_code", "refresh_token"]
+        flow = document("en")["components"]["securitySchemes"]["staff"]["flows"]["authorizationCode"]
+        for name, url in (("authorization_endpoint", "authorizationUrl"), ("token_endpoint", "tokenUrl")):
+            assert told[name] == settings.public_url + flow[url]
+        for name in ("authorization_endpoint", "jwks_uri"):
+            path = told[name].removeprefix(settings.public_url)
+            assert (await ask("GET", path)).status_code in (200, 400), path
+
+    behind_the_door(database_url, keys, settings, play)

@@ -190,9 +190,10 @@ def things(everybody: Everybody) -> dict[str, Thing]:
         "person_id": Thing(child, frozenset({"child-parent", "carer", "steward"})),
         "event_id": Thing(course["id"], frozenset(EVERYBODY)),
         "endpoint_id": Thing(
-            made("partner", "/v1/partners/endpoints", endpoint)["id"], frozenset({"partner", "manager"})
+            made("partner", "/v1/partners/endpoints", endpoint)["id"],
+            frozenset({"partner", "manager", "administrator"}),
         ),
-        "key_id": Thing(made("manager", "/v1/partners/keys", key)["id"], frozenset({"manager"})),
+        "key_id": Thing(made("manager", "/v1/partners/keys", key)["id"], frozenset({"manager", "administrator"})),
     }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from services import doctor
-from shared import embedded
+from shared import clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
 from tests.gateway import doors
@@ -94,8 +94,8 @@ def test_control_whoever_looks_before_locking_gives_the_last_place_twice(lawless
 
 
 def families(town: Town, several: int) -> list[list[Resident]]:
-    people = town.residents(3 * several)
-    homes = [people[n : n + 3] for n in range(0, len(people), 3)]
+    parents, children = town.residents(several), town.residents(2 * several, born=date(clock.today().year - 9, 1, 1))
+    homes = [[parent, *children[2 * n : 2 * n + 2]] for n, parent in enumerate(parents)]
     with town.connect() as c:
         c.cursor().executemany(
             "INSERT INTO relations (actor_id, person_id, kind) VALUES (%s, %s, 'guardian')",

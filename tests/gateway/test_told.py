@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,7 +101,79 @@ def test_who_waits_hears_at_once_and_who_waits_in_vain_hears_nothing(front: Fron
     assert front.get("/v1/notices?after=1&wait=1", who).json() == {"items": [], "next": 1}
 
 
-@pytest.mark.parametrize("query", ["after=-1", "after=x", f"after={1 << 63}", "wait=31", "wait=-1", "limit=0"])
+def test_whoever_waits_is_answered_when_the_server_stops(front: Front) -> None:
+    (who,) = front.town.residents()
+    front.town.appoint(who, "manager")
+
+    async def waiting() -> list[httpx.Response]:
+        paths = ("/v1/notices?wait=30", "/v1/partners/notices?wait=30")
+        asking = [front.client.get(path, headers=who.headers(front.keys), timeout=60) for path in paths]
+        readers = [asyncio.create_task(one) for one in asking]
+        done, _ = await asyncio.wait(readers, timeout=1)
+        assert not done, "there is nothing new"
+        front.gateway.stopping.set()
+        done, late = await asyncio.wait(readers, timeout=20)
+        assert not late
+        return [one.result() for one in readers]
+
+    answers = front.runner.run(waiting())
+    assert [one.status_code for one in answers] == [200, 200]
+    assert [one.json() for one in answers] == [{"items": [], "next": 0}, {"items": [], "next": 0, "done": True}]
+
+
+def at_place(front: Front, who: Resident, place: uuid.UUID, query: str = "") -> list[str]:
+    """The kinds of notices that somebody hears of a place."""
+    items = told(front, who, f"?place={place}{query}")
+    assert all(one["persons"] == [] for one in items), "nothing personal"
+    return [one["type"] for one in items]
+
+
+def test_who_works_at_a_place_hears_what_happens_there_and_nothing_else(front: Front) -> None:
+    (who,) = front.town.residents()
+    here, there, policy = front.town.place_id, uuid.uuid4(), uuid.uuid4()
+    front.town.place(there, policy)
+    both = (front.town.slot(8), front.town.slot(10, place_id=there, policy_id=policy))
+    made = front.book(who, *both).json()
+    front.book(who, front.town.slot(14))
+    staff, operator, everywhere, outsider, carer, volunteer = front.town.residents(6)
+    front.town.appoint(staff, "staff", place_id=here)
+    front.town.appoint(operator, "operator", place_id=there)
+    front.town.appoint(everywhere, "manager")
+    front.town.appoint(outsider, "manager", "330424101")
+    front.town.appoint(carer, "carer")
+    front.town.appoint(volunteer, "gate")
+    assert at_place(front, staff, here) == ["booking.reservation.made"] * 2
+    assert at_place(front, everywhere, there) == ["booking.reservation.made"]
+    (one,) = told(front, operator, f"?place={there}")
+    assert (one["subject"], one["data"]["slots"]) == (made["id"], [str(both[1])]), "only the part of this place"
+    assert one["data"]["starts_at"] == made["slots"][1]["starts_at"]
+    assert told(front, staff, f"?place={here}")[0]["data"]["slots"] == [str(both[0])]
+    assert len(told(front, who)[0]["data"]["slots"]) == 2
+    assert at_place(front, carer, here) == [], "of their own service, and there is none"
+    for nobody, place in ((staff, there), (operator, here), (outsider, here), (who, here), (volunteer, here)):
+        assert is_problem(front.get(f"/v1/notices?place={place}", nobody), 403, "not_allowed")
+    assert is_problem(front.get(f"/v1/notices?place={uuid.uuid4()}", everywhere), 404, "not_there")
+    assert is_problem(front.get(f"/v1/notices?place={here}"), 401, "not_known")
+    assert is_problem(front.get("/v1/notices?place=x", everywhere), 422)
+    page = front.get(f"/v1/notices?place={here}&limit=1", staff).json()
+    assert [one["position"] for one in page["items"]] == [1]
+    rest = front.get(f"/v1/notices?place={here}&after={page['next']}&wait=1", staff).json()
+    assert ([one["position"] for one in rest["items"]], rest["next"]) == ([2], 2)
+    assert front.get(f"/v1/notices?place={here}&after=2&wait=1", staff).json() == {"items": [], "next": 2}
+
+
+def test_a_role_that_ended_hears_nothing_more_of_its_place(front: Front) -> None:
+    (who,) = front.town.residents()
+    front.town.appoint(who, "staff", place_id=front.town.place_id)
+    assert at_place(front, who, front.town.place_id) == []
+    front.town.do("UPDATE roles SET ends_at = now() WHERE account_no = %s", who.account_no)
+    front.parts.credentials._facts.clear()
+    assert is_problem(front.get(f"/v1/notices?place={front.town.place_id}", who), 403, "not_allowed")
+
+
+@pytest.mark.parametrize(
+    "query", ["after=-1", "after=x", f"after={1 << 53}", f"after={1 << 63}", "wait=31", "wait=-1", "limit=0"]
+)
 def test_what_cannot_be_read_is_refused(front: Front, query: str) -> None:
     (who,) = front.town.residents()
     assert is_problem(front.get(f"/v1/notices?{query}", who), 422)

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from services import SERVICES, notice_types
-from services.cli import app, demo_app, regions_app
+from services.cli import app, demo_app, regions_app, staff_app
 from services.gateway.console import document
 from shared import errors
 from shared.settings import Settings, default_data_dir
@@ -121,7 +121,7 @@ def announced() -> Iterator[Found]:
 
 
 KINDS = {kind.name: kind for kind in notice_types()}
-PAST = re.compile(r"(ed|made|lost|left|drawn|given|gone|told|kept|found|begun|sent|come)$")
+PAST = re.compile(r"(ed|made|lost|left|drawn|given|gone|told|kept|found|begun|sent|come)(_again)?$")
 
 
 def test_every_notice_is_on_its_page() -> None:
@@ -260,7 +260,7 @@ def test_both_readmes_have_the_same_parts() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     names = [f"{prefix}{told.name or told.callback.__name__}" for prefix, typer in (
-        ("", app), ("demo ", demo_app), ("regions ", regions_app)) for told in typer.registered_commands if told.callback]  # fmt: skip
+        ("", app), ("demo ", demo_app), ("regions ", regions_app), ("staff ", staff_app)) for told in typer.registered_commands if told.callback]  # fmt: skip
     for page in READMES:
         text = page.read_text(encoding="utf-8")
         assert [name for name in names if f"`script/linli {name}" not in text] == [], page.name

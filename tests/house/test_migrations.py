@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import date, time, timedelta
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from shared import embedded, migrate
+from shared import clock, embedded, migrate
 from shared.models import Base
 from tests.conftest import copy_of
 from tests.house.house import ROOT
@@ -174,6 +175,23 @@ def test_every_migration_goes_both_ways_with_people_in_the_tables(database_url: 
     fill(database_url)
 
 
+def test_roles_that_say_nothing_are_over_before_their_law_comes(database_url: str) -> None:
+    migrate.downgrade(database_url, HISTORY[HISTORY.index("0014") - 1])
+    town = Town(database_url)
+    one, other = town.residents(2)
+    for someone in (one, one, other):
+        town.appoint(someone, "manager")
+    town.do(
+        "INSERT INTO roles (account_no, role, prefix, ends_at) VALUES (%s, 'staff', '33', '2020-01-01')", one.account_no
+    )
+    migrate.upgrade(database_url)
+    kept = town.all("SELECT account_no, role FROM roles WHERE ends_at IS NULL OR ends_at > now() ORDER BY account_no")
+    assert kept == [(one.account_no, "manager"), (other.account_no, "manager")]
+    town.appoint(other, "security", "33")
+    migrate.downgrade(database_url, HISTORY[HISTORY.index("0014") - 1])
+    assert town.one("SELECT count(*) FROM roles WHERE role = 'security'") == 0
+
+
 def test_a_migration_gives_up_on_a_lock_rather_than_stopping_the_town(database_url: str) -> None:
     with engine(database_url).connect() as connection:
         command.upgrade(migrate.config(connection), "head")
@@ -192,3 +210,44 @@ def test_a_migration_changes_the_schema_and_nothing_else() -> None:
         assert not re.search(r"^(from|import) (shared|services)", text, re.MULTILINE), (
             f"{path.name}: tomorrow's code must not change yesterday's migration"
         )
+
+
+def test_what_guardians_proxies_and_consents_said_before_keeps_its_meaning_with_families(database_url: str) -> None:
+    before = next(one.down_revision for one in SCRIPTS.walk_revisions() if one.path.endswith("_families.py"))
+    assert isinstance(before, str)
+    migrate.downgrade(database_url, before)
+    town = Town(database_url)
+    mother, other = town.residents(2)
+    (child,) = town.residents(born=date(2016, 2, 29))
+    (young,) = town.residents(born=date(2009, 5, 5))
+    (grown,) = town.residents(born=date(2000, 5, 5))
+    for who in (child, young, grown):
+        town.do(
+            "INSERT INTO relations (actor_id, person_id, kind) VALUES (%s, %s, 'guardian')",
+            *(mother.person_id, who.person_id),
+        )
+        town.do(
+            "INSERT INTO consents (person_id, purpose, step, version, given, at, channel, given_by, by_account_no, "
+            "by_person_id, community) VALUES (%s, 'health', 1, 1, true, '2022-01-01', 'app', 'guardian', %s, %s, '33')",
+            *(who.person_id, mother.account_no, mother.person_id),
+        )
+    for days in (10, 20):
+        town.do(
+            "INSERT INTO relations (actor_id, person_id, kind, ends_at) VALUES (%s, %s, 'proxy', now() + %s * interval '1 day')",
+            *(mother.person_id, other.person_id, days),
+        )
+    migrate.upgrade(database_url)
+    ends = "SELECT ends_at, closed_at FROM relations WHERE kind = 'guardian' AND person_id = %s"
+    assert town.all(ends, child.person_id) == [(clock.at(date(2034, 3, 1), time()), None)]
+    (over,) = town.all(ends, grown.person_id)
+    assert over[0] <= clock.now()
+    assert over[1] is not None, "nobody is told of what was over long ago"
+    proxies = "SELECT count(*) FROM relations WHERE kind = 'proxy' AND closed_at IS NULL AND ends_at > now()"
+    assert town.one(proxies) == 1, "of two at once the newer one stands"
+    until = "SELECT until FROM consents WHERE person_id = %s"
+    assert town.one(until, child.person_id) == clock.at(date(2030, 3, 31), time())
+    assert town.one(until, young.person_id) > clock.now() + timedelta(days=29), "who is older has a month from now"
+    assert town.one(until, grown.person_id) is None, "it was given for somebody of age by then"
+    migrate.downgrade(database_url, before)
+    assert town.all("SELECT ends_at FROM relations WHERE person_id = %s", child.person_id) == [(None,)]
+    migrate.upgrade(database_url)

@@ -176,7 +176,7 @@ def test_a_ticket_of_the_authority_confirms_name_and_number(database_url: str, z
         assert (person["name"], person["level"], person["phone_masked"]) == ("张三", 3, "154****0001")
         assert person["document"] == {"kind": "resident_id", "last4": "002X"}
         assert await town.value("SELECT level FROM holders") == 3
-        assert await town.value("SELECT data->>'provider' FROM audit WHERE action = 'person.confirmed'") == "zheliban"
+        assert await town.value("SELECT data->>'provider' FROM audit WHERE action = 'people.confirm'") == "zheliban"
         again = await enter(town, "zheliban", zheliban.ticket("u-1", ADULT, "张三"))
         assert again.json()["account"] == answer.json()["account"]
         assert ADULT not in "".join(town.answers)

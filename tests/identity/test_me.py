@@ -154,8 +154,13 @@ def test_a_child_joins_the_household_of_its_guardian(database_url: str) -> None:
             "person": {"id": child["person"]["id"], "name": "张小"},
             "relation": "guardian",
             "services": None,
-            "until": None,
+            "until": "2033-06-15T00:00:00+08:00",
+            "level": "declared",
+            "cap_fen": None,
         }
+        assert made.headers["location"] == f"/v1/identity/me/family/{child['person']['id']}"
+        read = await town.call("GET", f"/me/family/{child['person']['id']}", caller=login.caller)
+        assert (read.status_code, read.json()) == (200, child)
         me = (await town.call("GET", "/me", caller=login.caller)).json()
         listed = (await town.call("GET", "/me/family", caller=login.caller)).json()
         assert me["acts_for"] == [child]
@@ -247,7 +252,8 @@ def test_guardianship_ends_when_asked_and_only_ones_own(database_url: str) -> No
         login, other = await guardian(town), await guardian(town, OTHER, ADULT_TOO)
         child = (await town.child(login, CHILD)).json()["person"]["id"]
         for caller, path in ((other.caller, child), (login.caller, uuid.uuid4())):
-            assert (await town.call("DELETE", f"/me/family/{path}", caller=caller)).status_code == 404
+            for method in ("GET", "DELETE"):
+                assert (await town.call(method, f"/me/family/{path}", caller=caller)).status_code == 404
         ended = await town.call("DELETE", f"/me/family/{child}", caller=login.caller)
         assert (ended.status_code, ended.content) == (204, b"")
         assert (await town.call("DELETE", f"/me/family/{child}", caller=login.caller)).status_code == 404
@@ -261,8 +267,9 @@ def test_roles_in_force_and_proxies_are_told(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         login, elder = await town.login(PHONE), await town.login(OTHER)
         await town.execute(
-            "INSERT INTO roles (account_no, role, prefix, ends_at) VALUES ($1, 'manager', '330411105003', NULL), "
-            "($1, 'courier', '33', now() - interval '1 second'), ($1, 'staff', '33', now() + interval '1 day')",
+            "INSERT INTO roles (account_no, role, prefix, starts_at, ends_at) VALUES "
+            "($1, 'manager', '330411105003', now(), NULL), ($1, 'staff', '33', now(), now() + interval '1 day'), "
+            "($1, 'courier', '33', now() - interval '1 day', now() - interval '1 second')",
             login.caller.account_no,
         )
         await town.execute(

@@ -179,7 +179,7 @@ async def _confirmed_after_one_was_released(url: str, town: Town, confirm: objec
         assert held.grant is not None
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as watcher:
             async with db.of("linli_gateway").transaction() as tx:
-                await claims.release(tx, held.group_id, holder_nos=[family[0].holder_no], reason="closed")
+                await claims.release(tx, held.group_id, only=[held.grant.claims[0].id], reason="closed")
                 confirming = asyncio.ensure_future(
                     db.of("linli_gateway").run(confirm, held.grant, uuid.uuid4())  # type: ignore[arg-type]
                 )

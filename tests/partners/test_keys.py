@@ -6,7 +6,11 @@ import uuid
 
 import pytest
 
-from tests.gateway.test_front import Front, is_problem
+from services.gateway import console
+from services.gateway.console import operations
+from shared.crypto import Keyring
+from shared.settings import Settings
+from tests.gateway.test_front import Front, is_problem, opened
 from tests.partners.town import System, a_manager, a_system, announce
 
 
@@ -134,6 +138,9 @@ def test_a_key_narrows_the_roles_of_its_account(front: Front) -> None:
         {"region": "33041110599"},
         {"region": "x"},
         {"operations": []},
+        {"operations": ["partners.*", "partners.notices.eat"]},
+        {"operations": ["partner.*"]},
+        {"types": ["weather.*"]},
         {"operations": ["'; DROP TABLE x"]},
         {"facility_id": str(uuid.uuid4())},
         {"name": ""},
@@ -148,6 +155,31 @@ def test_what_cannot_be_a_key_is_refused(shared_front: Front, wrong: dict[str, o
     answer = front.ask("POST", "/v1/partners/keys", a_manager(front), json=body)
     assert is_problem(answer, 422), answer.text
     assert front.town.one("SELECT count(*) FROM partner_keys") == 0
+
+
+def test_a_key_hears_which_of_its_words_means_nothing_here(shared_front: Front) -> None:
+    manager = a_manager(shared_front)
+    body = {"name": "x", "types": ["booking.*", "*"], "operations": ["slots.list", "*"], "region": "330411105"}
+    for wrong, pointer, code in (
+        ({"types": ["*", "booking.reservation.eaten"]}, "/types/1", "unknown_type"),
+        ({"types": ["booking.*", "weather.*"]}, "/types/1", "unknown_type"),
+        ({"operations": ["slots.list", "slots.lists"]}, "/operations/1", "unknown_operation"),
+        ({"operations": ["slot.*"]}, "/operations/0", "unknown_operation"),
+    ):
+        answer = shared_front.ask("POST", "/v1/partners/keys", manager, json=body | wrong)
+        assert is_problem(answer, 422)
+        assert answer.json()["errors"] == [{"in": "body", "pointer": pointer, "code": code}]
+
+
+def test_what_a_key_may_do_is_worked_out_before_the_door_opens(
+    database_url: str, keys: Keyring, settings: Settings
+) -> None:
+    operations.table.cache_clear()
+    with opened(database_url, keys, settings) as front:
+        assert operations.table.cache_info().currsize == 1
+        told = {one["operationId"] for item in console.document("en")["paths"].values() for one in item.values()}
+        assert console.operation_ids() == told
+        assert a_system(front, operations=["events.calendar.*", "claims.by_key"]).told["operations"]
 
 
 def test_names_are_kept_as_they_were_said(front: Front) -> None:

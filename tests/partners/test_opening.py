@@ -94,6 +94,7 @@ def test_the_last_page_leads_to_itself_and_is_not_kept(front: Front) -> None:
     for wrong in (
         "afterChangeNumber=-1",
         "afterChangeNumber=x",
+        f"afterChangeNumber={1 << 53}",
         f"afterChangeNumber={1 << 63}",
         "limit=0",
         "limit=1001",

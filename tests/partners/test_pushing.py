@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks.webhooks import Webhook
 
+from services.gateway import tasks as gateway
 from services.partners import signing
 from shared.settings import Settings
 from tests.gateway.test_front import Front, examined, is_problem
@@ -367,6 +368,24 @@ def test_a_revoked_key_takes_its_endpoints_along(front: Front, sink: Sink) -> No
     assert sink.notices() == []
     told = front.get(f"/v1/partners/endpoints/{endpoint['id']}", manager).json()
     assert (told["state"], told["reason"]) == ("disabled", "key_revoked")
+
+
+def test_an_endpoint_of_one_place_hears_its_part_of_what_begins_elsewhere(front: Front, sink: Sink) -> None:
+    (who,) = front.town.residents()
+    other, policy = uuid.uuid4(), uuid.uuid4()
+    front.town.place(other, policy)
+    system = a_system(front, facility_id=str(other))
+    endpoint = an_endpoint(front, system, sink.url())
+    slots = [front.town.slot(8), front.town.slot(10, place_id=other, policy_id=policy)]
+    assert front.book(who, *slots).status_code == 201
+    assert front.book(who, front.town.slot(14)).status_code == 201
+    front.runner.run(gateway.stamp_notices(front.parts))
+    push(front)
+    assert [one.told["data"]["slots"] for one in sink.notices()] == [[str(slots[1])]]
+    front.town.do("DELETE FROM deliveries WHERE endpoint_id = %s", uuid.UUID(endpoint["id"]))
+    times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    again = system.ask("POST", f"partners/endpoints/{endpoint['id']}/recover", json=times)
+    assert again.json()["recovered"] == 1, again.text
 
 
 def test_staff_who_lost_their_role_are_no_longer_told(front: Front, sink: Sink) -> None:

@@ -11,8 +11,11 @@ import pytest
 
 from services.gateway import tasks
 from services.partners.actions import reading
+from shared import notices
+from shared.notices import Notice
 from tests.gateway.test_front import Front, examined, is_problem
 from tests.partners.town import a_manager, a_system, announce
+from tests.town import COMMUNITY
 
 
 def test_reading_on_behind_next_gives_each_notice_once_and_in_order(front: Front) -> None:
@@ -74,6 +77,27 @@ def test_a_key_of_one_place_hears_of_that_place_only(front: Front) -> None:
     system = a_system(front, manager, facility_id=str(other))
     assert [one["position"] for one in system.poll()["items"]] == [2]
     assert len(a_system(front, manager).poll()["items"]) == 3
+
+
+def test_a_key_of_one_place_hears_of_its_part_of_what_begins_elsewhere(front: Front) -> None:
+    manager, (who,) = a_manager(front), front.town.residents()
+    other, policy, room = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    front.town.place(other, policy)
+    front.town.place(room, uuid.uuid4())
+    slots = [front.town.slot(8), front.town.slot(10, place_id=other, policy_id=policy)]
+    made = front.book(who, *slots).json()
+    first = Notice("test.room.closed", COMMUNITY, uuid.uuid4(), (), {"room_id": str(room)})
+    front.runner.run(front.parts.db.run(notices.announce, [first]))
+    front.runner.run(tasks.stamp_notices(front.parts))
+    found = [
+        a_system(front, manager, facility_id=str(place)).poll()["items"] for place in (front.town.place_id, other, room)
+    ]
+    whole = a_system(front, manager).poll()["items"]
+    heard = [[one["data"].get("slots") for one in items] for items in found]
+    assert heard == [[[str(slots[0])]], [[str(slots[1])]], [None]]
+    assert found[1][0]["data"]["starts_at"] == made["slots"][1]["starts_at"]
+    assert whole[0]["data"]["slots"] == [str(one) for one in slots]
+    assert found[2][0]["type"] == "test.room.closed", "a room is a place, too"
 
 
 def test_staff_read_their_region_without_a_key_and_residents_read_nothing(front: Front) -> None:
@@ -160,7 +184,7 @@ def test_a_reader_of_something_rare_gets_on_a_window_at_a_time(front: Front, mon
 
 @pytest.mark.parametrize(
     "query",
-    ["after=-1", "after=x", f"after={1 << 63}", "after=", "after=1e3", "after=99", "wait=31", "wait=-1", "limit=0", "limit=1001",
+    ["after=-1", "after=x", f"after={1 << 53}", f"after={1 << 63}", "after=", "after=1e3", "after=99", "wait=31", "wait=-1", "limit=0", "limit=1001",
      "types=a%27b", "types=booking.reservation.eaten", "types=%00", "community=x", "community=%25", "types=*.a"],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused(shared_front: Front, query: str) -> None:

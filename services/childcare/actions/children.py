@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from services.childcare import rules, sql
 from services.childcare.actions import ON_DUTY, Facts
 from services.childcare.actions.written import collector_name
-from shared import clock, crypto, errors
+from shared import audit, clock, consents, crypto, errors
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
@@ -18,10 +18,18 @@ from shared.db import Tx
 if TYPE_CHECKING:
     from services.childcare.schemas.children import ChildIn
 
+HEALTH: Final = "health"
+"""What a guardian consents to before anybody keeps what is said about a child's health."""
+
 
 def is_guardian(who: Caller, child_id: uuid.UUID) -> bool:
-    """Whether the caller is a guardian of this child."""
-    return any(one.person_id == child_id and one.relation == "guardian" for one in who.acts_for)
+    """Whether the caller is a guardian of this child, known well enough for this service."""
+    return any(
+        one.person_id == child_id
+        and one.relation == "guardian"
+        and (one.services is None or "childcare" in one.services)
+        for one in who.acts_for
+    )
 
 
 async def child_of(tx: Tx, child_id: uuid.UUID) -> Any:
@@ -42,6 +50,19 @@ async def seen_by_carer(tx: Tx, who: Caller, child_id: uuid.UUID, what: Literal[
         is_time = visit["is_inside"] or rules.may_read(now, [(visit["starts_at"], visit["ends_at"])])
         if is_time and who.may(ON_DUTY, visit["community"], visit["place_id"]):
             await sql.insert_read(tx, child["no"], child["community"], visit, who.account_no, what)
+            await audit.record(
+                tx,
+                who.account_no,
+                "child.read",
+                community=child["community"],
+                person_id=child_id,
+                data={
+                    "service": "childcare",
+                    "fields": [what],
+                    "place_id": visit["place_id"],
+                    "visit_id": visit["visit_id"],
+                },
+            )
             return child
     raise errors.NotThere
 
@@ -54,7 +75,7 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts
     else:
         child = await seen_by_carer(tx, who, child_id, "record")
     row = await sql.record(tx, child["no"])
-    body = _open(keys, child["no"], row["body"]) if row is not None else {}
+    body = said_of(keys, child["no"], row["body"]) if row is not None else {}
     return Facts(
         person=NamedOut(id=child["id"], name=child["name"]),
         version=row["version"] if row is not None else 0,
@@ -73,6 +94,8 @@ async def write(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: C
     if not is_guardian(who, child_id):
         raise errors.NotThere
     child = await child_of(tx, child_id)
+    if told.is_about_health and not await consents.given(tx, [child_id], HEALTH):
+        raise errors.ConsentRequired(purposes=[HEALTH])
     sealed = crypto.seal(keys, told.model_dump_json(), table="child_records", column="body", row=str(child["no"]))
     if not await sql.write_record(tx, child["no"], child["community"], sealed, who.account_no, version):
         raise errors.Changed
@@ -123,7 +146,8 @@ async def _for_guardians(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
     return await child_of(tx, child_id)
 
 
-def _open(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
+def said_of(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
+    """What was said about a child, out of its row."""
     body: dict[str, Any] = json.loads(
         crypto.unseal(keys, sealed, table="child_records", column="body", row=str(child_no))
     )

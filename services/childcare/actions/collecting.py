@@ -109,7 +109,8 @@ async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> lis
         tx.discard()
         return [_out(keys, row) for row in await sql.collectors(tx, child["no"], who.account_no)]
     child = await seen_by_carer(tx, who, child_id, "collectors")
-    return [_out(keys, row, name=row["person_name"]) for row in await sql.collectors(tx, child["no"])]
+    lines = [row for row in await sql.collectors(tx, child["no"]) if row["is_in_force"]]
+    return [_out(keys, row, name=row["person_name"]) for row in lines]
 
 
 async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.childcare import notices, rules, sql
 from services.childcare.actions import CARERS, Facts, terms_of
 from services.childcare.actions.collecting import entry_of, index_of
+from services.childcare.actions.incidents import write_down
 from services.childcare.actions.written import collector_name, seal_incident
-from services.childcare.rules import Adult, Entry
+from services.childcare.rules import Adult
 from services.childcare.sql.doors import Coming, Passing
 from services.childcare.sql.rooms import Happened
 from shared import claims, clock, errors, passes, uploads
@@ -34,20 +36,30 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
         return uuid.UUID(earlier["id"])
     visit, group = await _visit(tx, who, of, visit_id)
     claim = _claim_at(_claims_of(group, told.person), told)
-    _require_pass(keys, claim, told)
     reasons = [*_late(told)]
+    try:
+        _require_pass(keys, claim, told)
+    except errors.Refusal as refusal:
+        _stands_against(told, reasons, refusal.code, refusal)
     state = (await claims.lock(tx, [claim["id"]])).get(claim["id"])
     await claims.attend(tx, [claim["id"]])
     if state not in ("confirmed", "attended"):
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
-    for code in (
-        rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes),
-        rules.no_entry(room, terms, accompanied=visit["stays"]),
-    ):
-        if code is not None:
-            _stands_against(told, reasons, code, errors.by_code(code)())
+    gone = await sql.left_at(tx, visit_id, claim["id"]) if told.decided else None
+    if gone is not None and told.at <= gone:  # told again under another id: the child is not there any more
+        raise errors.AlreadyRecorded
+    code = rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
+    if code is not None:
+        opens_at = clock.local(rules.opens_at(claim["starts_at"], terms.sign_in_minutes))
+        more: dict[str, Any] = {"opens_at": opens_at} if code == "too_early" else {}
+        _stands_against(told, reasons, code, errors.by_code(code)(**more))
+    code = rules.no_entry(room, terms, accompanied=visit["stays"])
+    if code is not None and told.decided is None:
+        raise errors.by_code(code)
+    strains = rules.strains(room, terms, accompanied=visit["stays"])
+    reasons += strains
     coming = Coming(
         claim["id"],
         claim["holder_no"],
@@ -60,11 +72,16 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     )
     await sql.insert_inside(tx, coming)
     room = rules.entered(room, accompanied=visit["stays"])
-    await sql.write_room(tx, visit["place_id"], room, max(terms.most_children, room.children))
+    most = max(terms.most_children, room.children)
+    await sql.write_room(tx, visit["place_id"], room, most, is_unwatched="no_carer_recorded" in strains)
     passing = _passing(visit, claim, who, told, "in", reasons)._replace(adult_id=told.brought_by or claim["made_by"])
     await sql.insert_handover(tx, passing)
     at = clock.local(told.at)
-    await told_.announce(tx, [notices.child_arrived(visit["community"], passing.id, visit_id, claim["holder_no"], at)])
+    where = (visit["community"], passing.id, visit["place_id"])
+    heard = [notices.child_arrived(*where, visit_id, claim["holder_no"], at)]
+    if strains:
+        heard.append(notices.room_strained(*where, strains, at))
+    await told_.announce(tx, heard)
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
@@ -83,12 +100,12 @@ async def sign_out(
     terms = await terms_of(tx, visit["place_id"])
     room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
     claim, inside = await _inside(tx, _claims_of(group, told.person))
-    adult = await _adult(tx, keys, claim, told)
-    entries = await _entries(tx, keys, claim["holder_no"])
+    # What is to be decided is decided now, whatever a slow clock says; what was, not before the child had come.
+    moment = clock.now() if told.decided is None else max(told.at, inside["since"])
+    rows = await sql.collectors(tx, claim["holder_no"], at=moment)
+    adult = await _adult(tx, keys, claim, told, rows, moment)
     reasons = [*_late(told), *(["before_sign_in"] if told.at < inside["since"] else [])]
-    code = rules.no_hand_over(adult, entries, told.at)
-    if code is None and told.decided is None:  # it is to be decided now, whatever a slow clock says
-        code = rules.no_hand_over(adult, entries, clock.now())
+    code = rules.no_hand_over(adult, [entry_of(keys, row) for row in rows if row["is_in_force"]], moment)
     at = clock.local(told.at)
     if code is not None and told.decided is None:
         return await _turned_away(tx, who, visit, claim, told, adult, code)
@@ -96,7 +113,7 @@ async def sign_out(
         reasons.append(code)
         await _wrong_hands(tx, keys, who, visit, claim, told, code)
     once = adult.entry.id if adult.entry is not None and adult.entry.kind == "once" else None
-    if once is not None and not await sql.use_code(tx, once) and code is None:
+    if once is not None and not await sql.use_code(tx, once) and code is None and told.decided is None:
         raise errors.CollectorUsed
     await sql.delete_inside(tx, claim["id"])
     await sql.write_room(tx, visit["place_id"], rules.left(room, accompanied=inside["stays"]))
@@ -106,9 +123,8 @@ async def sign_out(
         once_id=once if code is None else None,
     )
     await sql.insert_handover(tx, passing)
-    await told_.announce(
-        tx, [notices.child_collected(visit["community"], passing.id, visit_id, claim["holder_no"], at)]
-    )
+    where = (visit["community"], passing.id, visit["place_id"])
+    await told_.announce(tx, [notices.child_collected(*where, visit_id, claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
@@ -162,7 +178,9 @@ def _require_pass(keys: Keyring, claim: Any, told: SignInIn) -> None:
     if told.code is not None:
         if not passes.matches(keys, claim["id"], told.code):
             raise errors.PassInvalid
-    elif passes.verify(keys, told.token or "", facility_id=claim["place_id"], now=told.at) != claim["id"]:
+        return
+    place_id, at = claim["place_id"], told.at
+    if passes.verify(keys, told.token or "", facility_id=place_id, now=at, has_own_hours=True) != claim["id"]:
         raise errors.PassInvalid
 
 
@@ -205,13 +223,8 @@ async def _inside(tx: Tx, several: Sequence[Any]) -> tuple[Any, Any]:
     raise errors.NotInside
 
 
-async def _entries(tx: Tx, keys: Keyring, child_no: int) -> list[Entry]:
-    return [entry_of(keys, row) for row in await sql.collectors(tx, child_no)]
-
-
-async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn) -> Adult:
+async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn, rows: Sequence[Any], moment: datetime) -> Adult:
     """Who stands at the door: found by a one-time code, by a line of the list, or as somebody of the town."""
-    rows = await sql.collectors(tx, claim["holder_no"])
     row = None
     if told.code is not None:
         index = index_of(keys, told.code)
@@ -224,13 +237,10 @@ async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn) -> Adult:
     return Adult(
         person["id"] if person is not None else None,
         person["name"] if person is not None else entry.name if entry is not None else None,
-        is_guardian=person is not None and person["id"] in await _guardians(tx, claim),
+        is_guardian=person is not None
+        and person["id"] in {one["id"] for one in await sql.guardians(tx, claim["person_id"], moment)},
         entry=entry,
     )
-
-
-async def _guardians(tx: Tx, claim: Any) -> set[uuid.UUID]:
-    return {row["id"] for row in await sql.guardians(tx, claim["person_id"])}
 
 
 async def _turned_away(
@@ -253,9 +263,8 @@ async def _turned_away(
         ),
     )
     at = clock.local(told.at)
-    await told_.announce(
-        tx, [notices.collector_refused(visit["community"], try_id, visit["id"], claim["holder_no"], at)]
-    )
+    where = (visit["community"], try_id, visit["place_id"])
+    await told_.announce(tx, [notices.collector_refused(*where, visit["id"], claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"refused": code})
     return errors.by_code(code)()
 
@@ -278,17 +287,4 @@ async def _wrong_hands(tx: Tx, keys: Keyring, who: Caller, visit: Any, claim: An
         who.account_no or 0,
         told.at,
     )
-    await sql.insert_incident(tx, happened)
-    await told_.announce(
-        tx,
-        [
-            notices.incident_opened(
-                visit["community"],
-                incident_id,
-                visit["place_id"],
-                "collection",
-                "serious",
-                is_for_authority=False,
-            )
-        ],
-    )
+    await write_down(tx, happened)

@@ -1,13 +1,14 @@
-"""Rooms: who is inside, carers on duty, the head-count at the close, incidents."""
+"""Rooms: who is inside, carers on duty, the head-count at the close."""
 
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from services.childcare import notices, rules, sql
 from services.childcare.actions import CARERS, ON_DUTY, Facts, room, terms_of
-from services.childcare.actions.written import open_incident, seal_incident
+from services.childcare.actions.incidents import write_down
+from services.childcare.actions.written import seal_incident
 from services.childcare.rules import Room
 from services.childcare.sql.rooms import Happened
 from shared import clock, errors, uploads
@@ -19,7 +20,7 @@ from shared.db import Tx
 from shared.places import sql as places
 
 if TYPE_CHECKING:
-    from services.childcare.schemas import CarerIn, CountIn, IncidentIn
+    from services.childcare.schemas import CarerIn, CountIn
 
 
 async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> Facts:
@@ -61,6 +62,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
         raise errors.NotCarer
     terms = await terms_of(tx, place_id)
     inside = await sql.locked_room(tx, place_id, place.community, terms.most_children)
+    reasons: list[str] = []
     if told.inside:
         await sql.begin_duty(tx, place_id, place.community, person_id, who.account_no or 0, told.at)
         inside = rules.with_carers(inside, 1)
@@ -68,12 +70,18 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
         duty = await sql.duty(tx, place_id, person_id)
         if duty is None:
             raise errors.NotInside
-        if (code := rules.no_leave_for_carer(inside)) is not None:
+        code = rules.no_leave_for_carer(inside)
+        if code is not None and told.decided is None:
             raise errors.by_code(code)
         await sql.end_duty(tx, duty["id"], told.at)
         inside = rules.with_carers(inside, -1)
-    await sql.write_room(tx, place_id, inside)
-    reasons = ["late"] if rules.is_told_late(told.at, clock.now()) else []
+        if code is not None:  # has gone already: the children are there all the same
+            reasons.append(code)
+            at = clock.local(told.at)
+            await told_.announce(tx, [notices.room_strained(place.community, duty["id"], place_id, [code], at)])
+    await sql.write_room(tx, place_id, inside, is_unwatched=True if reasons else None)
+    if rules.is_told_late(told.at, clock.now()):
+        reasons.insert(0, "late")
     if rules.carers_needed(inside, terms) > inside.carers:
         reasons.append("too_few_carers")
     answer = {
@@ -100,7 +108,7 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
         inside = await sql.everybody_inside(tx, place_id)
         incident_id = clock.uuid7()
         body = {"text": f"{told.seen} / {known.children}", "witnessed_by": [who.name], "names": told.names}
-        await _write_down(
+        await write_down(
             tx,
             Happened(
                 incident_id,
@@ -149,102 +157,4 @@ async def _counted(tx: Tx, count_id: uuid.UUID, reasons: list[str]) -> Facts:
         incident=row["incident_id"],
         at=row["at"],
         reasons=reasons,
-    )
-
-
-async def _write_down(tx: Tx, happened: Happened) -> None:
-    await sql.insert_incident(tx, happened)
-    await told_.announce(
-        tx,
-        [
-            notices.incident_opened(
-                happened.community,
-                happened.id,
-                happened.place_id,
-                happened.kind,
-                happened.severity,
-                is_for_authority=happened.is_for_authority,
-            )
-        ],
-    )
-
-
-async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
-    """Write down what happened; nobody can change it afterwards."""
-    earlier = await uploads.begin(tx, who, "childcare.incident", told)
-    place = await room(tx, who, told.room)
-    if earlier is not None:
-        return await incident(tx, keys, who, uuid.UUID(earlier["id"]))
-    people = await sql.named(tx, told.persons)
-    wrong = [n for n, one in enumerate(told.persons) if one not in people]
-    if wrong:
-        raise errors.Unprocessable(
-            errors=[{"in": "body", "pointer": f"/persons/{n}", "code": "unknown"} for n in wrong]
-        )
-    before = await sql.incident(tx, told.follows) if told.follows is not None else None
-    if told.follows is not None and (before is None or before["place_id"] != told.room):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/follows", "code": "unknown"}])
-    incident_id = clock.uuid7()
-    body = {"text": told.text, "witnessed_by": told.witnessed_by}
-    await _write_down(
-        tx,
-        Happened(
-            incident_id,
-            told.room,
-            place.community,
-            "reported",
-            told.severity,
-            seal_incident(keys, incident_id, body),
-            [one["no"] for one in people.values()],
-            told.guardian_notified_at,
-            told.report_to_authority,
-            told.follows,
-            who.account_no or 0,
-            told.at,
-        ),
-    )
-    await uploads.finish(tx, told.id, {"id": incident_id})
-    return await incident(tx, keys, who, incident_id)
-
-
-async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -> Facts:
-    """One incident, for the carers and managers of its room."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    row = await sql.incident(tx, incident_id)
-    if row is None or not who.may(CARERS, row["community"], row["place_id"]):
-        raise errors.NotThere
-    return _shown(keys, row)
-
-
-async def incidents(
-    tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID | None, after: tuple[Any, uuid.UUID] | None, limit: int
-) -> list[Facts]:
-    """The incidents of a room, or of all rooms where the caller works, latest first."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    if place_id is not None:
-        await room(tx, who, place_id)
-    reach = [(one.prefix, one.place_id) for one in who.roles if one.role in CARERS]
-    if not reach:
-        raise errors.NotAllowed
-    return [_shown(keys, row) for row in await sql.incidents(tx, reach, place_id, after, limit)]
-
-
-def _shown(keys: Keyring, row: Any) -> Facts:
-    body = open_incident(keys, row["id"], row["body"])
-    return Facts(
-        id=row["id"],
-        room=NamedOut(id=row["place_id"], name=row["place_name"]),
-        kind=row["kind"],
-        severity=row["severity"],
-        text=body["text"],
-        persons=row["persons"],
-        witnessed_by=body["witnessed_by"],
-        guardian_notified_at=row["guardian_notified_at"],
-        report_to_authority=row["is_for_authority"],
-        follows=row["follows"],
-        by=row["by_name"],
-        at=row["at"],
-        made_at=row["made_at"],
     )

@@ -73,10 +73,11 @@ async def read(person_id: ChildId, ctx: Ctx, who: Who) -> Response:
     response_model=ChildOut,
     summary=say("Say what carers need to know (guardians)", "填写照护须知（监护人）"),
     description=say(
-        "Replaces what was said. With If-Match only over the version that was read.",
-        "整体替换。带 If-Match 时仅替换所读版本。",
+        "Replaces what was said. Allergies and notes need the consent `health`; contacts do not. With If-Match only over the "
+        "version that was read.",
+        "整体替换。过敏与备注须先取得 `health` 同意，联系人不需要。带 If-Match 时仅替换所读版本。",
     ),
-    responses=refuses(errors.Changed),
+    responses=refuses(errors.ConsentRequired, errors.Changed),
 )
 async def replace(person_id: ChildId, told: ChildIn, request: Request, ctx: Ctx, who: Who) -> Response:
     await ctx.db.run(children.write, ctx.keys, who, person_id, told, _version(request))

@@ -100,10 +100,12 @@ async def _handed_over(ctx: Context, done: uuid.UUID | errors.Refusal) -> Respon
     responses=refuses(
         errors.PassInvalid,
         errors.KeyReused,
+        errors.TooEarly,
         errors.OutsideSession,
         errors.RoomFull,
         errors.TooFewCarers,
         errors.AlreadyInside,
+        errors.AlreadyRecorded,
         errors.Cancelled,
     ),
 )

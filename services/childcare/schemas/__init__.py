@@ -331,8 +331,13 @@ class IncidentOut(Out):
         )
     )
     severity: Literal["minor", "moderate", "serious"]
-    text: str
-    persons: list[NamedOut]
+    text: str | None = Field(
+        description=say(
+            "null for guardians, unless it is about their own children only.",
+            "监护人仅在只涉及本人子女时可见，否则为空。",
+        )
+    )
+    persons: list[NamedOut] = Field(description=say("For guardians only their own.", "监护人仅见本人子女。"))
     witnessed_by: list[str]
     guardian_notified_at: Moment | None
     report_to_authority: bool

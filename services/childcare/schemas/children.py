@@ -38,6 +38,11 @@ class ChildIn(In):
     notes: Long | None = Field(default=None, description=say("Health, habits, fears.", "健康、习惯与注意事项。"))
     contacts: list[ContactIn] = Field(default_factory=list, max_length=10)
 
+    @property
+    def is_about_health(self) -> bool:
+        """Whether it says more than whom to call."""
+        return bool(self.allergies or self.notes)
+
 
 class ContactOut(Out):
     """Whom to call."""

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from shared.db import Tx
 
+_IS_GUARDIAN = "r.kind = 'guardian' AND r.starts_at <= {at} AND (r.ends_at IS NULL OR r.ends_at > {at})"
+
 
 async def child(tx: Tx, person_id: uuid.UUID) -> Any | None:
     """Somebody of the town: no, id, name, community."""
@@ -18,12 +20,13 @@ async def child(tx: Tx, person_id: uuid.UUID) -> Any | None:
     )
 
 
-async def guardians(tx: Tx, person_id: uuid.UUID) -> list[Any]:
-    """Who is a guardian of this child now: id, name."""
+async def guardians(tx: Tx, person_id: uuid.UUID, at: datetime | None = None) -> list[Any]:
+    """Who is a guardian of this child now, or was at a moment: id, name."""
     return await tx.fetch(
-        "SELECT h.id, h.name FROM relations r JOIN holders h ON h.id = r.actor_id WHERE r.person_id = $1 "
-        "AND r.kind = 'guardian' AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now()) ORDER BY h.no",
+        f"SELECT h.id, h.name FROM relations r JOIN holders h ON h.id = r.actor_id WHERE r.person_id = $1 "
+        f"AND {_IS_GUARDIAN.format(at='coalesce($2, now())')} ORDER BY h.no",
         person_id,
+        at,
     )
 
 
@@ -119,16 +122,31 @@ async def insert_collector(tx: Tx, line: Line) -> bool:
     )
 
 
-async def collectors(tx: Tx, child_no: int, maker_no: int | None = None) -> list[Any]:
-    """The lines of a child, all or one maker's, oldest first, with the person's name; removed ones are left out."""
+async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: datetime | None = None) -> list[Any]:
+    """The lines of a child, all or one maker's, oldest first, with the person's name; removed ones are left out.
+
+    `is_in_force`: whether its maker is a guardian now, or was at a moment: a guardianship that ends takes its lines along,
+    but for those that forbid; these stay unless their maker was barred.
+    Should there ever be too many, it is not those that forbid which are left out.
+    """
     return await tx.fetch(
-        """
-        SELECT c.*, h.name AS person_name FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
-        WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL
-        ORDER BY c.made_at, c.id LIMIT 500
+        f"""
+        SELECT * FROM (
+            SELECT c.*, h.name AS person_name, EXISTS (
+                SELECT FROM relations r JOIN accounts a ON a.person_id = r.actor_id JOIN holders k ON k.id = r.person_id
+                WHERE a.no = c.maker_no AND k.no = c.child_no AND {_IS_GUARDIAN.format(at="coalesce($3, now())")}
+            ) OR (c.kind = 'never' AND NOT EXISTS (
+                SELECT FROM relations r JOIN accounts a ON a.person_id = r.actor_id JOIN holders k ON k.id = r.person_id
+                WHERE a.no = c.maker_no AND k.no = c.child_no AND r.barred_at IS NOT NULL
+            )) AS is_in_force
+            FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
+            WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL
+            ORDER BY c.kind <> 'never', c.made_at, c.id LIMIT 500) lines
+        ORDER BY made_at, id
         """,
         child_no,
         maker_no,
+        at,
     )
 
 
@@ -147,8 +165,10 @@ async def remove_collector(tx: Tx, collector_id: uuid.UUID) -> int:
 
 
 async def use_code(tx: Tx, collector_id: uuid.UUID) -> int:
-    """Use up a one-time code; 0 when it was used before."""
-    return await tx.execute("UPDATE collectors SET used_at = now() WHERE id = $1 AND used_at IS NULL", collector_id)
+    """Use up a one-time code; 0 when it was used before, or taken back at this very moment."""
+    return await tx.execute(
+        "UPDATE collectors SET used_at = now() WHERE id = $1 AND used_at IS NULL AND removed_at IS NULL", collector_id
+    )
 
 
 async def steps_of_child(tx: Tx, child_no: int, after: tuple[datetime, uuid.UUID] | None, limit: int) -> Sequence[Any]:

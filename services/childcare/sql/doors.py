@@ -46,17 +46,23 @@ async def locked_room(tx: Tx, place_id: uuid.UUID, community: str, places: int) 
     return Room(row["children"], row["accompanied"], row["carers"])
 
 
-async def write_room(tx: Tx, place_id: uuid.UUID, room: Room, places: int | None = None) -> None:
-    """Who is in a room now, which is locked. `places` is written when a child comes in."""
+async def write_room(
+    tx: Tx, place_id: uuid.UUID, room: Room, places: int | None = None, *, is_unwatched: bool | None = None
+) -> None:
+    """Who is in a room now, which is locked. `places` is written when a child comes in.
+
+    `is_unwatched`: whether children may be there without a carer; as it was when left out. It ends with the first carer.
+    """
     try:
         await tx.execute(
             "UPDATE room_states SET children = $2, accompanied = $3, carers = $4, places = coalesce($5, places), "
-            "version = version + 1 WHERE place_id = $1",
+            "is_unwatched = coalesce($6, is_unwatched) AND $2 > 0 AND $4 = 0, version = version + 1 WHERE place_id = $1",
             place_id,
             room.children,
             room.accompanied,
             room.carers,
             places,
+            is_unwatched,
         )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise _refusal_of(error) or error from error
@@ -90,6 +96,14 @@ async def insert_inside(tx: Tx, coming: Coming) -> None:
 async def inside(tx: Tx, claim_id: uuid.UUID) -> Any | None:
     """The child of this claim, if it is inside: child_no, stays, since."""
     return await tx.row("SELECT child_no, stays, since FROM insides WHERE claim_id = $1", claim_id)
+
+
+async def left_at(tx: Tx, visit_id: uuid.UUID, claim_id: uuid.UUID) -> datetime | None:
+    """When the child of this claim was last collected."""
+    found: datetime | None = await tx.value(
+        "SELECT max(at) FROM handovers WHERE visit_id = $1 AND claim_id = $2 AND direction = 'out'", visit_id, claim_id
+    )
+    return found
 
 
 async def delete_inside(tx: Tx, claim_id: uuid.UUID) -> int:

@@ -135,12 +135,13 @@ async def incidents(
     tx: Tx,
     reach: Sequence[tuple[str, uuid.UUID | None]],
     place_id: uuid.UUID | None,
+    child_no: int | None,
     after: tuple[datetime, uuid.UUID] | None,
     limit: int,
 ) -> list[Any]:
     """The incidents of a room, or of all that are in reach (below a region, or one place there), latest first."""
     return await tx.fetch(
-        _INCIDENT + " WHERE ($1::uuid IS NULL OR i.place_id = $1) "
+        _INCIDENT + " WHERE ($1::uuid IS NULL OR i.place_id = $1) AND ($7::bigint IS NULL OR i.children @> ARRAY[$7]) "
         "AND ($2::timestamptz IS NULL OR (i.at, i.id) < ($2, $3)) "
         "AND EXISTS (SELECT FROM unnest($5::text[], $6::uuid[]) AS r(prefix, place_id) "
         "WHERE starts_with(i.community, r.prefix) AND (r.place_id IS NULL OR r.place_id = i.place_id)) "
@@ -151,6 +152,39 @@ async def incidents(
         limit,
         [prefix for prefix, _ in reach],
         [only for _, only in reach],
+        child_no,
+    )
+
+
+async def incidents_of_child(
+    tx: Tx,
+    child_nos: Sequence[int],
+    place_id: uuid.UUID | None,
+    after: tuple[datetime, uuid.UUID] | None,
+    limit: int,
+    incident_id: uuid.UUID | None = None,
+) -> list[Any]:
+    """What guardians may read of these children, latest first: nothing that an authority was told of, nor what follows it.
+
+    Whoever harms a child is often near to it, and must not read that somebody has seen.
+    """
+    return await tx.fetch(
+        _INCIDENT
+        + """
+        WHERE i.children && $1::bigint[] AND ($2::uuid IS NULL OR i.place_id = $2) AND ($6::uuid IS NULL OR i.id = $6)
+          AND ($3::timestamptz IS NULL OR (i.at, i.id) < ($3, $4)) AND NOT EXISTS (
+            WITH RECURSIVE before AS (
+                SELECT i.is_for_authority, i.follows
+                UNION ALL SELECT b.is_for_authority, b.follows FROM before JOIN incidents b ON b.id = before.follows)
+            SELECT FROM before WHERE is_for_authority)
+        ORDER BY i.at DESC, i.id DESC LIMIT $5
+        """,
+        list(child_nos),
+        place_id,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+        incident_id,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import asyncpg
 from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
 from services.cli import Stop
@@ -14,7 +16,9 @@ from services.cli.town import booking, childcare, events, meals, partners, perso
 from services.demo import people as synthetic
 from services.gateway import sql as gateway_sql
 from services.identity.actions import enrolment as identity
-from shared import clock, days, regions
+from services.identity.actions import regions as changing
+from services.identity.actions import roles
+from shared import clock, days, errors, regions
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.places import actions as places
@@ -91,6 +95,37 @@ async def import_regions(url: str, file: Path) -> int:
     db = Database.connect(url, pool_size=1, command_seconds=600)
     try:
         return await db.run(write_regions, found)
+    finally:
+        await db.close()
+
+
+async def change_regions(url: str, change: Callable[..., Awaitable[changing.Changed]], *told: Any) -> changing.Changed:
+    """Merge or split regions, with all the time it takes."""
+    db = Database.connect(url, pool_size=1, command_seconds=3600)
+    try:
+        async with db.transaction(lock_timeout_ms=60_000) as tx:
+            return await change(tx, *told)
+    except changing.Impossible as error:
+        raise Stop(f"Nothing was changed: {error}.") from None
+    except asyncpg.UniqueViolationError as error:
+        raise Stop(f"Nothing was changed: two things would be the same ({error.constraint_name}).") from None
+    finally:
+        await db.close()
+
+
+async def appoint(url: str, person: str, role: str, region: str) -> None:
+    """Name the first of those who grant roles."""
+    if role not in {"administrator", "security"}:
+        raise Stop("Only the first administrator and the first security officer are named like this.")
+    db = Database.connect(url, pool_size=1)
+    try:
+        await db.run(roles.found, uuid.UUID(person), role, region)
+    except (ValueError, errors.NotThere):
+        raise Stop("There is no open account of this person.") from None
+    except (errors.Unprocessable, errors.RegionEnded):
+        raise Stop(f"{region} is not a region that stands.") from None
+    except errors.Refusal as refusal:
+        raise Stop(type(refusal).title("en")) from None
     finally:
         await db.close()
 

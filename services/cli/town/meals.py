@@ -114,12 +114,19 @@ PORTIONS: Final = 20
 
 async def build(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:
     """The kitchens, their dishes and menus, and what must be known of the elder who lives alone."""
-    await _kitchen(tx, KITCHEN, lambda n: (n, n + 2, n + 4, 6))
-    await _kitchen(tx, CANTEEN, lambda _: tuple(range(len(DISHES))))
+    for told, offered in ((KITCHEN, lambda n: (n, n + 2, n + 4, 6)), (CANTEEN, lambda _: tuple(range(len(DISHES))))):
+        place_id = await _kitchen(tx, told, offered)
+        await tx.execute(
+            "INSERT INTO roles (account_no, role, prefix, place_id) SELECT no, 'kitchen', $2, $3 FROM accounts "
+            "WHERE person_id = $1",
+            people["kitchen"],
+            HOME,
+            place_id,
+        )
     await _elder(tx, keys, people)
 
 
-async def _kitchen(tx: Tx, told: Mapping[str, Any], offered: Callable[[int], Sequence[int]]) -> None:
+async def _kitchen(tx: Tx, told: Mapping[str, Any], offered: Callable[[int], Sequence[int]]) -> uuid.UUID:
     """A kitchen with its dishes, and a menu for each day of those that are `offered` on the n-th."""
     place_id = await found(tx, "elder-meals", told, is_exclusive=False, terms=TERMS)
     ids = [await sql.insert_dish(tx, place_id, HOME, dish) for dish in DISHES]
@@ -130,6 +137,7 @@ async def _kitchen(tx: Tx, told: Mapping[str, Any], offered: Callable[[int], Seq
         chosen = dict.fromkeys(ids[k % len(ids)] for k in offered(n))
         await sql.write_menu_dishes(tx, place_id, HOME, day, [(dish_id, PORTIONS) for dish_id in chosen])
         await sql.make_stock(tx, place_id, day)
+    return place_id
 
 
 async def _elder(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None:

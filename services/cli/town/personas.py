@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from services.cli import Stop
 from services.demo import people as synthetic
+from services.identity import passwords
 from services.identity.actions import enrolment as identity
+from services.identity.actions import staff
 from shared import clock, crypto, tokens
 from shared.crypto import Keyring
 from shared.db import Database, Tx
@@ -32,6 +34,11 @@ class Persona:
     role: str | None = None
     prefix: str | None = None
     kind: str = "person"
+
+    @property
+    def password(self) -> str | None:
+        """Of staff: they log in by their word. It opens nothing outside a demo."""
+        return passwords.demo(self.key) if self.role and self.kind == "person" else None
 
 
 PERSONAS: Final = (
@@ -65,6 +72,20 @@ PERSONAS: Final = (
     ),
     Persona(
         "organiser", "吴雅", "events of 茶园社区", "330411004010", 36, "female", "15400000013", "manager", "330411004"
+    ),
+    Persona(
+        "administrator",
+        "冯立",
+        "grants working roles",
+        "330411105003",
+        39,
+        "female",
+        "15400000014",
+        "administrator",
+        "3304",
+    ),
+    Persona(
+        "security", "卫安", "grants security and audit", "330411105003", 41, "male", "15400000015", "security", "3304"
     ),
     Persona(
         "gate",
@@ -129,6 +150,8 @@ async def build(tx: Tx, keys: Keyring) -> dict[str, uuid.UUID]:
                 persona.role,
                 persona.prefix,
             )
+        if persona.password:
+            await staff.give(tx, keys, account_no, persona.key, await passwords.keep(persona.password))
     await tx.execute(
         "UPDATE holders SET household_no = (SELECT household_no FROM holders WHERE id = $1) WHERE id = $2",
         ids["child-parent"],
@@ -141,11 +164,11 @@ async def build(tx: Tx, keys: Keyring) -> dict[str, uuid.UUID]:
     return ids
 
 
-async def people(db: Database, keys: Keyring) -> list[tuple[str, str, str | None, str]]:
-    """Persona, name, phone and what they are."""
+async def people(db: Database, keys: Keyring) -> list[tuple[str, str, str | None, str | None, str]]:
+    """Persona, name, phone, password and what they are."""
     if not await db.read(are_there, keys):
         raise Stop("The demo town has not been built; run `linli seed` first.")
-    return [(one.key, one.name, one.phone, one.what) for one in PERSONAS]
+    return [(one.key, one.name, one.phone, one.password, one.what) for one in PERSONAS]
 
 
 async def token(db: Database, keys: Keyring, persona: str) -> str:

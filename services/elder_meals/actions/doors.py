@@ -48,7 +48,7 @@ async def record(
     if group is None or group.state not in ("confirmed", "attended"):
         raise errors.Conflict(say("This meal was given back.", "此餐已取消。"))
     if report.at < order["starts_at"] - EARLY:
-        raise errors.TooEarly
+        raise errors.TooEarly(opens_at=clock.local(order["starts_at"] - EARLY))
     if outcome in ("delivered", "to_neighbour"):
         await claims.attend(tx, [one["id"] for one in group.claims])
     now = await orders.order(tx, order_id, locked=True)
@@ -110,8 +110,12 @@ async def _neighbour_may(tx: Tx, keys: Keyring, terms: Terms, person_id: uuid.UU
 async def _nobody_opened(
     tx: Tx, order: Any, report: UploadIn, terms: Terms
 ) -> tuple[uuid.UUID | None, list[str], list[Notice]]:
-    """The welfare check that this opens or finds open; none for somebody who said they are away."""
-    if await elders.away(tx, [order["person_id"]], order["day"], order["day"]):
+    """The welfare check that this opens or finds open; none for somebody who said they are away since the meal was ordered.
+
+    Whoever orders after that expects the meal: that nobody opens is as alarming as on any other day.
+    """
+    away = await elders.away(tx, [order["person_id"]], order["day"], order["day"])
+    if any(one["made_at"] >= order["made_at"] for one in away):
         return None, ["elder_is_absent"], []
     ladder = {"rungs": [{"after_minutes": one.after_minutes, "step": one.step} for one in terms.ladder]}
     due_at = rules.due(terms.ladder, report.at, 0)
@@ -119,7 +123,7 @@ async def _nobody_opened(
     made = await sql.open_check(tx, [*whose, report.at, ladder, due_at])
     if made is None:
         return await sql.check_of(tx, order["person_id"]), ["check_was_open"], []
-    opened = notices.welfare_opened(made, order["community"], order["holder_no"], order["id"], report.at)
+    opened = notices.welfare_opened(made, order, report.at)
     return made, [], [opened]
 
 
@@ -148,15 +152,7 @@ async def escalate(tx: Tx, check_id: uuid.UUID, *, keys: Keyring) -> bool:
         values = [clock.uuid7(), check_id, check["community"], "escalated", n, None, check["due_at"], None, None]
         await sql.insert_step(tx, values)
         holders = await _close_to(tx, keys, check)
-        rung = (n, ladder[n].step)
-        await told.announce(
-            tx,
-            [
-                notices.welfare_escalated(
-                    check_id, check["community"], holders, check["order_id"], rung, check["opened_at"]
-                )
-            ],
-        )
+        await told.announce(tx, [notices.welfare_escalated(check, holders, (n, ladder[n].step))])
     await sql.climb(tx, check_id, n + 1, rules.due(ladder, check["opened_at"], n + 1))
     return True
 
@@ -207,10 +203,7 @@ async def step(  # noqa: PLR0913 - what one step says
         now = clock.now()
         await sql.close_check(tx, check_id, outcome, now)
         holders = await _close_to(tx, keys, check)
-        await told.announce(
-            tx,
-            [notices.welfare_closed(check_id, check["community"], holders, check["order_id"], outcome, now)],
-        )
+        await told.announce(tx, [notices.welfare_closed(check, holders, outcome, now)])
     answer = {"step_id": str(row_id)}
     await uploads.finish(tx, report.id, answer)
     return answer
@@ -244,7 +237,8 @@ async def _told(tx: Tx, keys: Keyring, found: Sequence[Any]) -> list[dict[str, A
     told_of = []
     for row in found:
         ladder = rules.ladder_of(row["ladder"]["rungs"])
-        is_due = row["due_at"] is not None and row["rung"] < len(ladder)
+        done = [one["kind"] for one in steps.get(row["id"], ())]
+        rung = rules.next_rung(ladder, row["rung"], done) if row["state"] == "open" else len(ladder)
         told_of.append(
             {
                 "id": row["id"],
@@ -255,7 +249,9 @@ async def _told(tx: Tx, keys: Keyring, found: Sequence[Any]) -> list[dict[str, A
                 "outcome": row["outcome"],
                 "opened_at": row["opened_at"],
                 "closed_at": row["closed_at"],
-                "next": {"step": ladder[row["rung"]].step, "due_at": row["due_at"]} if is_due else None,
+                "next": {"step": ladder[rung].step, "due_at": rules.due(ladder, row["opened_at"], rung)}
+                if rung < len(ladder)
+                else None,
                 "steps": [
                     {
                         "id": one["id"],

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from services.elder_meals.actions import KITCHEN, STAFF, acts_for
+from services.elder_meals.actions import KITCHEN, SERVICE, STAFF, acts_for
 from services.elder_meals.actions.sealing import HEALTH, is_about_health, seal, unseal
 from services.elder_meals.sql import elders as sql
 from services.elder_meals.sql import orders
-from shared import clock, consents, errors
+from shared import audit, clock, consents, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
@@ -30,8 +30,19 @@ async def elder(tx: Tx, who: Caller, person_id: uuid.UUID) -> Any:
 
 
 async def read_profile(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID) -> tuple[int, dict[str, Any]]:
-    """Version and content of an elder's profile; version 0 when nobody has said anything."""
-    await elder(tx, who, person_id)
+    """Version and content of an elder's profile; version 0 when nobody has said anything. Staff leave a trace."""
+    row = await elder(tx, who, person_id)
+    if is_staff_only(who, row):
+        await audit.record(
+            tx,
+            who.account_no,
+            "elder.read",
+            community=row["community"],
+            person_id=person_id,
+            data={"service": SERVICE, "fields": ["profile"]},
+        )
+    else:
+        tx.discard()
     row = await sql.profile(tx, person_id)
     return (0, {}) if row is None else (row["version"], unseal(keys, "profile", person_id, row["sealed"]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -10,19 +11,18 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from services.elder_meals import notices, rules
-from services.elder_meals.actions import KITCHEN
+from services.elder_meals.actions import KITCHEN, acts_for
 from services.elder_meals.actions.sealing import HEALTH, is_about_health, needs_of, readable, seal, unseal
 from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
-from shared import claiming, claims, clock, consents, errors
+from shared import audit, claiming, clock, consents, errors
 from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Grant, Group
 from shared.crypto import Keyring
 from shared.db import Tx
-from shared.line import Answer
-from shared.places import sql as places
+from shared.line import SKIPPED, Answer, Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Making:
     is_collected: bool = False
     diet: tuple[str, ...] | None = None
     note: str | None = None
+    is_for_another: bool = False
+    """Whether somebody else ordered it in the app: their cap is looked up."""
 
     @property
     def day(self) -> date:
@@ -49,24 +51,19 @@ class _Decided(NamedTuple):
 
     terms: Terms
     lines: list[rules.Priced]
-    fee_fen: int
+    sums: tuple[int, int, int, int]
+    """Price, subsidy, fee and what is to be paid."""
     said: dict[str, Any]
-
-    @property
-    def sums(self) -> tuple[int, int, int, int]:
-        """Price, subsidy, fee and what is to be paid."""
-        price, subsidy = sum(one.price_fen for one in self.lines), sum(one.subsidy_fen for one in self.lines)
-        return price, subsidy, self.fee_fen, price - subsidy + self.fee_fen
 
 
 class _Known(NamedTuple):
     """What is known for a list of orders, with one question a table."""
 
     dishes: Mapping[uuid.UUID, Any]
-    terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]
-    profiles: Mapping[uuid.UUID, bytes]
+    recipes: Mapping[uuid.UUID, rules.Dish]
+    terms: Mapping[uuid.UUID, Terms]
+    elders: Mapping[int, Any]
     consenting: AbstractSet[uuid.UUID]
-    homes: Mapping[int, str]
 
 
 async def make_orders(
@@ -78,7 +75,7 @@ async def make_orders(
     """
     known = await _look(tx, several)
     decided = [_decide(keys, one, known) for one in several]
-    refused = [one if isinstance(one, errors.Refusal) else None for one in decided]
+    refused = await _within_caps(tx, several, decided, skip_locked=skip_locked)
     made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
     by_id = {one.id: what for one, what in zip(several, decided, strict=True) if isinstance(what, _Decided)}
     nos = await _write(tx, keys, [(one, by_id[one.id]) for one in made]) if made else {}
@@ -92,14 +89,17 @@ async def make_orders(
 
 
 async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
-    elder = [one.grant.claims[0] for one in several]
-    profiles = await elders.profiles(tx, list({one.person_id for one in elder}))
+    people = {one.grant.claims[0].holder_no: one.grant.claims[0].person_id for one in several}
+    known = await elders.known(tx, list(people))
+    told = [people[no] for no, row in known.items() if row["sealed"] is not None]
+    ordered = await dishes.dishes_with_terms(tx, list({dish_id for one in several for dish_id, _ in one.lines}))
+    terms = {row["place_id"]: (row["terms_version"] or 0, row["terms"] or {}) for row in ordered.values()}
     return _Known(
-        await dishes.dishes_by_id(tx, list({dish_id for one in several for dish_id, _ in one.lines})),
-        await places.terms(tx, list({one.grant.slots[0].place_id for one in several})),
-        profiles,
-        await consents.given(tx, list(profiles), HEALTH) if profiles else frozenset(),
-        await sql.communities(tx, list({one.holder_no for one in elder})),
+        ordered,
+        {one: dishes.dish_of(row) for one, row in ordered.items()},
+        {one: rules.terms_of(*said) for one, said in terms.items()},
+        known,
+        await consents.given(tx, told, HEALTH) if told else frozenset(),
     )
 
 
@@ -109,9 +109,11 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     ordered = [known.dishes.get(dish_id) for dish_id, _ in one.lines]
     if window.subject_id is not None:
         return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "not_a_window"}])
-    if any(row is None or row["place_id"] != window.place_id for row in ordered):
-        return errors.NotOffered()
-    profile = readable(keys, "profile", elder.person_id, known.profiles.get(elder.person_id))
+    strange = [n for n, row in enumerate(ordered) if row is None or row["place_id"] != window.place_id]
+    if strange:
+        return errors.NotOffered(errors=[{"pointer": f"/lines/{n}/dish_id", "code": "not_offered"} for n in strange])
+    row = known.elders[elder.holder_no]
+    profile = readable(keys, "profile", elder.person_id, row["sealed"])
     if profile is None:
         return errors.Broken()  # what an elder must not eat is not guessed
     if is_about_health(profile) and elder.person_id not in known.consenting:
@@ -119,76 +121,98 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     needs = needs_of(profile, one.diet)
     found = [
         {"pointer": f"/lines/{n}", "code": code}
-        for n, row in enumerate(ordered)
-        for code in rules.conflicts(dishes.dish_of(row), needs)
+        for n, (dish_id, _) in enumerate(one.lines)
+        for code in rules.conflicts(known.recipes[dish_id], needs)
     ]
     if found:
         return errors.DietConflict(errors=found)
-    terms = rules.terms_of(*known.terms.get(window.place_id, (0, {})))
+    terms = known.terms[window.place_id]
     door = None if one.is_collected else one.deliver_to or profile.get("deliver_to")
     if door is not None and not rules.delivers_to(door["region"], terms.area):
         return errors.OutsideDeliveryArea(errors=[{"pointer": "/deliver_to/region", "code": "outside_delivery_area"}])
     lines = rules.priced(
         [Wish(portions, row["price_fen"]) for (_, portions), row in zip(one.lines, ordered, strict=True) if row],
         elder.band,
-        known.homes.get(elder.holder_no, ""),
+        row["community"],
         terms.pricing,
     )
     said = {
         "deliver_to": door,
         "diet": sorted(needs.diets),
         "allergens": sorted(needs.allergens),
-        "texture": needs.texture,
+        "texture": needs.texture if needs.texture != "normal" else None,
         "note": one.note,
     }
-    return _Decided(terms, lines, terms.pricing.delivery_fee_fen if door is not None else 0, said)
+    price, subsidy = sum(one.price_fen for one in lines), sum(one.subsidy_fen for one in lines)
+    fee = terms.pricing.delivery_fee_fen if door is not None else 0
+    return _Decided(terms, lines, (price, subsidy, fee, price - subsidy + fee), said)
+
+
+async def _within_caps(
+    tx: Tx, several: Sequence[Making], decided: Sequence[_Decided | errors.Refusal], *, skip_locked: bool
+) -> list[errors.Refusal | Skip | None]:
+    """Why orders cannot be, with those that would be more than a proxy may spend in the month of the meal.
+
+    A proxy's orders are weighed one after another, against what stands once the proxy is held.
+    """
+    refused: list[errors.Refusal | Skip | None] = [one if isinstance(one, errors.Refusal) else None for one in decided]
+    pairs = {(one.account_no, one.grant.claims[0].person_id) for one in several if one.is_for_another}
+    caps = await sql.caps(tx, sorted(pairs)) if pairs else {}
+    if not caps:
+        return refused
+    had = await sql.hold_proxies(tx, sorted(cap.relation_id for cap in caps.values()), skip_locked=skip_locked)
+    keys = [(one.account_no, one.grant.claims[0].person_id, one.day.replace(day=1)) for one in several]
+    spent = dict(await sql.spent(tx, sorted({key for key in keys if key[:2] in caps})))
+    for n, (key, what) in enumerate(zip(keys, decided, strict=True)):
+        cap = caps.get(key[:2])
+        if cap is None or not several[n].is_for_another or isinstance(what, errors.Refusal):
+            continue
+        before, pays = spent.get(key, 0), what.sums[3]
+        if cap.relation_id not in had:
+            refused[n] = SKIPPED
+        elif before + pays > cap.cap_fen:
+            refused[n] = errors.CapReached(cap_fen=cap.cap_fen, spent_fen=before)
+        else:
+            spent[key] = before + pays
+    return refused
 
 
 async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]]) -> dict[uuid.UUID, int]:
-    nos = await sql.insert_orders(
-        tx,
-        [
-            (
-                one.id,
-                one.grant.group_id,
-                one.grant.slots[0].place_id,
-                one.grant.slots[0].community,
-                one.account_no,
-                one.grant.slots[0].id,
-                one.grant.claims[0].holder_no,
-                one.grant.claims[0].person_id,
-                one.day,
-                one.grant.slots[0].starts_at,
-                sum(portions for _, portions in one.lines),
-                decided.terms.version,
-                one.grant.claims[0].band,
-                *decided.sums,
-                decided.said["deliver_to"]["region"] if decided.said["deliver_to"] else None,
-                seal(keys, "order", one.id, decided.said),
-            )
-            for one, decided in made
-        ],
-    )
-    await sql.insert_lines(
-        tx,
-        [
-            (
-                one.id,
-                n,
-                one.grant.slots[0].community,
-                dish_id,
-                portions,
-                line.price_fen,
-                line.subsidy_fen,
-                line.pay_fen,
-                dict(line.why),
-            )
-            for one, decided in made
-            for n, ((dish_id, portions), line) in enumerate(zip(one.lines, decided.lines, strict=True))
-        ],
-    )
+    nos = await sql.insert_orders(tx, [_row(keys, one, decided) for one, decided in made])
     await told.announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
     return nos
+
+
+def _row(keys: Keyring, one: Making, decided: _Decided) -> dict[str, Any]:
+    window, elder = one.grant.slots[0], one.grant.claims[0]
+    price, subsidy, fee, pay = decided.sums
+    door = decided.said["deliver_to"]
+    sealed = seal(keys, "order", one.id, decided.said) if any(decided.said.values()) else b""
+    return {
+        "id": one.id,
+        "group_id": one.grant.group_id,
+        "place_id": window.place_id,
+        "community": window.community,
+        "account_no": one.account_no,
+        "slot_id": window.id,
+        "holder_no": elder.holder_no,
+        "person_id": elder.person_id,
+        "day": one.day,
+        "starts_at": window.starts_at,
+        "portions": sum(portions for _, portions in one.lines),
+        "terms_version": decided.terms.version,
+        "band": elder.band,
+        "price_fen": price,
+        "subsidy_fen": subsidy,
+        "fee_fen": fee,
+        "pay_fen": pay,
+        "region": door["region"] if door else None,
+        "sealed": b64encode(sealed).decode(),
+        "lines": [
+            {"n": n, "dish_id": dish_id, "portions": portions, **line._asdict()}
+            for n, ((dish_id, portions), line) in enumerate(zip(one.lines, decided.lines, strict=True))
+        ],
+    }
 
 
 def _told(one: Making, decided: _Decided, no: int, known: _Known) -> dict[str, Any]:
@@ -247,14 +271,31 @@ async def releasing(tx: Tx, who: Caller, row: Any, group: Group, _holders: Seque
         raise errors.TooLate(cancel_by=clock.local(cancel_by))
 
 
-async def finish_closed(tx: Tx) -> int:
-    """Give back the dishes of orders whose window a closure took back; how many orders."""
-    groups = await sql.half_released(tx)
-    for group_id in groups:
-        await claims.release(tx, group_id, reason="closed")
-    if not groups:
-        tx.discard()
-    return len(groups)
+async def shown(tx: Tx, who: Caller, row: Any, out: Any, *, alone: bool) -> Any:
+    """An order as this caller hears it.
+
+    The phone at the door is told in full to the elder's own people, and to the kitchen that looks at this very order,
+    which is written down.
+    """
+    door = out.deliver_to
+    if door is None or door.phone is None or acts_for(who, row["holder_no"]):
+        return out
+    if alone:
+        await phone_read(tx, who, row["id"], row["person_id"], row["community"])
+        return out
+    return out.model_copy(update={"deliver_to": door.model_copy(update={"phone": rules.masked(door.phone)})})
+
+
+async def phone_read(tx: Tx, who: Caller, order_id: uuid.UUID, person_id: uuid.UUID, community: str) -> None:
+    """Write down that somebody was told the phone of an elder in full."""
+    await audit.record(
+        tx,
+        who.account_no,
+        "meals.phone.read",
+        community=community,
+        person_id=person_id,
+        data={"order_id": order_id},
+    )
 
 
 def new_id() -> uuid.UUID:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 from services.elder_meals import rules
 from services.elder_meals.actions import DOORS, KITCHEN, SERVICE
+from services.elder_meals.actions.orders import phone_read
 from services.elder_meals.actions.sealing import unseal
 from services.elder_meals.rules import Door
 from services.elder_meals.sql import dishes, elders, orders
@@ -18,6 +19,11 @@ from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.places import sql as places
+
+CALLS_BEFORE: Final = timedelta(hours=1)
+"""How long before their window those who walk a round may call the people of its doors."""
+CALLS_AFTER: Final = timedelta(hours=2)
+"""How long after its end they still may."""
 
 
 async def production(
@@ -141,7 +147,10 @@ async def rounds(tx: Tx, who: Caller, day: date | None, slot_id: uuid.UUID | Non
 
 
 async def read_round(tx: Tx, keys: Keyring, who: Caller, round_id: uuid.UUID) -> dict[str, Any]:
-    """One round with its doors. Until the day after it says where they are; later only how they went."""
+    """One round with its doors. Until the day after it says where they are; later only how they went.
+
+    Who runs the kitchen, and about its hour who walks it, is told the phones in full, and that is written down.
+    """
     if who.account_no is None:
         raise errors.NotKnown
     row = await sql.round_(tx, round_id)
@@ -150,7 +159,16 @@ async def read_round(tx: Tx, keys: Keyring, who: Caller, round_id: uuid.UUID) ->
     stops = await sql.stops(tx, round_id)
     is_over = row["day"] < clock.today() - timedelta(days=1)
     profiles = {} if is_over else await elders.profiles(tx, [one["person_id"] for one in stops])
-    return {**_round(who, row), "stops": [_stop(keys, one, profiles, is_over=is_over) for one in stops]}
+    told = [_stop(keys, one, profiles, is_over=is_over) for one in stops]
+    may_call = who.may(KITCHEN, row["community"], row["place_id"]) or (
+        row["starts_at"] - CALLS_BEFORE <= clock.now() <= row["ends_at"] + CALLS_AFTER
+    )
+    for stop, one in zip(told, stops, strict=True):
+        if stop["phone"] is not None and may_call:
+            await phone_read(tx, who, one["id"], one["person_id"], row["community"])
+        else:
+            stop["phone"] = rules.masked(stop["phone"])
+    return {**_round(who, row), "stops": told}
 
 
 def _stop(keys: Keyring, row: Any, profiles: Mapping[uuid.UUID, bytes], *, is_over: bool) -> dict[str, Any]:
@@ -162,7 +180,7 @@ def _stop(keys: Keyring, row: Any, profiles: Mapping[uuid.UUID, bytes], *, is_ov
         "name": row["name"][:1] + "*" * (len(row["name"]) - 1) if is_over else row["name"],
         "region": row["region"],
         "address": door.get("address"),
-        "phone": rules.masked(door.get("phone")),
+        "phone": door.get("phone"),
         "note": door.get("note"),
         "lat": door.get("lat"),
         "lon": door.get("lon"),

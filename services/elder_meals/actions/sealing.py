@@ -31,7 +31,7 @@ def seal(keys: Keyring, kind: str, row: uuid.UUID, told: Any) -> bytes:
 
 def unseal(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> dict[str, Any]:
     """What was told for this row; nothing when nothing was."""
-    if sealed is None:
+    if not sealed:
         return {}
     found: dict[str, Any] = wire.loads(crypto.unseal(keys, sealed, table=_TABLES[kind], column="sealed", row=str(row)))
     return found

@@ -72,12 +72,13 @@ async def list_rounds(ctx: Ctx, who: Who, day: Day = None, slot: Window = None) 
     response_model=RoundOut,
     summary=say("The doors of a round", "路线详情"),
     description=say(
-        "For its courier and those who run the kitchen; addresses only until the day after.",
-        "仅限本路线送餐员及厨房；地址仅在次日前可见。",
+        "For its courier and those who run the kitchen; addresses only until the day after. The courier is told phones in "
+        "full from one hour before the window until two hours after it; whoever is told is written down.",
+        "仅限本路线送餐员及厨房；地址仅在次日前可见。时段开始前一小时至结束后两小时，送餐员可见完整电话；每次查看均有记录。",
     ),
 )
 async def read_round(round_id: RoundId, ctx: Ctx, who: Who) -> Response:
-    found = await ctx.db.read(rounds.read_round, ctx.keys, who, round_id)
+    found = await ctx.db.run(rounds.read_round, ctx.keys, who, round_id)
     return web.json(RoundOut.model_validate(found), 200, PRIVATE)
 
 
@@ -88,8 +89,8 @@ async def read_round(round_id: RoundId, ctx: Ctx, who: Who) -> Response:
     summary=say("What happened at the door (courier)", "送达结果（送餐员）"),
     description=say(
         "Sent again with the same id it is answered the same; late is accepted. `unanswered` opens a welfare check, unless the "
-        "elder said they are away.",
-        "相同 id 重复提交得到相同答复，允许补报。`unanswered` 将发起探视任务，长者已报备外出的除外。",
+        "elder has said since they ordered that they are away.",
+        "相同 id 重复提交得到相同答复，允许补报。`unanswered` 将发起探视任务，长者下单后报备外出的除外。",
     ),
     responses=refuses(
         errors.AlreadyRecorded,

@@ -34,7 +34,7 @@ def _matches(request: Request) -> actions.Matches:
 
 
 async def _shown(ctx: Context, who: Who, person_id: uuid.UUID) -> Response:
-    version, said = await ctx.db.read(actions.read_profile, ctx.keys, who, person_id)
+    version, said = await ctx.db.run(actions.read_profile, ctx.keys, who, person_id)
     told = ElderOut.model_validate({**said, "person_id": person_id, "version": version})
     return web.json(told, 200, {"ETag": web.etag(version), **PRIVATE})
 
@@ -83,8 +83,9 @@ def _told(out: AbsenceOut, status: int = 200, **headers: str) -> Response:
     response_model=AbsenceOut,
     summary=say("Say that an elder is away", "外出报备"),
     description=say(
-        "Standing orders pause, and a closed door alarms nobody. Meals that are ordered stay and are named in the answer.",
-        "期间长期订餐暂停，无人应门不会触发探视。已订的餐保留，并在答复中列出。",
+        "Standing orders pause, and a closed door alarms nobody. Meals that are ordered stay and are named in the answer; "
+        "one that is ordered later is expected, and its closed door alarms as usual.",
+        "期间长期订餐暂停，无人应门不会触发探视。已订的餐保留，并在答复中列出；此后新订的餐视为本人在家，无人应门照常触发探视。",
     ),
 )
 async def create_absence(told: AbsenceIn, ctx: Ctx, who: Who) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from services.elder_meals import notices
+from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN, SERVICE
 from services.elder_meals.actions import orders as actions
 from services.elder_meals.schemas.orders import OrderIn, OrderOut, order_part
@@ -39,6 +39,8 @@ ORDERS = Collection(
     columns=(
         "no",
         "slot_id",
+        "holder_no",
+        "person_id",
         "price_fen",
         "subsidy_fen",
         "fee_fen",
@@ -53,6 +55,7 @@ ORDERS = Collection(
     cancelled=notices.order_cancelled,
     details=actions.details,
     releasing=actions.releasing,
+    shown=actions.shown,
     refusals=(errors.AlreadyRecorded, errors.TooLate),
     words=Words(
         list=say("Meals: mine, or those of my kitchens (staff)", "订餐列表：我的，或本厨房的（工作人员）"),
@@ -70,15 +73,15 @@ ORDERS = Collection(
     response_model=OrderOut,
     summary=say("Order a meal for an elder", "为长者订餐"),
     description=say(
-        "By the elder, their family, or staff at the desk. Dishes that do not suit the elder are refused and named. One portion "
+        "By the elder, their family, or at the desk and by phone by staff or the place's own kitchen. Dishes that do not suit the elder are refused and named. One portion "
         "of a meal is subsidised by age; each line says why it costs what it costs. The same dish can be ordered once a day for "
         "one elder. Needs an Idempotency-Key.",
-        "可由长者本人、家人或窗口工作人员下单。不符合长者饮食要求的菜品将被拒绝并指明。每餐按年龄补贴一份，"
+        "可由长者本人、家人下单，或由工作人员及本厨房在窗口、电话代订。不符合长者饮食要求的菜品将被拒绝并指明。每餐按年龄补贴一份，"
         "每行注明计价原因。同一道菜每位长者每天限订一次。须带 Idempotency-Key。",
     ),
     responses={
         202: {"model": OrderOut, "description": say("On the waiting list.", "已进入候补。")},
-        **refuses(*claiming.REFUSALS, errors.DietConflict, errors.OutsideDeliveryArea),
+        **refuses(*claiming.REFUSALS, errors.DietConflict, errors.OutsideDeliveryArea, errors.CapReached),
     },
 )
 async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
@@ -93,8 +96,11 @@ async def make(told: OrderIn, ctx: Ctx, who: Who) -> Response:
         told.collect,
         tuple(told.diet) if told.diet is not None else None,
         told.note,
+        told.channel == "app" and grant.claims[0].person_id != who.person_id,
     )
     order = await line.submit(making)
+    if told.channel != "app" and order["deliver_to"] is not None:  # staff are told phones where it is written down
+        order["deliver_to"] = order["deliver_to"] | {"phone": rules.masked(order["deliver_to"].get("phone"))}
     made = claiming.of_grant(
         grant, service=SERVICE, where=WHERE, resource_id=making.id, made_by=who.person_id or who.account_id
     )

@@ -87,7 +87,12 @@ class StopOut(Out):
     name: str
     region: str | None
     address: str | None
-    phone: str | None = Field(description=say("Masked.", "已脱敏。"))
+    phone: str | None = Field(
+        description=say(
+            "Masked, except for the kitchen, and for the courier about the hour of the meal.",
+            "脱敏显示；厨房及临近送餐时段的送餐员可见完整号码。",
+        )
+    )
     note: str | None
     lat: float | None
     lon: float | None
@@ -204,5 +209,7 @@ class CheckOut(Out):
     outcome: str | None
     opened_at: Moment
     closed_at: Moment | None
-    next: RungOut | None = Field(description=say("What is due next.", "下一步。"))
+    next: RungOut | None = Field(
+        description=say("What nobody has done yet, and when it is due.", "尚未完成的下一步及其时限。")
+    )
     steps: list[StepOut] = Field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -58,6 +58,7 @@ def distinct(lines: list[LineIn]) -> list[LineIn]:
 class OrderIn(ClaimIn):
     """One elder's meal out of one window."""
 
+    names_subject: ClassVar[str] = "/lines/{}/dish_id"
     lines: Lines
     deliver_to: DeliverTo | None = Field(
         default=None,

@@ -32,6 +32,16 @@ async def profile(tx: Tx, person_id: uuid.UUID, *, locked: bool = False) -> Any 
     )
 
 
+async def known(tx: Tx, holder_nos: Sequence[int]) -> dict[int, Any]:
+    """Elders by number: where they live, and what is known of them, sealed (None when nothing is)."""
+    rows = await tx.fetch(
+        "SELECT h.no, h.community, p.sealed FROM holders h LEFT JOIN elder_profiles p ON p.person_id = h.id "
+        "WHERE h.no = ANY($1::bigint[])",
+        list(holder_nos),
+    )
+    return {row["no"]: row for row in rows}
+
+
 async def profiles(tx: Tx, person_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, bytes]:
     """What is known of these elders, sealed."""
     rows = await tx.fetch(
@@ -273,9 +283,9 @@ async def withdraw_absence(tx: Tx, absence_id: uuid.UUID) -> None:
 
 
 async def away(tx: Tx, person_ids: Sequence[uuid.UUID], first: date, last: date) -> list[Any]:
-    """Absences of these people that meet these days: person_id, first, last."""
+    """Absences of these people that meet these days: person_id, first, last, made_at."""
     return await tx.fetch(
-        "SELECT person_id, first, last FROM absences WHERE person_id = ANY($1::uuid[]) AND state = 'active' "
+        "SELECT person_id, first, last, made_at FROM absences WHERE person_id = ANY($1::uuid[]) AND state = 'active' "
         "AND first <= $3 AND last >= $2",
         list(person_ids),
         first,

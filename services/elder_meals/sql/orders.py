@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.db import Tx
 
 
-async def insert_orders(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> dict[uuid.UUID, int]:
-    """Orders as they are decided; the number that each box got, by order."""
+async def insert_orders(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> dict[uuid.UUID, int]:
+    """Orders with their `lines` as they are decided; the number that each box got, by order.
+
+    They are told as one JSON: an order has too many columns for one array each. `sealed` is told in base64.
+    """
     made = await tx.fetch(
         """
+        WITH told AS (
+            SELECT * FROM jsonb_to_recordset($1) AS o(id uuid, group_id uuid, place_id uuid, community text, account_no bigint,
+                slot_id uuid, holder_no bigint, person_id uuid, day date, starts_at timestamptz, portions int,
+                terms_version int, band smallint, price_fen int, subsidy_fen int, fee_fen int, pay_fen int, region text,
+                sealed text, lines jsonb)
+        ), lines AS (
+            INSERT INTO meal_lines (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why)
+            SELECT o.id, l.n, o.community, l.dish_id, l.portions, l.price_fen, l.subsidy_fen, l.pay_fen, l.why
+            FROM told o, jsonb_to_recordset(o.lines) AS l(n smallint, dish_id uuid, portions int, price_fen int,
+                subsidy_fen int, pay_fen int, why jsonb)
+        )
         INSERT INTO meal_orders (id, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at,
                                  portions, terms_version, band, price_fen, subsidy_fen, fee_fen, pay_fen, region, sealed)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::uuid[], $7::bigint[],
-                             $8::uuid[], $9::date[], $10::timestamptz[], $11::int[], $12::int[], $13::smallint[], $14::int[],
-                             $15::int[], $16::int[], $17::int[], $18::text[], $19::bytea[])
+        SELECT id, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions,
+               terms_version, band, price_fen, subsidy_fen, fee_fen, pay_fen, region, decode(sealed, 'base64') FROM told
         RETURNING id, no
         """,
-        *(list(column) for column in zip(*rows, strict=True)),
+        rows,
     )
     return {row["id"]: row["no"] for row in made}
-
-
-async def insert_lines(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Rows of (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why)."""
-    await tx.execute(
-        "INSERT INTO meal_lines (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why) "
-        "SELECT * FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::uuid[], $5::int[], $6::int[], $7::int[], "
-        "$8::int[], $9::jsonb[])",
-        *(list(column) for column in zip(*rows, strict=True)),
-    )
 
 
 async def lines(tx: Tx, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Any]]:
@@ -63,7 +66,7 @@ async def order(tx: Tx, order_id: uuid.UUID, *, locked: bool = False) -> Any | N
     """One order, for whoever brings it."""
     return await tx.row(
         "SELECT id, no, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions, "
-        "region, sealed, outcome FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
+        "region, sealed, outcome, made_at FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
         order_id,
     )
 
@@ -73,16 +76,56 @@ async def set_outcome(tx: Tx, order_id: uuid.UUID, outcome: str, at: datetime) -
     await tx.execute("UPDATE meal_orders SET outcome = $2, outcome_at = $3 WHERE id = $1", order_id, outcome, at)
 
 
-async def communities(tx: Tx, holder_nos: Sequence[int]) -> dict[int, str]:
-    """Where these holders live."""
-    rows = await tx.fetch("SELECT no, community FROM holders WHERE no = ANY($1::bigint[])", list(holder_nos))
-    return {row["no"]: row["community"] for row in rows}
+class Cap(NamedTuple):
+    """What a proxy may spend for an elder in a month."""
+
+    relation_id: uuid.UUID
+    cap_fen: int
+
+
+async def caps(tx: Tx, pairs: Sequence[tuple[int, uuid.UUID]]) -> dict[tuple[int, uuid.UUID], Cap]:
+    """The caps of these accounts for these elders, where they are proxies who have one."""
+    rows = await tx.fetch(
+        "SELECT k.no, k.person_id, r.id, r.cap_fen FROM unnest($1::bigint[], $2::uuid[]) AS k(no, person_id) "
+        "JOIN accounts a ON a.no = k.no JOIN relations r ON r.actor_id = a.person_id AND r.person_id = k.person_id "
+        "WHERE r.kind = 'proxy' AND r.cap_fen IS NOT NULL AND r.starts_at <= now() "
+        "AND (r.ends_at IS NULL OR r.ends_at > now())",
+        [no for no, _ in pairs],
+        [person_id for _, person_id in pairs],
+    )
+    return {(row[0], row[1]): Cap(row[2], row[3]) for row in rows}
+
+
+async def hold_proxies(tx: Tx, relation_ids: Sequence[uuid.UUID], *, skip_locked: bool) -> set[uuid.UUID]:
+    """Hold these proxies, so that their orders are weighed one after another; those that were had."""
+    rows = await tx.fetch(
+        "WITH had AS (SELECT id FROM relations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+        + (" SKIP LOCKED" if skip_locked else "")
+        + ") UPDATE relations r SET used_at = now() FROM had WHERE r.id = had.id RETURNING r.id",
+        relation_ids,
+    )
+    return {row[0] for row in rows}
 
 
 _LIVES = (
     "EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id "
     "AND c.state IN ('confirmed', 'attended'))"
 )
+
+
+async def spent(tx: Tx, months: Sequence[tuple[int, uuid.UUID, date]]) -> dict[tuple[int, uuid.UUID, date], int]:
+    """What is to be paid for meals of an elder that an account has ordered, by (account, elder, first day of a month)."""
+    rows = await tx.fetch(
+        "SELECT k.no, k.person_id, k.month, coalesce(sum(o.pay_fen), 0)::bigint "
+        "FROM unnest($1::bigint[], $2::uuid[], $3::date[]) AS k(no, person_id, month) "
+        "JOIN meal_orders o ON o.person_id = k.person_id AND o.account_no = k.no AND o.day >= k.month "
+        "AND o.day < k.month + interval '1 month' AND EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id "
+        "AND c.slot_id = o.slot_id AND c.state IN ('confirmed', 'attended', 'no_show')) GROUP BY k.no, k.person_id, k.month",
+        [one[0] for one in months],
+        [one[1] for one in months],
+        [one[2] for one in months],
+    )
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
 
 
 async def to_cook(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Any]:
@@ -110,19 +153,5 @@ async def of_person(tx: Tx, person_id: uuid.UUID, first: date, last: date) -> li
         person_id,
         first,
         last,
-    )
-    return [row[0] for row in rows]
-
-
-async def half_released(tx: Tx) -> list[uuid.UUID]:
-    """Groups whose window was taken back, by a closure, while their dishes still take portions."""
-    rows = await tx.fetch(
-        """
-        SELECT o.group_id FROM meal_orders o
-        WHERE o.day >= current_date - 1
-          AND EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.state IN ('held', 'confirmed'))
-          AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id AND c.is_active)
-        ORDER BY o.group_id LIMIT 500
-        """
     )
     return [row[0] for row in rows]

@@ -40,6 +40,8 @@ async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arriv
     reasons = rules.marking(
         came=told.came, state=seat.state, starts_at=seat.starts_at, ends_at=seat.ends_at, at=told.at
     )
+    if "too_early" in reasons and report.decided is None:
+        raise errors.TooEarly(opens_at=clock.local(rules.opens_at(seat.starts_at)))
     state = seat.state
     if not reasons and state == "confirmed":
         if told.came:
@@ -69,9 +71,7 @@ async def _seat(tx: Tx, keys: Keyring, who: Caller, told: Arrival) -> Seat:
     if told.token is not None:
         seats = await _of_pass(tx, keys, told.token, told.at)
     elif told.code is not None:
-        prefixes = [role.prefix for role in who.roles if role.role in MARKERS]
-        near = await sql.attending.at_the_door(tx, told.at, prefixes, told.event_id)
-        seats = [one for one in near if passes.matches(keys, one.claim_id, told.code)]
+        seats = await _of_code(tx, keys, who, told, told.code)
     else:
         seats = await sql.attending.seats(tx, told.registration_id) if told.registration_id is not None else []
     seats = [
@@ -98,6 +98,16 @@ def _distance(seat: Seat, at: datetime) -> tuple[timedelta, bool]:
     return away, seat.state not in ("confirmed", "attended")
 
 
+async def _of_code(tx: Tx, keys: Keyring, who: Caller, told: Arrival, code: str) -> list[Seat]:
+    """The claims with a code: of today, or else of a day to come, for which it is too early."""
+    prefixes = [role.prefix for role in who.roles if role.role in MARKERS]
+    for is_ahead in (False, True):
+        near = await sql.attending.at_the_door(tx, told.at, prefixes, told.event_id, is_ahead=is_ahead)
+        if seats := [one for one in near if passes.matches(keys, one.claim_id, code)]:
+            return seats
+    return []
+
+
 async def _of_pass(tx: Tx, keys: Keyring, token: str, at: datetime) -> list[Seat]:
     """The claim of a pass. It says itself which one it is; whether that is true is looked at where that one's place is."""
     try:
@@ -106,7 +116,9 @@ async def _of_pass(tx: Tx, keys: Keyring, token: str, at: datetime) -> list[Seat
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, binascii.Error) as error:
         raise errors.PassInvalid from error
     seat = await sql.attending.seat(tx, claim_id)
-    if seat is None or passes.verify(keys, token, facility_id=seat.place_id, now=at) != claim_id:
+    if seat is None:
+        raise errors.PassInvalid
+    if passes.verify(keys, token, facility_id=seat.place_id, now=at, has_own_hours=True) != claim_id:
         raise errors.PassInvalid
     return [seat]
 

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/events/attendance", tags=["registrations"], respo
         "what keeps it from being so stands in `reasons`. Who did not come is marked after the end.",
         "凭报名编号、数字码或凭证。相同 `id` 得到相同答复；可补报；未接受的原因见 `reasons`。缺席须在结束后登记。",
     ),
-    responses=refuses(errors.PassInvalid, errors.KeyReused, errors.InFlight),
+    responses=refuses(errors.PassInvalid, errors.TooEarly, errors.KeyReused, errors.InFlight),
 )
 async def mark(told: AttendanceIn, ctx: Ctx, who: Who) -> Response:
     return web.json(AttendanceOut(**await ctx.db.run(attending.mark, ctx.keys, who, told, told.said())))

@@ -51,22 +51,29 @@ async def seat(tx: Tx, claim_id: uuid.UUID) -> Seat | None:
     return None if row is None else Seat(*row)
 
 
-async def at_the_door(tx: Tx, at: datetime, prefixes: Sequence[str], event_id: uuid.UUID | None) -> list[Seat]:
-    """Claims in sessions of the same day, in communities that these prefixes reach: whose code may be shown."""
+async def at_the_door(
+    tx: Tx, at: datetime, prefixes: Sequence[str], event_id: uuid.UUID | None, *, is_ahead: bool
+) -> list[Seat]:
+    """Claims in sessions of the same day, in communities that these prefixes reach: whose code may be shown.
+
+    `is_ahead`: instead those of the month behind it, whose code is shown too early.
+    """
     rows = await tx.fetch(
         _SEAT
         + f"""
         WHERE c.service = 'events' AND c.resource_id IS NOT NULL AND c.state IN ('confirmed', 'attended', 'no_show')
           AND s.service = 'events' AND s.starts_at > $1::timestamptz - interval '26 hours'
-          AND s.starts_at < $1::timestamptz + interval '26 hours'
-          AND ((s.starts_at AT TIME ZONE '{ZONE}')::date = ($1 AT TIME ZONE '{ZONE}')::date
-               OR (s.starts_at <= $1 AND s.ends_at >= $1))
+          AND s.starts_at < $1::timestamptz + CASE WHEN $4 THEN interval '31 days' ELSE interval '26 hours' END
+          AND CASE WHEN $4 THEN s.starts_at > $1
+              ELSE (s.starts_at AT TIME ZONE '{ZONE}')::date = ($1 AT TIME ZONE '{ZONE}')::date
+                OR (s.starts_at <= $1 AND s.ends_at >= $1) END
           AND ($3::uuid IS NULL OR s.subject_id = $3)
           AND EXISTS (SELECT 1 FROM unnest($2::text[]) AS p WHERE starts_with(s.community, p))
         """,
         at,
         prefixes,
         event_id,
+        is_ahead,
     )
     return [Seat(*row) for row in rows]
 

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from services import SERVICES
 from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
-from shared.assertion import Caller
-from shared.claims import Grant, GrantedClaim, Subject, Take
+from shared.assertion import KEEPERS, Caller
+from shared.claims import Grant, GrantedClaim, GrantedSlot, Subject, Take
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
 
 _NOBODY: frozenset[int] = frozenset()
 _NONE: frozenset[str] = frozenset()
 
-DESK = frozenset({"staff", "manager", "operator"})
-"""Roles that may act for residents at the desk, on the phone or from paper, and for the committee of their region."""
 BANDED = frozenset(one.name for one in SERVICES if "age_band" in one.facts)
 """Services that may know in which five years of age somebody is."""
 BAND_YEARS = 5
@@ -72,13 +71,19 @@ class _Looked:
     blocked_slots: set[uuid.UUID]
     blocked_holders: set[int]
     lapsed: int
+    _granted: dict[uuid.UUID, GrantedSlot] = field(default_factory=dict)
+
+    def granted(self, slot_id: uuid.UUID) -> GrantedSlot:
+        """A slot as grants name it, made once for all of them."""
+        return self._granted.get(slot_id) or self._granted.setdefault(slot_id, sql.granted_slot(self.rows[slot_id]))
 
 
 class Arbiter:
-    """The action behind the line. `hold_seconds` is how long a granted place waits for its service."""
+    """The action behind the line: how long a granted place waits for its service, and how well which want to know guardians."""
 
-    def __init__(self, hold_seconds: int = 30) -> None:
+    def __init__(self, hold_seconds: int = 30, guardians: Mapping[str, int] = MappingProxyType({})) -> None:
         self._hold = timedelta(seconds=hold_seconds)
+        self._guardians = guardians
 
     async def __call__(self, tx: Tx, asked: Sequence[Asked], *, skip_locked: bool) -> list[Answer[Outcome]]:
         """Lock, look, decide, write."""
@@ -115,9 +120,9 @@ class Arbiter:
     def _refused(one: Asked, ask: Ask, decision: Refused) -> Outcome:
         slot_id = ask.takes[decision.slot].slot_id if decision.slot is not None else None
         if decision.code == "not_there":
-            subjects = {take.subject_id for take in one.takes if isinstance(take, Subject)}
+            subjects = [take.subject_id for take in one.takes if isinstance(take, Subject)]
             if slot_id in subjects:
-                decision, slot_id = Refused("not_offered"), None
+                decision, slot_id = Refused("not_offered", subject=subjects.index(slot_id)), None
         return Outcome(ask.group_id, decision, None, slot_id)
 
     @staticmethod
@@ -267,6 +272,7 @@ class Arbiter:
         roles = await sql.roles(tx, [one.caller.account_no or 0 for one in desk]) if desk else []
         serving = [one.serving for one in asked if one.serving is not None]
         ranked = await sql.ranked(tx, serving) if serving else {}
+        guarded = await sql.guarded(tx, [no for nos in several for no in nos]) if serving else _NOBODY
         asks: list[Ask | None] = []
         for one, taken, holders in zip(asked, takes, several, strict=True):
             if (looked.blocked_slots or looked.blocked_holders) and (
@@ -282,6 +288,8 @@ class Arbiter:
                 may, guards = frozenset(holders), _NOBODY
             else:
                 may, guards = self._allowed(one, taken, holders, relations, roles, looked)
+            if one.serving is not None:  # a child keeps the rank that a guardian it has no more got for it
+                may, guards = may | guarded.intersection(holders), guards | guarded.intersection(holders)
             asks.append(
                 Ask(
                     group_id=one.serving or claims.new_id(),
@@ -316,7 +324,8 @@ class Arbiter:
             everybody = frozenset(holders) if self._may_act_at_desk(one, takes, roles, looked) else _NOBODY
             return everybody, everybody
         own = one.caller.holder_no
-        mine = [r for r in relations if r.actor_no == own and (r.services is None or one.service in r.services)]
+        level = self._guardians.get(one.service, 0)
+        mine = [r for r in relations if r.actor_no == own and r.reaches(one.service, level)]
         may = {r.holder_no for r in mine} | ({own} if own is not None else set())
         guards = {r.holder_no for r in mine if r.kind == "guardian"}
         return frozenset(may), frozenset(guards)
@@ -326,7 +335,7 @@ class Arbiter:
         """Whether the account works for the committee of the region that is to hold the places."""
         return any(
             role["account_no"] == one.caller.account_no
-            and role["role"] in DESK
+            and role["role"] in claims.DESK
             and (one.holder or "").startswith(role["prefix"])
             and role["place_id"] is None
             for role in roles
@@ -334,19 +343,20 @@ class Arbiter:
 
     @staticmethod
     def _may_act_at_desk(one: Asked, takes: tuple[Take, ...], roles: Sequence[Any], looked: _Looked) -> bool:
-        for take in takes:
-            row = looked.rows.get(take.slot_id)
-            if row is None:
-                continue
-            if not any(
+        rows = (looked.rows[take.slot_id] for take in takes if take.slot_id in looked.rows)
+        return all(
+            any(
                 role["account_no"] == one.caller.account_no
-                and role["role"] in DESK
                 and row["community"].startswith(role["prefix"])
-                and role["place_id"] in (None, row["place_id"])
+                and (
+                    role["place_id"] == row["place_id"]
+                    if role["role"] in KEEPERS
+                    else role["role"] in claims.DESK and role["place_id"] in (None, row["place_id"])
+                )
                 for role in roles
-            ):
-                return False
-        return True
+            )
+            for row in rows
+        )
 
     @staticmethod
     def _grant(ask: Ask, looked: _Looked, held_until: datetime) -> Grant:
@@ -368,7 +378,7 @@ class Arbiter:
                 for take in ask.takes
                 for no in ask.holders
             ),
-            tuple(sql.granted_slot(looked.rows[take.slot_id]) for take in ask.takes),
+            tuple(looked.granted(take.slot_id) for take in ask.takes),
         )
 
     @staticmethod

@@ -159,13 +159,14 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was taken. `code` is in the vocabulary of refusals; `person` and `slot` are indexes into the ask."""
+    """Nothing was taken. `code` is a refusal's; `person`, `slot` and `subject` (of those asked for) are indexes into the ask."""
 
     code: str
     person: int | None = None
     slot: int | None = None
     until: datetime | None = None
     purposes: tuple[str, ...] = ()
+    subject: int | None = None
 
 
 Decision = Granted | Waiting | Replayed | Refused
@@ -420,7 +421,7 @@ def _for_everybody(
     """Why somebody of the ask cannot have this slot; None when everybody could, and then it counts for the next slot."""
     for p, no in enumerate(ask.holders):
         holder = holders.get(no)
-        if holder is None or no not in ask.may:
+        if holder is None or no not in ask.may or holder.kind == "closed":  # whose token is good for minutes yet
             return Refused("not_yours", person=p)
         home = (holder.household_no, slot.place_id, slot.day) if holder.household_no is not None else None
         household = (fold.households.get(home, 0) + own.households.get(home, 0)) if home else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.gateway.console.document import document, write_pins
-from services.gateway.console.operations import operation_at
+from services.gateway.console.operations import operation_at, operation_ids
 from services.gateway.console.routes import router
 
-__all__ = ["document", "operation_at", "router", "write_pins"]
+__all__ = ["document", "operation_at", "operation_ids", "router", "write_pins"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from shared.pages import LAST
+
 LONGEST: Final = {
     "uuid": 36,
     "date": 10,
@@ -17,7 +19,7 @@ LONGEST: Final = {
 TEXT: Final = 65_536
 """Characters of any other text: what the gateway takes in one body, and a drawn pass fits in."""
 ITEMS: Final = 10_000
-INTEGERS: Final = {"int32": 2**31 - 1, "int64": 2**53 - 1}
+INTEGERS: Final = {"int32": 2**31 - 1, "int64": LAST}
 """The greatest whole number of a format; of int64 what JSON's readers can tell apart."""
 
 _VALUES: Final = frozenset({"example", "examples", "default", "enum", "const"})
@@ -41,7 +43,7 @@ def bounded(told: Any) -> Any:
     if "string" in kinds and not {"enum", "const"} & made.keys():
         made.setdefault("maxLength", LONGEST.get(made.get("format", ""), TEXT))
     if "integer" in kinds:
-        most = INTEGERS.get(made.get("format", ""), INTEGERS["int64"])
+        most = INTEGERS.get(made.setdefault("format", "int64"), INTEGERS["int64"])
         if "exclusiveMinimum" not in made:
             made.setdefault("minimum", -most)
         if "exclusiveMaximum" not in made:

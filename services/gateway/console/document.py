@@ -22,6 +22,7 @@ from services import SERVICES, load
 from services.gateway.console import webhooks, words
 from services.gateway.console.bounds import bounded
 from services.gateway.console.names import names_of, renamed
+from services.gateway.console.words.meanings import meaning
 from shared import errors, problems
 from shared.crypto import Keyring
 from shared.db import Database
@@ -61,6 +62,9 @@ OPEN: Final = frozenset(
 )
 """Operations that answer without a token."""
 
+LOGGED_IN: Final[tuple[Json, ...]] = ({"bearer": []}, {"staff": []})
+"""Either way of being known."""
+
 _ROOT: Final = "#/components"
 _CODE: Final = re.compile(r"^- `(\w+)`", re.MULTILINE)
 _SUBSCHEMAS: Final = ("properties", "patternProperties", "$defs")
@@ -87,7 +91,7 @@ def write_pins(folder: Path) -> list[Path]:
 @cache
 def _bilingual() -> Json:
     """The document with both languages in each text."""
-    told = get_openapi(title="Linli 邻里", version=_version(), routes=_routes())
+    told = get_openapi(title="Linli 邻里", version=_version(), routes=routes())
     schemas = told.get("components", {}).get("schemas", {})
     for gone in ("HTTPValidationError", "ValidationError"):
         schemas.pop(gone, None)
@@ -111,7 +115,7 @@ def _bilingual() -> Json:
                 "x-internal": False,
             }
         ],
-        "security": [{"bearer": []}],
+        "security": [*LOGGED_IN],
         "tags": [{"name": name, "description": words.TAGS.get(name, "")} for name in [*_tags(paths), "webhooks"]],
         "paths": bounded(paths),
         "webhooks": bounded(webhooks.webhooks()),
@@ -121,13 +125,25 @@ def _bilingual() -> Json:
             "parameters": words.PARAMETERS,
             "headers": bounded(words.HEADERS),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": words.BEARER}
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": words.BEARER},
+                "staff": {
+                    "type": "oauth2",
+                    "description": words.STAFF,
+                    "flows": {
+                        "authorizationCode": {
+                            "authorizationUrl": "/oauth/authorize",
+                            "tokenUrl": "/oauth/token",
+                            "refreshUrl": "/oauth/token",
+                            "scopes": {},
+                        }
+                    },
+                },
             },
         },
     }
 
 
-def _routes() -> list[Any]:
+def routes() -> list[Any]:
     """The routes of the gateway and of every service. Making an app needs a context, describing it needs nothing of it."""
     context = Context(cast("Database", None), Keyring.fresh(), Settings())
     found = [*load("services.gateway.routes:documented").routes]
@@ -161,8 +177,6 @@ def _plain(schema: Json, field: str = "") -> Json:
             made[key] = _mapped(value, _plain)
         else:
             made[key] = value
-    if made.get("type") == "integer":
-        made.setdefault("format", "int64")
     return _explained(made, made, field)
 
 
@@ -180,7 +194,7 @@ def _explained(told: Json, schema: Json, field: str) -> Json:
     missing = [one for one in _values(schema) if f"`{one}`" not in own]
     if not missing or not field:
         return told
-    lines = [(one, words.meaning(field, one)) for one in missing]
+    lines = [(one, meaning(field, one)) for one in missing]
     both = {
         lang: "\n".join(
             [
@@ -302,7 +316,7 @@ def _operation(verb: str, told: Json, *, conditional: bool) -> Json:
         "summary": told["summary"],
         **({"description": told["description"]} if told.get("description") else {}),
         "operationId": told["operationId"],
-        **({"security": [{}, {"bearer": []}]} if told["operationId"] in OPEN else {}),
+        **({"security": [{}, *LOGGED_IN]} if told["operationId"] in OPEN else {}),
         **({"parameters": parameters} if parameters else {}),
     }
     if body is not None:

@@ -24,6 +24,8 @@ FILES: Final = {
     "console.js": ("services.gateway", "text/javascript; charset=utf-8"),
     "console.css": ("services.gateway", "text/css; charset=utf-8"),
 }
+RETURN: Final = "logged-in.js"
+"""Hands the console what its log in window was sent back with."""
 """What the page loads, and the package in whose `static` it lies; nothing else is ever opened."""
 
 POLICY: Final = (
@@ -88,8 +90,8 @@ class File:
 
 @cache
 def file(name: str) -> File:
-    """One of FILES."""
-    package, media_type = FILES[name]
+    """One of FILES, or RETURN."""
+    package, media_type = FILES.get(name, ("services.gateway", "text/javascript; charset=utf-8"))
     found = importlib.util.find_spec(package)  # finds the folder without running the package
     if found is None or not found.submodule_search_locations:
         raise LookupError(package)
@@ -102,6 +104,22 @@ def _page() -> File:
     for name in FILES:
         page = page.replace(f"{{{name}}}", f"/docs/assets/{name}?v={file(name).digest}")
     return File.of(page.encode(), "text/html; charset=utf-8")
+
+
+_RETURN_PAGE: Final = """<!doctype html>
+<html lang="zh">
+<head>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<title>邻里 Linli · API</title>
+<link rel="icon" href="data:,">
+</head>
+<body>
+<p>可关闭此窗口。 This window can be closed.</p>
+<script src="/docs/assets/logged-in.js"></script>
+</body>
+</html>
+"""
 
 
 @cache
@@ -118,10 +136,17 @@ def docs(request: Request) -> Response:
     return _page().answer(request, "no-cache", **{"Content-Security-Policy": POLICY})
 
 
+@router.get("/docs/oauth2-redirect")
+def logged_in() -> Response:
+    """Where the log in page sends the console's window back to."""
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(_RETURN_PAGE, headers=headers, media_type="text/html; charset=utf-8")
+
+
 @router.api_route("/docs/assets/{name}", methods=["GET", "HEAD"])
 def asset(name: str, request: Request, v: str = "") -> Response:
     """One of the console's files; kept for ever under the name of its content."""
-    if name not in FILES:
+    if name not in FILES and name != RETURN:
         raise errors.NotThere
     found = file(name)
     return found.answer(request, "public, max-age=31536000, immutable" if v == found.digest else "no-cache")

@@ -27,19 +27,6 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 
 
-def _is_visible(group: claims.Group, who: Caller) -> bool:
-    return bool(claims.of_party(group, who.account_no, who.holders_in(group.service)).claims) or any(
-        who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims
-    )
-
-
-def _shown(group: claims.Group, who: Caller) -> claims.Group:
-    """The group without people who are nothing to the caller (others whom the same staff booked)."""
-    if any(who.may(actions.PLACE_STAFF, row["community"], row["place_id"]) for row in group.claims):
-        return group
-    return claims.of_party(group, who.account_no, who.holders_in(group.service))
-
-
 async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.UUID, ClaimOut]:
     """Those of these groups that the caller may see, each as it is now: what it has, or that it waits."""
     found: dict[uuid.UUID, ClaimOut] = {}
@@ -47,17 +34,13 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
     for group_id in group_ids:
         group = groups.get(group_id)
         is_active = group is not None and any(row["state"] in ("held", "confirmed", "attended") for row in group.claims)
-        wait = None if is_active else await sql.wait(tx, group_id)
-        if wait is not None:
-            if wait["account_no"] == who.account_no or set(who.holders_in(wait["service"])) & set(wait["holders"]):
-                only = None if wait["account_no"] == who.account_no else who.holders_in(wait["service"])
-                waiting = await claiming.waiting_shape(tx, group_id, services.service(wait["service"]), only)
-                if waiting is not None:
-                    found[group_id] = waiting
-        elif not is_active and (ended := await claiming.ended_shape(tx, group_id, who)) is not None:
-            found[group_id] = ended
-        elif group is not None and _is_visible(group, who):
-            found[group_id] = claiming.shape(services.service(group.service), _shown(group, who))
+        asked = None
+        if not is_active:
+            asked = await claiming.waiting_shape(tx, group_id, who) or await claiming.ended_shape(tx, group_id, who)
+        if asked is not None:
+            found[group_id] = asked
+        elif group is not None and (shown := claiming.seen(group, who)) is not None:
+            found[group_id] = claiming.shape(services.service(group.service), shown)
     return found
 
 
@@ -89,12 +72,25 @@ async def list_claims(
     service: Annotated[
         str | None, Query(pattern=r"^[a-z-]{1,40}$", description=say("Only this service.", "仅此服务。"))
     ] = None,
+    holder: Annotated[
+        str | None,
+        Query(
+            pattern=r"^[0-9]{2,12}$",
+            description=say(
+                "What the committee of this region has, for its staff.",
+                "该区划居（村）委会的预约（供其工作人员查询）。",
+            ),
+        ),
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
     if who.account_no is None:
         raise errors.NotKnown
-    nos = list(people(who, persons)[0]) if persons else who.holders
+    nos = list(people(who, persons)[0]) if persons else who.holders if holder is None else []
+    if holder is not None:
+        who.require(claims.DESK, holder)
+        nos += await gate.db.read(sql.committee, holder)
     after = pages.after(cursor, datetime, uuid.UUID)
     found = await gate.db.read(
         sql.group_ids,
@@ -173,7 +169,7 @@ async def delete_claim(
         return _as_response(await gate.claiming.forward(found.service, told, method="DELETE", body=b""))
     wait = await gate.db.read(sql.wait, group_id)
     if wait is not None:
-        if wait["account_no"] != who.account_no and not set(wait["holders"]) <= set(who.holders_in(wait["service"])):
+        if wait["account_no"] != who.account_no and len(found.persons) < len(wait["holders"]):
             raise errors.NotAllowed
         if person is not None and [one.id for one in found.persons] != [person]:
             raise errors.Conflict(say("Who asked together leaves the list together.", "一同候补的人须一同退出。"))

@@ -46,3 +46,27 @@ async def jwks(gate: Gate) -> Response:
         media_type="application/json",
         headers={"Cache-Control": "public, max-age=300"},
     )
+
+
+@router.get("/.well-known/openid-configuration")
+@router.get("/.well-known/oauth-authorization-server")
+async def discovery(gate: Gate) -> Response:
+    """Where staff log in (RFC 8414). There are access and refresh tokens, and no id tokens."""
+    base = gate.settings.public_url.rstrip("/")
+    told = {
+        "issuer": base,
+        "authorization_endpoint": f"{base}/oauth/authorize",
+        "token_endpoint": f"{base}/oauth/token",
+        "jwks_uri": f"{base}/.well-known/jwks.json",
+        "service_documentation": f"{base}/docs",
+        "ui_locales_supported": ["zh", "en"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "scopes_supported": [],
+        "subject_types_supported": ["public"],
+    }
+    return Response(wire.dumps(told), media_type="application/json", headers={"Cache-Control": "public, max-age=300"})

@@ -23,7 +23,7 @@ Person = Annotated[uuid.UUID | None, Query(description=say("About this person.",
 Slot = Annotated[uuid.UUID | None, Query(description=say("About this slot.", "仅此场次。"))]
 RequestId = Annotated[
     str | None,
-    Query(pattern=r"^[A-Za-z0-9._-]{8,64}$", description=say("The request's id.", "请求编号。")),
+    Query(pattern=r"^[A-Za-z0-9._-]{1,64}$", description=say("The request's id.", "请求编号。")),
 ]
 
 

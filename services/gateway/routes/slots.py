@@ -46,8 +46,10 @@ def _aware(told: str) -> datetime:
     summary=say("Find what can be booked", "查询可预约场次"),
     description=say(
         "Slots of the next seven days, or of any window of at most 31. `bookable` and `reason` speak for the caller, or "
-        "for one ask of everybody in `for`; without a token they are null.",
-        "未来七天（或最多 31 天的任意时段）的场次。`bookable` 与 `reason` 针对本人，或 `for` 中所有人的一次预约；未登录时为空。",
+        "for one ask of everybody in `for`; without a token they are null. Dishes are left out, since nobody claims one by "
+        "itself (menus say what is left of them); with `subject` they are shown, too.",
+        "未来七天（或最多 31 天的任意时段）的场次。`bookable` 与 `reason` 针对本人，或 `for` 中所有人的一次预约；未登录时为空。"
+        "菜品随用餐时段一同预订，不单独列出（余量见菜单）；指定 `subject` 时显示。",
     ),
     responses=refuses(errors.NotYours),
 )
@@ -59,6 +61,7 @@ async def list_slots(gate: Gate, call: Told, told: Annotated[SlotsQuery, Query()
         service=told.service,
         place_id=told.facility,
         community=told.community,
+        subject_id=told.subject,
         after=(after[0], after[1]) if after else None,
         limit=told.limit,
     )

@@ -6,7 +6,7 @@
   const KEPT = "linli.console.lang";
   const LABELS = {
     "Authorize": "登录授权", "Authorized": "已授权", "Available authorizations": "授权方式", "Logout": "退出", "Close": "关闭",
-    "Value:": "令牌：", "Try it out": "试一试", "Try it out ": "试一试", "Cancel": "取消", "Execute": "发送", "Clear": "清除", "Reset": "重置",
+    "Value:": "令牌：", "Token URL:": "令牌地址：", "Authorization URL: ": "登录地址：", "Flow: ": "流程：", "client_id:": "客户端：", "Try it out": "试一试", "Try it out ": "试一试", "Cancel": "取消", "Execute": "发送", "Clear": "清除", "Reset": "重置",
     "Parameters": "参数", "No parameters": "无参数", "Name": "名称", "Description": "说明", "Request body": "请求内容", "Edit Value": "编辑", "Filters": "筛选",
     "Responses": "响应", "Response body": "响应内容", "Response headers": "响应头", "Server response": "服务器响应",
     "Request URL": "请求地址", "Request duration": "耗时", "Code": "状态码", "Details": "详情", "Links": "链接", "No links": "无链接",
@@ -81,6 +81,23 @@
     },
   };
 
+  // Staff stay logged in while they work: a token that has run out is exchanged for the next before a request leaves.
+  const renewed = async (request) => {
+    const held = ui.authSelectors.authorized()?.toJS().staff;
+    const spent = `Bearer ${held?.token?.access_token}`;
+    if (!held?.token?.refresh_token || request.headers?.Authorization !== spent) return;
+    try {
+      const { exp } = JSON.parse(atob(held.token.access_token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+      if (exp * 1000 > Date.now() + 10_000) return;
+      const body = new URLSearchParams({ grant_type: "refresh_token", client_id: "linli-console", refresh_token: held.token.refresh_token });
+      const answer = await fetch("/oauth/token", { method: "POST", body });
+      if (!answer.ok) return; // what was asked for will say that the login is over
+      const token = await answer.json();
+      ui.authActions.authorizeOauth2WithPersistOption({ auth: held, token });
+      request.headers.Authorization = `Bearer ${token.access_token}`;
+    } catch { /* the request goes as it is */ }
+  };
+
   const ui = SwaggerUIBundle({
     url: address(),
     dom_id: "#console",
@@ -90,6 +107,7 @@
     deepLinking: true,
     filter: true,
     persistAuthorization: true,
+    oauth2RedirectUrl: `${location.origin}/docs/oauth2-redirect`,
     tryItOutEnabled: true,
     displayRequestDuration: true,
     displayOperationId: true,
@@ -97,11 +115,15 @@
     defaultModelsExpandDepth: 0,
     showCommonExtensions: true,
     validatorUrl: null,
-    requestInterceptor: (request) => {
-      if (!request.loadSpec) request.headers["Accept-Language"] = lang;
+    requestInterceptor: async (request) => {
+      if (request.loadSpec) return request;
+      request.headers["Accept-Language"] = lang;
+      await renewed(request);
       return request;
     },
   });
+
+  ui.initOAuth({ clientId: "linli-console", usePkceWithAuthorizationCodeGrant: true });
 
   const buttons = document.querySelectorAll("button[data-lang]");
   const show = () => {

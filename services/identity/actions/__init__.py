@@ -1,5 +1,43 @@
 """What identity does: one function a use, one transaction a function."""
 
-from services.identity.actions import consents, enrolment, logins, outside, people
+from services.identity.actions import (
+    audit,
+    conflicts,
+    consents,
+    desk,
+    enrolment,
+    families,
+    logins,
+    outside,
+    people,
+    places,
+    proxies,
+    regions,
+    retention,
+    reveals,
+    rights,
+    roles,
+    staff,
+    standing,
+)
 
-__all__ = ["consents", "enrolment", "logins", "outside", "people"]
+__all__ = [
+    "audit",
+    "conflicts",
+    "consents",
+    "desk",
+    "enrolment",
+    "families",
+    "logins",
+    "outside",
+    "people",
+    "places",
+    "proxies",
+    "regions",
+    "retention",
+    "reveals",
+    "rights",
+    "roles",
+    "staff",
+    "standing",
+]

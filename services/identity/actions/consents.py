@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -15,7 +16,7 @@ from shared import clock, db, errors
 from shared.assertion import Caller
 from shared.db import Tx
 from shared.notices import announce
-from shared.purposes import PURPOSES, Purpose
+from shared.purposes import OWN_WORD, PURPOSES, Purpose
 from shared.texts import say
 
 DESK: Final = frozenset({"staff", "manager", "operator"})
@@ -33,9 +34,10 @@ class State:
     def state(self) -> str:
         """What the newest word comes to today."""
         newest = self.words[0] if self.words else None
-        return rules.consent_state(
-            newest.version if newest else 0, self.purpose.version, given=newest.given if newest else None
-        )
+        if newest is None:
+            return rules.consent_state(0, self.purpose.version, given=None)
+        is_over = newest.until is not None and newest.until <= clock.now()
+        return rules.consent_state(newest.version, self.purpose.version, given=newest.given, is_over=is_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
+class Standing:
     """How the caller stands to a person: as self, guardian or proxy (for some services), and whether as staff."""
 
     subject: Subject
@@ -64,7 +66,7 @@ def _own(who: Caller) -> uuid.UUID:
     return who.person_id
 
 
-async def _standing(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> _Standing:
+async def standing(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> Standing:
     """None is the caller. Whoever has nothing to do with a person hears that there is nobody."""
     if who.account_no is None:
         raise errors.NotKnown
@@ -74,14 +76,14 @@ async def _standing(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> _Standi
         raise errors.NotThere
     is_staff = who.may(DESK, subject.community)
     if who.person_id == wanted:
-        return _Standing(subject, "self", None, is_staff)
+        return Standing(subject, "self", None, is_staff)
     mine = sorted((one for one in who.acts_for if one.person_id == wanted), key=lambda one: one.relation)
     if mine:
         services = None if mine[0].relation == "guardian" else mine[0].services
-        return _Standing(subject, mine[0].relation, services, is_staff)
+        return Standing(subject, mine[0].relation, services, is_staff)
     if not is_staff:
         raise errors.NotThere
-    return _Standing(subject, None, None, is_staff)
+    return Standing(subject, None, None, is_staff)
 
 
 def _is_within(purpose: Purpose, services: Sequence[str] | None) -> bool:
@@ -90,25 +92,28 @@ def _is_within(purpose: Purpose, services: Sequence[str] | None) -> bool:
 
 async def read(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> list[State]:
     """Every purpose with what was said about it; a proxy for some services sees the purposes of these only."""
-    standing = await _standing(tx, who, person_id)
-    limited = None if standing.is_staff else standing.services
+    stands = await standing(tx, who, person_id)
+    limited = None if stands.is_staff else stands.services
     shown = [one for one in PURPOSES.values() if _is_within(one, limited)]
-    words = await sql.consents.words(tx, standing.subject.person_id, [one.code for one in shown])
+    words = await sql.consents.words(tx, stands.subject.person_id, [one.code for one in shown])
     return [State(one, words.get(one.code, [])) for one in shown]
 
 
 async def record(tx: Tx, who: Caller, person_id: uuid.UUID | None, code: str, said: Said) -> State:
     """Write down a word that says something new; the same again is answered with what stands."""
-    standing = await _standing(tx, who, person_id)
+    stands = await standing(tx, who, person_id)
     purpose = PURPOSES.get(code)
     if purpose is None:
         raise errors.NotThere
-    given_by, by = await _giver(tx, who, standing, purpose, said)
-    subject = standing.subject
-    if given_by != "guardian" and rules.is_under(subject.born, purpose.guardian_under, clock.today()):
+    given_by, by = await _giver(tx, who, stands, purpose, said)
+    subject = stands.subject
+    is_child = rules.is_under(subject.born, purpose.guardian_under, clock.today())
+    if given_by != "guardian" and is_child:
         raise errors.GuardianRequired(
             say("For a child under 14 a guardian decides.", "未满 14 周岁的，须由监护人同意。")
         )
+    if given_by == "guardian" and said.given and subject.born is not None and not is_child:
+        raise errors.OwnWordRequired
     if said.given and said.version != purpose.version:
         raise errors.Conflict(
             say("The words of this purpose have changed; read them again.", "授权内容已更新，请重新阅读后再确认。"),
@@ -118,7 +123,8 @@ async def record(tx: Tx, who: Caller, person_id: uuid.UUID | None, code: str, sa
     words = (await sql.consents.words(tx, subject.person_id, [code])).get(code, [])
     newest = words[0] if words else None
     state = State(purpose, words).state
-    if state == "given" if said.given else state in ("never", "withdrawn"):
+    is_own_now = given_by == "self" and newest is not None and newest.until is not None
+    if state == "given" and not is_own_now if said.given else state in ("never", "withdrawn"):
         tx.discard()
         return State(purpose, words)
     word = NewWord(
@@ -133,6 +139,7 @@ async def record(tx: Tx, who: Caller, person_id: uuid.UUID | None, code: str, sa
         who.account_no or 0,
         by,
         subject.community,
+        _until(subject, purpose) if said.given and given_by == "guardian" else None,
     )
     try:
         await sql.consents.insert(tx, word)
@@ -145,18 +152,34 @@ async def record(tx: Tx, who: Caller, person_id: uuid.UUID | None, code: str, sa
     return State(purpose, (await sql.consents.words(tx, subject.person_id, [code]))[code])
 
 
-async def _giver(tx: Tx, who: Caller, standing: _Standing, purpose: Purpose, said: Said) -> tuple[str, uuid.UUID]:
+def _until(subject: Subject, purpose: Purpose) -> datetime | None:
+    """How long a guardian's word counts: a while after the birthday from which on it takes the child's own."""
+    if subject.born is None:
+        return None
+    return clock.at(rules.birthday(subject.born, purpose.guardian_under), datetime.min.time()) + OWN_WORD
+
+
+async def ask_again(tx: Tx) -> int:
+    """Tell children who turned fourteen, and their guardians, which consents take the child's own word; how many."""
+    due = await sql.consents.to_ask_again(tx, OWN_WORD)
+    if not due:
+        tx.discard()
+    await announce(tx, [notices.consent_asked_again(*one) for one in due])
+    return len(due)
+
+
+async def _giver(tx: Tx, who: Caller, stands: Standing, purpose: Purpose, said: Said) -> tuple[str, uuid.UUID]:
     """As whom somebody speaks, and who that is; refuses who may not."""
-    person_id = standing.subject.person_id
+    person_id = stands.subject.person_id
     if said.channel == "app":
         if said.by is not None:
             raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/by", "code": "desk_only"}])
-        if standing.given_by is None:
+        if stands.given_by is None:
             raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/channel", "code": "channel"}])
-        if not _is_within(purpose, standing.services):
+        if not _is_within(purpose, stands.services):
             raise errors.NotYours
-        return standing.given_by, _own(who)
-    if not standing.is_staff:
+        return stands.given_by, _own(who)
+    if not stands.is_staff:
         raise errors.NotAllowed
     if said.by is None or said.by == person_id:
         return "self", person_id

@@ -99,6 +99,7 @@ async def enrol(tx: Tx, keys: Keyring, residents: Sequence[Resident]) -> list[En
                 document_index=sealing.document_index(keys, document),
                 document_last4=document.last4,
                 phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
+                phone_index=sealing.contact_index(keys, phone) if phone else None,
             )
         )
         if not people.is_adult(one.born, today):

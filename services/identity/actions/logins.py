@@ -14,14 +14,15 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from services.identity import codes, notices, sealing, sql, tokens
-from services.identity.actions import outside
+from services.identity import codes, notices, sealing, second, sql, tokens
+from services.identity.actions import outside, people
 from services.identity.providers import Outside
 from services.identity.rules import Phone
 from shared import clock, crypto, errors
 from shared import notices as town
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.texts import say
 
 log = structlog.get_logger(__name__)
 
@@ -88,19 +89,32 @@ async def right_code(tx: Tx, keys: Keyring, phone: Phone, code: str) -> Outside 
     return Outside(phone.digits, phone=phone)
 
 
-async def open_by_code(
-    tx: Tx, keys: Keyring, *, phone: Phone, code: str, device: str | None, life: timedelta
-) -> Issued | None:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a login is kept: what its device is called, how long it lives at most, and how long unused."""
+
+    device: str | None
+    life: timedelta
+    idle: timedelta
+    demo: bool
+
+
+async def open_by_code(tx: Tx, keys: Keyring, terms: Terms, *, phone: Phone, code: str) -> Issued | None:
     """Log in by phone; None when the code is wrong. Who is new becomes a resident."""
     told = await right_code(tx, keys, phone, code)
-    return None if told is None else await open_session(tx, keys, "phone", told, device=device, life=life)
+    return None if told is None else await open_session(tx, keys, terms, "phone", told)
 
 
-async def open_session(
-    tx: Tx, keys: Keyring, provider: str, told: Outside, *, device: str | None, life: timedelta
-) -> Issued:
-    """Log in whom a provider vouches for."""
+async def open_session(tx: Tx, keys: Keyring, terms: Terms, provider: str, told: Outside) -> Issued:
+    """Log in whom a provider vouches for.
+
+    Refuses whose role asks for more than that, but in a demo; whom the staff's own provider lets in has shown it there.
+    """
     member = await outside.member_of(tx, keys, provider, told)
+    if not terms.demo and provider not in second.ELSEWHERE and await people.must_have_second(tx, member.account_no):
+        raise errors.NotAllowed(
+            say("Your role logs in with a password and a second factor.", "您的角色须使用密码与动态口令登录。")
+        )
     session_id = clock.uuid7()
     token = tokens.make(keys, session_id)
     await sql.logins.insert_session(
@@ -108,11 +122,12 @@ async def open_session(
         session_id,
         member.account_no,
         provider=provider,
-        device=device,
+        device=terms.device,
         refresh_hash=token.digest,
-        expires_at=clock.now() + life,
+        expires_at=clock.now() + terms.life,
+        idle_seconds=int(terms.idle.total_seconds()),
     )
-    return Issued(member, session_id, token.text, life.total_seconds())
+    return Issued(member, session_id, token.text, min(terms.life, terms.idle).total_seconds())
 
 
 async def add_by_code(tx: Tx, keys: Keyring, account_no: int, *, phone: Phone, code: str) -> sql.logins.Login | None:
@@ -121,14 +136,18 @@ async def add_by_code(tx: Tx, keys: Keyring, account_no: int, *, phone: Phone, c
     return None if told is None else await outside.add(tx, keys, account_no, "phone", told)
 
 
-async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, idle: timedelta) -> Issued | None:
+async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, demo: bool) -> Issued | None:
     """The next refresh token, or within the grace the same one again. None when the session is over.
 
-    Whoever brings an older token is a thief, or was robbed: nobody can tell which, so the session ends for both.
+    Whoever brings an older token is a thief, or was robbed: nobody can tell which, so the session ends for both. It also
+    ends for who was given a role that asks for a second factor, and logged in without one.
     """
-    live = await sql.logins.locked_session(tx, token.session_id, idle)
+    live = await sql.logins.locked_session(tx, token.session_id)
     member = await sql.people.member(tx, live.account_no) if live else None
     if live is None or member is None:
+        return None
+    if not demo and await people.must_have_second(tx, member.account_no) and not live.has_second:
+        await sql.logins.revoke_session(tx, token.session_id, live.account_no)
         return None
     if hmac.compare_digest(token.digest, live.refresh_hash):
         following = tokens.make(keys, token.session_id)

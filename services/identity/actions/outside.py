@@ -12,7 +12,7 @@ import uuid
 
 import asyncpg
 
-from services.identity import sealing, sql
+from services.identity import notices, sealing, sql
 from services.identity.actions import people
 from services.identity.providers import Outside
 from services.identity.sql.logins import Login
@@ -20,6 +20,7 @@ from services.identity.sql.people import Member
 from shared import audit, clock, db, errors
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 from shared.texts import say
 
 
@@ -189,7 +190,8 @@ async def _learn(tx: Tx, keys: Keyring, own: Member, provider: str, told: Outsid
         return own
     if phone is not None and own.phone_sealed is None:
         level = people.BY_PHONE if told.phone else 0
-        await sql.people.set_phone(tx, person_id, sealing.phone(keys, phone, person_id), level)
+        sealed, found_by = sealing.phone(keys, phone, person_id), sealing.contact_index(keys, phone)
+        await sql.people.set_phone(tx, person_id, sealed, found_by, level)
     if told.document is not None and own.level < people.CONFIRMED:
         index = sealing.document_index(keys, told.document)
         if own.document_index in (None, index):
@@ -206,5 +208,20 @@ async def _learn(tx: Tx, keys: Keyring, own: Member, provider: str, told: Outsid
                     last4=told.document.last4,
                     level=people.CONFIRMED,
                 )
-            await _record(tx, own, "person.confirmed", provider)
+            await _confirmed(tx, await people.member(tx, own.account_no), provider)
     return await people.member(tx, own.account_no)
+
+
+async def _confirmed(tx: Tx, own: Member, provider: str) -> None:
+    community = own.community or people.UNKNOWN_HOME
+    confirmation = clock.uuid7()
+    await audit.record(
+        tx,
+        own.account_no,
+        "people.confirm",
+        community=community,
+        person_id=own.person_id,
+        data={"id": str(confirmation), "provider": provider},
+    )
+    if own.holder_no is not None:
+        await announce(tx, [notices.person_confirmed(confirmation, community, own.holder_no, people.CONFIRMED)])

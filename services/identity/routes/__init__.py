@@ -1,4 +1,4 @@
-"""Identity over HTTP: codes, sessions, me, and my family."""
+"""Identity over HTTP: codes, sessions, and me."""
 
 from __future__ import annotations
 
@@ -8,22 +8,39 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
 from services.identity.providers import Providers
-from services.identity.routes import consents
+from services.identity.routes import (
+    audit,
+    consents,
+    families,
+    oauth,
+    people,
+    places,
+    proxies,
+    retention,
+    reveals,
+    rights,
+    roles,
+    staff,
+)
 from services.identity.routes import logins as ways
-from services.identity.routes.desk import At, Desk, Mine, phone, place
-from services.identity.rules import Document
+from services.identity.routes.given import (
+    DOCUMENT_REFUSALS,
+    At,
+    Desk,
+    Mine,
+    acts_for,
+    private,
+    read_document,
+    read_phone,
+)
+from services.identity.routes.issued import tokens_of
 from services.identity.schemas import (
-    AccountOut,
-    ActsForOut,
-    ChildIn,
     CodeIn,
     CodeOut,
-    DocumentIn,
     DocumentOut,
     MeOut,
     OwnAccountOut,
@@ -35,34 +52,13 @@ from services.identity.schemas import (
     SessionOut,
     TokensOut,
 )
-from shared import clock, errors, pages, web
-from shared import tokens as access
-from shared.claiming import NamedOut
+from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, App, Context, Ctx, Who, refuses, service_app
 
 # The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
 router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
-
-DOCUMENT_REFUSALS = (
-    errors.DocumentMalformed,
-    errors.DocumentOldFormat,
-    errors.DocumentDate,
-    errors.DocumentCheckDigit,
-    errors.DocumentTaken,
-)
-
-
-def _private(model: BaseModel, status: int = 200) -> Response:
-    return web.json(model, status, {"Cache-Control": "no-store"})
-
-
-def _document(told: DocumentIn) -> Document:
-    try:
-        return rules.read_document(told.kind, told.number, today=clock.today())
-    except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=place("/document/number", refused.code)) from None
 
 
 @router.post(
@@ -80,41 +76,18 @@ def _document(told: DocumentIn) -> Document:
     responses=refuses(errors.PhoneMalformed, errors.InFlight),
 )
 async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
-    number, demo = phone(told.phone), ctx.settings.demo
+    phone, demo = read_phone(told.phone), ctx.settings.demo
     at.codes.take(network(who.address))
-    made = await ctx.db.run(actions.logins.make_code, ctx.keys, number, demo=demo)
+    made = await ctx.db.run(actions.logins.make_code, ctx.keys, phone, demo=demo)
     try:
-        await at.sender.send(number, made.code)
+        await at.sender.send(phone, made.code)
     except errors.Refusal:
-        await ctx.db.run(actions.logins.forget_code, ctx.keys, number)
+        await ctx.db.run(actions.logins.forget_code, ctx.keys, phone)
         raise
     answer = CodeOut(
         expires_in=int(codes.LIFE.total_seconds()), resend_in=made.resend_in, demo_code=made.code if demo else None
     )
     return Response(answer.model_dump_json(exclude_none=True), 202, {"Cache-Control": "no-store"}, "application/json")
-
-
-def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
-    member = issued.member
-    seconds = max(1, min(ctx.settings.access_seconds, int(issued.seconds_left)))
-    return TokensOut(
-        access_token=access.issue(
-            ctx.keys,
-            account_id=member.account_id,
-            account_no=member.account_no,
-            person_id=member.person_id,
-            holder_no=member.holder_no,
-            name=member.name,
-            session_id=issued.session_id,
-            seconds=seconds,
-        ),
-        expires_in=seconds,
-        refresh_token=issued.refresh_token,
-        account=AccountOut(
-            id=member.account_id,
-            person=NamedOut(id=member.person_id, name=member.name) if member.person_id else None,
-        ),
-    )
 
 
 @router.post(
@@ -131,25 +104,26 @@ def _tokens(ctx: Context, issued: actions.logins.Issued) -> TokensOut:
     responses=refuses(errors.CodeWrong, errors.PhoneMalformed, *ways.REFUSALS),
 )
 async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Response:
-    life = timedelta(days=ctx.settings.refresh_days)
-    number = ways.checked(told)
+    phone = ways.checked(told)
     at.logins.take(network(who.address))
-    if number is not None:
+    terms = actions.logins.Terms(
+        device=told.device,
+        life=timedelta(days=ctx.settings.refresh_days),
+        idle=timedelta(days=ctx.settings.idle_days),
+        demo=ctx.settings.demo,
+    )
+    if phone is not None:
         issued = await ways.twice(
-            lambda: ctx.db.run(
-                actions.logins.open_by_code, ctx.keys, phone=number, code=told.code, device=told.device, life=life
-            )
+            lambda: ctx.db.run(actions.logins.open_by_code, ctx.keys, terms, phone=phone, code=told.code)
         )
     else:
         vouched = await at.providers.exchange(told.provider, ways.brought(told))
         issued = await ways.twice(
-            lambda: ctx.db.run(
-                actions.logins.open_session, ctx.keys, told.provider, vouched, device=told.device, life=life
-            )
+            lambda: ctx.db.run(actions.logins.open_session, ctx.keys, terms, told.provider, vouched)
         )
     if issued is None:
         raise errors.CodeWrong
-    return _private(_tokens(ctx, issued), 201)
+    return private(tokens_of(ctx, issued), 201)
 
 
 @router.post(
@@ -165,11 +139,12 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
 )
 async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
     token = tokens.read(ctx.keys, told.refresh_token)
-    idle = timedelta(days=ctx.settings.idle_days)
-    issued = await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, idle=idle) if token else None
+    issued = (
+        await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo) if token else None
+    )
     if issued is None:
         raise errors.NotKnown
-    return _private(_tokens(ctx, issued))
+    return private(tokens_of(ctx, issued))
 
 
 @router.get(
@@ -180,11 +155,10 @@ async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
 )
 async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, datetime, uuid.UUID)
-    idle = timedelta(days=ctx.settings.idle_days)
-    found = await ctx.db.read(sql.logins.sessions, account_no, idle, (after[0], after[1]) if after else None, limit + 1)
+    found = await ctx.db.read(sql.logins.sessions, account_no, (after[0], after[1]) if after else None, limit + 1)
     items = [SessionOut(**one._asdict(), current=one.id == who.session_id) for one in found[:limit]]
     following = pages.cursor(found[limit - 1].made_at, str(found[limit - 1].id)) if len(found) > limit else None
-    return _private(Page[SessionOut](items=items, next=following))
+    return private(Page[SessionOut](items=items, next=following))
 
 
 @router.delete(
@@ -217,15 +191,6 @@ async def delete_sessions(ctx: Ctx, account_no: Mine) -> Response:
     return Response(status_code=204)
 
 
-def _acts_for(one: sql.people.Relation) -> ActsForOut:
-    return ActsForOut(
-        person=NamedOut(id=one.person_id, name=one.name),
-        relation="guardian" if one.kind == "guardian" else "proxy",
-        services=one.services,
-        until=one.ends_at,
-    )
-
-
 def _me(me: actions.people.Me) -> MeOut:
     member = me.member
     person = None
@@ -245,7 +210,7 @@ def _me(me: actions.people.Me) -> MeOut:
         person=person,
         account=OwnAccountOut.model_validate({"id": member.account_id, "kind": member.kind}),
         roles=[RoleOut(role=one.role, region=one.prefix, place_id=one.place_id) for one in me.roles],
-        acts_for=[_acts_for(one) for one in me.acts_for],
+        acts_for=[acts_for(one) for one in me.acts_for],
     )
 
 
@@ -256,7 +221,7 @@ def _me(me: actions.people.Me) -> MeOut:
     summary=say("Who I am, and for whom I may act", "我的信息与可代办对象"),
 )
 async def read_me(ctx: Ctx, account_no: Mine) -> Response:
-    return _private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
+    return private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
 
 
 @router.post(
@@ -271,57 +236,38 @@ async def read_me(ctx: Ctx, account_no: Mine) -> Response:
     responses=refuses(*DOCUMENT_REFUSALS, errors.Exists),
 )
 async def set_real_name(told: RealNameIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
-    document = _document(told.document)
+    document = read_document(told.document)
     at.documents.take(account_no)
-    return _private(
-        _me(await ctx.db.run(actions.people.set_real_name, ctx.keys, account_no, name=told.name, document=document))
-    )
+    try:
+        known = await ctx.db.run(actions.people.set_real_name, ctx.keys, account_no, name=told.name, document=document)
+    except errors.DocumentTaken:  # that transaction is lost, and the staff shall hear of it
+        await ctx.db.run(actions.conflicts.note, ctx.keys, account_no, document)
+        raise
+    return private(_me(known))
 
 
-@router.get(
-    "/me/family",
-    operation_id="identity.me.family.list",
-    response_model=Page[ActsForOut],
-    summary=say("My children", "我的子女"),
+_service: Callable[[Context], App] = service_app(
+    "identity",
+    "Identity",
+    [
+        router,
+        ways.router,
+        consents.router,
+        families.router,
+        proxies.router,
+        people.router,
+        places.router,
+        roles.router,
+        audit.router,
+        reveals.router,
+        rights.mine,
+        rights.theirs,
+        rights.router,
+        retention.router,
+        staff.router,
+        oauth.router,
+    ],
 )
-async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.people.family, account_no, after=after[0] if after else None, limit=limit + 1)
-    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return _private(Page[ActsForOut](items=[_acts_for(one) for one in found[:limit]], next=following))
-
-
-@router.post(
-    "/me/family",
-    operation_id="identity.me.family.create",
-    status_code=201,
-    response_model=ActsForOut,
-    summary=say("Add a child of mine", "添加子女"),
-    description=say(
-        "For a verified adult; the child is under 18 by its document and nobody has registered it yet.",
-        "限已实名的成年人；按证件未满 18 周岁且尚未登记的子女。",
-    ),
-    responses=refuses(*DOCUMENT_REFUSALS, errors.VerificationRequired, errors.LimitReached),
-)
-async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
-    document = _document(told.document)
-    at.documents.take(account_no)
-    made = await ctx.db.run(actions.people.add_child, ctx.keys, account_no, name=told.name, document=document)
-    return _private(_acts_for(made), 201)
-
-
-@router.delete(
-    "/me/family/{person_id}",
-    operation_id="identity.me.family.delete",
-    status_code=204,
-    summary=say("End my guardianship of a child", "解除监护关系"),
-)
-async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
-    await ctx.db.run(actions.people.remove_child, account_no, person_id)
-    return Response(status_code=204)
-
-
-_service: Callable[[Context], App] = service_app("identity", "Identity", [router, ways.router, consents.router])
 
 
 def app(given: Context) -> App:
@@ -334,5 +280,6 @@ def app(given: Context) -> App:
         codes=Allowance(30, demo=demo),
         logins=Allowance(30 * codes.TRIES, demo=demo),
         documents=Allowance(20, demo=demo),
+        searches=Allowance(300, demo=demo),
     )
     return made

@@ -11,7 +11,8 @@ from pydantic import BaseModel, StringConstraints
 from services.identity import actions
 from services.identity.actions.consents import Said, State
 from services.identity.schemas import ConsentIn, ConsentOut, ConsentWordOut, PurposeOut
-from shared import errors, web
+from shared import errors, masking, web
+from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.pages import Page
 from shared.purposes import PURPOSES
@@ -29,14 +30,14 @@ async def language_of(request: Request) -> str:
 Lang = Annotated[str, Depends(language_of)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,40}$"), Path()]
 
-REFUSALS = (errors.Conflict, errors.GuardianRequired, errors.NotYours, errors.InFlight)
+REFUSALS = (errors.Conflict, errors.GuardianRequired, errors.OwnWordRequired, errors.NotYours, errors.InFlight)
 
 
 def _private(model: BaseModel) -> Response:
     return web.json(model, 200, {"Cache-Control": "no-store"})
 
 
-def _shown(one: State, lang: str) -> ConsentOut:
+def _shown(one: State, lang: str, *, is_masked: bool = False) -> ConsentOut:
     return ConsentOut(
         purpose=one.purpose.code,
         title=choose(one.purpose.title, lang),
@@ -45,15 +46,25 @@ def _shown(one: State, lang: str) -> ConsentOut:
         given=one.state == "given",
         history=[
             ConsentWordOut.model_validate(
-                {**word._asdict(), "person": NamedOut(id=word.by_person_id, name=word.by_name)}
+                {
+                    **word._asdict(),
+                    "person": NamedOut(
+                        id=word.by_person_id, name=masking.name(word.by_name) if is_masked else word.by_name
+                    ),
+                }
             )
             for word in one.words
         ],
     )
 
 
-def _listed(states: list[State], lang: str) -> Response:
-    return _private(Page[ConsentOut](items=[_shown(one, lang) for one in states]))
+def _listed(states: list[State], lang: str, *, is_masked: bool = False) -> Response:
+    return _private(Page[ConsentOut](items=[_shown(one, lang, is_masked=is_masked) for one in states]))
+
+
+def _is_stranger(who: Caller, person_id: uuid.UUID) -> bool:
+    """Staff see whose word it was, but not the whole name."""
+    return who.person_id != person_id and all(one.person_id != person_id for one in who.acts_for)
 
 
 def _said(told: ConsentIn) -> Said:
@@ -75,6 +86,7 @@ async def list_purposes(lang: Lang) -> Response:
             version=one.version,
             services=list(one.services),
             sensitive=one.is_sensitive,
+            required=one.is_required,
             guardian_under=one.guardian_under,
         )
         for one in PURPOSES.values()
@@ -98,8 +110,9 @@ async def list_mine(ctx: Ctx, who: Who, lang: Lang) -> Response:
     response_model=ConsentOut,
     summary=say("Consent, or take it back", "同意或撤回授权"),
     description=say(
-        "Taking back counts at once. The same again changes nothing. For who is under 14 a guardian decides.",
-        "撤回立即生效；重复提交不产生变化。未满 14 周岁的由监护人决定。",
+        "Taking back counts at once. The same again changes nothing. For who is under 14 a guardian decides; from then "
+        "on it takes the child's own word.",
+        "撤回立即生效；重复提交不产生变化。未满 14 周岁的由监护人决定，年满后须由本人作出。",
     ),
     responses=refuses(*REFUSALS),
 )
@@ -118,7 +131,8 @@ async def replace_mine(purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang:
     ),
 )
 async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who, lang: Lang) -> Response:
-    return _listed(await ctx.db.read(actions.consents.read, who, person_id), lang)
+    states = await ctx.db.read(actions.consents.read, who, person_id)
+    return _listed(states, lang, is_masked=_is_stranger(who, person_id))
 
 
 @router.put(
@@ -135,4 +149,5 @@ async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who, lang: Lang) -> R
 async def replace_theirs(
     person_id: uuid.UUID, purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang: Lang
 ) -> Response:
-    return _private(_shown(await ctx.db.run(actions.consents.record, who, person_id, purpose, _said(told)), lang))
+    state = await ctx.db.run(actions.consents.record, who, person_id, purpose, _said(told))
+    return _private(_shown(state, lang, is_masked=_is_stranger(who, person_id)))

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel
 
 from services.identity import actions, providers, sql
 from services.identity.limits import network
 from services.identity.providers import Told
 from services.identity.routes.consents import Lang
-from services.identity.routes.desk import At, Mine, phone, place
+from services.identity.routes.given import At, Mine, place, private, read_phone
 from services.identity.rules import Phone
 from services.identity.schemas import LoginIn, LoginOut, ProviderOut
 from shared import errors, web
@@ -54,7 +53,7 @@ def checked(told: LoginIn) -> Phone | None:
         raise errors.Unprocessable(errors=[at for one in wrong for at in place(f"/{one}", "missing")])
     if wrong := sorted(given - needs - _MAY.get(told.provider, set())):
         raise errors.Unprocessable(errors=[at for one in wrong for at in place(f"/{one}", "extra_forbidden")])
-    return None if told.phone is None else phone(told.phone)
+    return None if told.phone is None else read_phone(told.phone)
 
 
 def brought(told: LoginIn) -> Told:
@@ -68,10 +67,6 @@ async def twice(act: Callable[[], Awaitable[T]]) -> T:
         return await act()
     except errors.InFlight:
         return await act()
-
-
-def _private(model: BaseModel, status: int = 200) -> Response:
-    return web.json(model, status, {"Cache-Control": "no-store"})
 
 
 @router.get(
@@ -98,7 +93,7 @@ async def list_providers(at: At, lang: Lang) -> Response:
 )
 async def list_logins(ctx: Ctx, account_no: Mine) -> Response:
     found = await ctx.db.read(sql.logins.logins, account_no)
-    return _private(Page[LoginOut](items=[LoginOut(**one._asdict()) for one in found]))
+    return private(Page[LoginOut](items=[LoginOut(**one._asdict()) for one in found]))
 
 
 @router.post(
@@ -124,7 +119,7 @@ async def add_login(told: LoginIn, ctx: Ctx, who: Who, account_no: Mine, at: At)
         made = await twice(lambda: ctx.db.run(actions.outside.add, ctx.keys, account_no, told.provider, vouched))
     if made is None:
         raise errors.CodeWrong
-    return _private(LoginOut(**made._asdict()), 201)
+    return private(LoginOut(**made._asdict()), 201)
 
 
 @router.delete(

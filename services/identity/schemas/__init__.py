@@ -180,6 +180,12 @@ class ActsForOut(Out):
         description=say("For these services only; null: all.", "仅限这些服务；空为全部。")
     )
     until: Moment | None
+    level: Literal["declared", "checked", "confirmed"] | None = Field(
+        description=say("How well a guardianship is known; null: a proxy.", "监护关系核验程度；代办关系为空。")
+    )
+    cap_fen: int | None = Field(
+        description=say("Most that a proxy may spend in a month, in fen.", "受托人每月消费上限（分）。")
+    )
 
 
 class MeOut(Out):
@@ -205,14 +211,6 @@ class RealNameIn(In):
     document: DocumentIn
 
 
-class ChildIn(In):
-    """A child of the caller."""
-
-    name: Name
-    document: DocumentIn
-    relation: Literal["child"] = Field(description=say("Who they are to the caller.", "与本人的关系。"))
-
-
 class PurposeOut(Out):
     """Something residents may be asked to consent to."""
 
@@ -222,6 +220,9 @@ class PurposeOut(Out):
     version: int = Field(description=say("Grows when the words change their meaning.", "内容有实质变更时递增。"))
     services: list[str] = Field(description=say("Services that ask for it.", "使用该授权的服务。"))
     sensitive: bool = Field(description=say("Sensitive by law; asked for separately.", "属敏感个人信息，须单独同意。"))
+    required: bool = Field(
+        description=say("Without it nobody takes part in its services.", "不同意则无法使用相应服务。")
+    )
     guardian_under: int = Field(description=say("Below this age a guardian consents.", "低于此年龄须由监护人同意。"))
 
 
@@ -254,6 +255,12 @@ class ConsentWordOut(Out):
     channel: Literal["app", "desk", "phone", "paper"]
     given_by: Literal["self", "guardian", "proxy"]
     person: NamedOut = Field(description=say("Who said it.", "作出表示的人。"))
+    until: Moment | None = Field(
+        description=say(
+            "A guardian's word for a child counts so long; from 14 on it takes the child's own.",
+            "监护人代为同意的有效期；年满 14 周岁后须由本人确认。",
+        )
+    )
 
 
 class ConsentOut(Out):
@@ -262,6 +269,6 @@ class ConsentOut(Out):
     purpose: str
     title: str
     version: int = Field(description=say("The version of today's words.", "当前内容的版本。"))
-    state: Literal["given", "outdated", "withdrawn", "never"]
+    state: Literal["given", "outdated", "lapsed", "withdrawn", "never"]
     given: bool = Field(description=say("Whether it counts today.", "当前是否有效。"))
     history: list[ConsentWordOut]

@@ -1,5 +1,35 @@
 """What identity asks the database. Rows are locked in the house's order: holders, households, then identity's own."""
 
-from services.identity.sql import consents, logins, people
+from services.identity.sql import (
+    audit,
+    conflicts,
+    consents,
+    desk,
+    families,
+    logins,
+    people,
+    places,
+    regions,
+    retention,
+    reveals,
+    rights,
+    roles,
+    staff,
+)
 
-__all__ = ["consents", "logins", "people"]
+__all__ = [
+    "audit",
+    "conflicts",
+    "consents",
+    "desk",
+    "families",
+    "logins",
+    "people",
+    "places",
+    "regions",
+    "retention",
+    "reveals",
+    "rights",
+    "roles",
+    "staff",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from shared.db import Tx
@@ -58,13 +58,15 @@ class Word(NamedTuple):
     given_by: str
     by_person_id: uuid.UUID
     by_name: str
+    until: datetime | None
 
 
 async def words(tx: Tx, person_id: uuid.UUID, purposes: Sequence[str]) -> dict[str, list[Word]]:
     """What was said about these purposes, the newest first."""
     rows = await tx.fetch(
         """
-        SELECT w.purpose, c.step, c.version, c.given, c.at, c.channel, c.given_by, c.by_person_id, p.name
+        SELECT w.purpose, c.step, c.version, c.given, c.at, c.channel, c.given_by, c.by_person_id, p.name,
+               c.until
         FROM unnest($2::text[]) AS w(purpose) CROSS JOIN LATERAL (
             SELECT * FROM consents c WHERE c.person_id = $1 AND c.purpose = w.purpose ORDER BY c.step DESC LIMIT $3
         ) c JOIN persons p ON p.id = c.by_person_id ORDER BY w.purpose, c.step DESC
@@ -93,12 +95,47 @@ class NewWord(NamedTuple):
     by_account_no: int
     by_person_id: uuid.UUID
     community: str
+    until: datetime | None
 
 
 async def insert(tx: Tx, word: NewWord) -> None:
     """Add to the ledger."""
     await tx.execute(
         "INSERT INTO consents (id, person_id, purpose, step, version, given, channel, given_by, by_account_no, "
-        "by_person_id, community) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "by_person_id, community, until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         *word,
     )
+
+
+class AskedAgain(NamedTuple):
+    """A guardian's word that takes the child's own from now on."""
+
+    id: uuid.UUID
+    community: str
+    holder_no: int
+    purpose: str
+    version: int
+    until: datetime
+
+
+async def to_ask_again(tx: Tx, before: timedelta, limit: int = 500) -> list[AskedAgain]:
+    """Words of guardians that are the newest and end within this time, marked so that each comes once."""
+    rows = await tx.fetch(
+        """
+        WITH due AS (
+            SELECT c.id FROM consents c
+            WHERE c.until > now() AND c.until <= now() + $1::interval
+              AND NOT EXISTS (SELECT FROM asked_again a WHERE a.consent_id = c.id)
+              AND NOT EXISTS (SELECT FROM consents o WHERE o.person_id = c.person_id AND o.purpose = c.purpose
+                              AND o.step > c.step)
+            ORDER BY c.id LIMIT $2
+        ), marked AS (
+            INSERT INTO asked_again (consent_id) SELECT id FROM due ON CONFLICT DO NOTHING RETURNING consent_id
+        )
+        SELECT c.id, c.community, h.no, c.purpose, c.version, c.until
+        FROM marked m JOIN consents c ON c.id = m.consent_id JOIN holders h ON h.id = c.person_id ORDER BY c.id
+        """,
+        before,
+        limit,
+    )
+    return [AskedAgain(*row) for row in rows]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from services.identity import second
 from shared.db import Tx
 
 ACCOUNT_PER_LOGIN = "one_account_per_login"
@@ -82,7 +83,7 @@ async def delete_old_codes(tx: Tx, first_sent_before: datetime) -> int:
     )
 
 
-async def insert_session(
+async def insert_session(  # noqa: PLR0913 - the columns it writes
     tx: Tx,
     session_id: uuid.UUID,
     account_no: int,
@@ -91,22 +92,33 @@ async def insert_session(
     device: str | None,
     refresh_hash: bytes,
     expires_at: datetime,
+    idle_seconds: int | None = None,
 ) -> None:
-    """A new login."""
+    """A new login; with `idle_seconds` it ends when it is not refreshed for so long."""
     await tx.execute(
-        "INSERT INTO sessions (id, account_no, provider, device, refresh_hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO sessions (id, account_no, provider, device, refresh_hash, expires_at, idle_seconds) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
         session_id,
         account_no,
         provider,
         device,
         refresh_hash,
         expires_at,
+        idle_seconds,
     )
+
+
+_LIVE = """revoked_at IS NULL AND expires_at > now()
+    AND (idle_seconds IS NULL OR coalesce(rotated_at, made_at) > now() - make_interval(secs => idle_seconds))"""
+"""Neither over nor revoked, nor left alone for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A live session as its refresh finds it; `seconds_since` its token was last replaced."""
+    """A live session as its refresh finds it; `seconds_since` its token was last replaced.
+
+    `has_second` is whether a second factor was shown when it began.
+    """
 
     account_no: int
     refresh_hash: bytes = field(repr=False)
@@ -114,20 +126,22 @@ class Session:
     successor_sealed: bytes | None = field(repr=False)
     seconds_since: float | None
     seconds_left: float
+    has_second: bool
 
 
-async def locked_session(tx: Tx, session_id: uuid.UUID, idle: timedelta) -> Session | None:
+async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
     """A session that is neither over nor revoked nor idle for too long, locked."""
     row = await tx.row(
-        """
+        f"""
         SELECT account_no, refresh_hash, previous_hash, successor_sealed,
                extract(epoch FROM clock_timestamp() - rotated_at)::float8,
-               extract(epoch FROM expires_at - clock_timestamp())::float8
-        FROM sessions WHERE id = $1 AND revoked_at IS NULL AND expires_at > now()
-          AND coalesce(rotated_at, made_at) > now() - $2::interval FOR NO KEY UPDATE
+               least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8,
+               provider = ANY($2) OR (provider = 'password' AND EXISTS (
+                   SELECT FROM second_factors f WHERE f.account_no = sessions.account_no AND f.enrolled_at <= sessions.made_at))
+        FROM sessions WHERE id = $1 AND {_LIVE} FOR NO KEY UPDATE
         """,
         session_id,
-        idle,
+        list(second.ELSEWHERE),
     )
     return Session(*row) if row else None
 
@@ -179,17 +193,14 @@ class LiveSession(NamedTuple):
     expires_at: datetime
 
 
-async def sessions(
-    tx: Tx, account_no: int, idle: timedelta, after: tuple[datetime, uuid.UUID] | None, limit: int
-) -> list[LiveSession]:
+async def sessions(tx: Tx, account_no: int, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[LiveSession]:
     """An account's live sessions, newest first."""
     rows = await tx.fetch(
-        """
+        f"""
         SELECT id, provider, device, made_at, coalesce(rotated_at, made_at) AS used_at,
-               least(expires_at, coalesce(rotated_at, made_at) + $5::interval)
+               least(expires_at, coalesce(rotated_at, made_at) + make_interval(secs => idle_seconds))
         FROM sessions
-        WHERE account_no = $1 AND revoked_at IS NULL AND expires_at > now()
-          AND coalesce(rotated_at, made_at) > now() - $5::interval
+        WHERE account_no = $1 AND {_LIVE}
           AND ($2::timestamptz IS NULL OR (made_at, id) < ($2, $3))
         ORDER BY made_at DESC, id DESC LIMIT $4
         """,
@@ -197,7 +208,6 @@ async def sessions(
         after[0] if after else None,
         after[1] if after else None,
         limit,
-        idle,
     )
     return [LiveSession(*row) for row in rows]
 
@@ -233,8 +243,8 @@ async def login_by_subject(tx: Tx, provider: str, subject: bytes) -> Login | Non
 
 
 async def logins(tx: Tx, account_no: int) -> list[Login]:
-    """Every way into an account, the oldest first."""
-    rows = await tx.fetch(f"{_LOGIN} WHERE account_no = $1 ORDER BY made_at, id", account_no)
+    """Every way into an account but a password, which has ways of its own; the oldest first."""
+    rows = await tx.fetch(f"{_LOGIN} WHERE account_no = $1 AND provider <> 'password' ORDER BY made_at, id", account_no)
     return [Login(*row) for row in rows]
 
 

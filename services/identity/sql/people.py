@@ -1,13 +1,14 @@
-"""People, their accounts, roles and relations in the database."""
+"""People, their accounts and roles in the database."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
+from services.identity.sql import places
 from shared.db import Tx
 
 PERSON_PER_DOCUMENT = "one_person_per_document"
@@ -71,13 +72,15 @@ async def by_document(tx: Tx, document_index: bytes) -> Documented | None:
     return Documented(*row) if row else None
 
 
-async def set_phone(tx: Tx, person_id: uuid.UUID, sealed: bytes, level: int) -> None:
+async def set_phone(tx: Tx, person_id: uuid.UUID, sealed: bytes, index: bytes, level: int) -> None:
     """Write a person's first phone, and that they are known by it. Locked by the caller."""
     await tx.execute("UPDATE holders SET level = greatest(level, $2) WHERE id = $1", person_id, level)
     await tx.execute(
-        "UPDATE persons SET phone_sealed = $2, level = greatest(level, $3) WHERE id = $1 AND phone_sealed IS NULL",
+        "UPDATE persons SET phone_sealed = $2, phone_index = $3, level = greatest(level, $4), version = version + 1 "
+        "WHERE id = $1 AND phone_sealed IS NULL",
         person_id,
         sealed,
+        index,
         level,
     )
 
@@ -97,13 +100,14 @@ class NewPerson(NamedTuple):
     document_index: bytes | None
     document_last4: str | None
     phone_sealed: bytes | None
+    phone_index: bytes | None = None
 
 
 async def insert_people(tx: Tx, people: Sequence[NewPerson]) -> dict[uuid.UUID, int]:
-    """Write people and their holders, thousands at once; the holders' numbers by person."""
+    """Write people, their holders and their homes where they are known, thousands at once; the holders' numbers by person."""
     if not people:
         return {}
-    (ids, names, sexes, born, communities, levels, households, kinds, sealed, indexes, last4, phones) = (
+    (ids, names, sexes, born, communities, levels, households, kinds, sealed, indexes, last4, phones, contacts) = (
         list(column) for column in zip(*people, strict=True)
     )
     rows = await tx.fetch(
@@ -124,9 +128,9 @@ async def insert_people(tx: Tx, people: Sequence[NewPerson]) -> dict[uuid.UUID, 
     await tx.execute(
         """
         INSERT INTO persons (id, name, sex, born, community, level, document_kind, document_sealed, document_index,
-                             document_last4, phone_sealed)
+                             document_last4, phone_sealed, phone_index)
         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::text[], $6::smallint[], $7::text[],
-                             $8::bytea[], $9::bytea[], $10::text[], $11::bytea[])
+                             $8::bytea[], $9::bytea[], $10::text[], $11::bytea[], $12::bytea[])
         """,
         ids,
         names,
@@ -139,7 +143,9 @@ async def insert_people(tx: Tx, people: Sequence[NewPerson]) -> dict[uuid.UUID, 
         indexes,
         last4,
         phones,
+        contacts,
     )
+    await places.insert_homes(tx, ids)
     return {row["id"]: row["no"] for row in rows}
 
 
@@ -227,7 +233,7 @@ async def set_real_name(  # noqa: PLR0913 - the columns it writes
     )
     await tx.execute(
         "UPDATE persons SET name = $2, sex = coalesce($3, sex), born = coalesce($4, born), level = $5, document_kind = $6, "
-        "document_sealed = $7, document_index = $8, document_last4 = $9 WHERE id = $1",
+        "document_sealed = $7, document_index = $8, document_last4 = $9, version = version + 1 WHERE id = $1",
         person_id,
         name,
         sex,
@@ -264,63 +270,11 @@ async def roles(tx: Tx, account_no: int) -> list[Role]:
     return [Role(*row) for row in rows]
 
 
-class Relation(NamedTuple):
-    """Somebody a person may act for."""
-
-    id: uuid.UUID
-    person_id: uuid.UUID
-    name: str
-    kind: str
-    services: list[str] | None
-    ends_at: datetime | None
-
-
-async def relations(
-    tx: Tx, actor_id: uuid.UUID, *, kind: str | None = None, after: uuid.UUID | None = None, limit: int | None = None
-) -> list[Relation]:
-    """Whom a person may act for now, in the order in which they came to."""
-    rows = await tx.fetch(
-        """
-        SELECT r.id, p.id, p.name, r.kind, r.services, r.ends_at
-        FROM relations r JOIN persons p ON p.id = r.person_id
-        WHERE r.actor_id = $1 AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
-          AND ($2::text IS NULL OR r.kind = $2) AND ($3::uuid IS NULL OR r.id > $3)
-        ORDER BY r.id LIMIT $4
-        """,
-        actor_id,
-        kind,
-        after,
-        limit,
-    )
-    return [Relation(*row) for row in rows]
-
-
-async def ward_by_document(tx: Tx, guardian_id: uuid.UUID, document_index: bytes) -> Relation | None:
-    """The person with this document, if the guardian already acts for them."""
-    row = await tx.row(
-        "SELECT r.id, p.id, p.name, r.kind, r.services, r.ends_at FROM relations r JOIN persons p ON p.id = r.person_id "
-        "WHERE r.actor_id = $1 AND r.kind = 'guardian' AND r.ends_at IS NULL AND p.document_index = $2",
-        guardian_id,
-        document_index,
-    )
-    return Relation(*row) if row else None
-
-
 async def insert_guardians(tx: Tx, pairs: Sequence[tuple[uuid.UUID, uuid.UUID]]) -> None:
-    """Make guardians: (guardian, child)."""
+    """Make guardians out of a household register: (guardian, child)."""
     await tx.execute(
-        "INSERT INTO relations (actor_id, person_id, kind) SELECT g, c, 'guardian' FROM unnest($1::uuid[], $2::uuid[]) "
-        "AS t(g, c)",
+        "INSERT INTO relations (actor_id, person_id, kind, level, evidence) SELECT g, c, 'guardian', 1, 'household_register' "
+        "FROM unnest($1::uuid[], $2::uuid[]) AS t(g, c)",
         [guardian for guardian, _ in pairs],
         [child for _, child in pairs],
-    )
-
-
-async def end_guardian(tx: Tx, guardian_id: uuid.UUID, child_id: uuid.UUID) -> int:
-    """End guardianship now; how many relations that were."""
-    return await tx.execute(
-        "UPDATE relations SET ends_at = now() WHERE actor_id = $1 AND person_id = $2 AND kind = 'guardian' "
-        "AND (ends_at IS NULL OR ends_at > now())",
-        guardian_id,
-        child_id,
     )

@@ -81,7 +81,9 @@ async def turn(tx: Tx, keys: Keyring, results: Sequence[Result], *, most: int, w
         rows = await sql.lease(tx, most=most, each=EACH, seconds=LEASE_SECONDS, with_failing=with_failing)
     if not rows and not results:
         tx.discard()
-    return [_call(keys, row) for row in rows]
+    bound = [(row["data"] or {}, (row["place_id"],) if row["place_id"] is not None else None) for row in rows]
+    parts = await told.parts(tx, bound)
+    return [_call(keys, dict(row) | {"data": data}) for row, data in zip(rows, parts, strict=True)]
 
 
 async def _record(tx: Tx, results: Sequence[Result]) -> None:

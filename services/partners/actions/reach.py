@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
-from services import notice_types
+from services import notice_types, operation_ids
 from services.partners import rules
 from services.partners.rules import Filter
 from services.partners.sql import keys as sql
@@ -68,10 +68,20 @@ def names() -> frozenset[str]:
     return frozenset(str(kind.name) for kind in notice_types())
 
 
-def known(types: Sequence[str], *, where: str = "body", pointer: str = "/types") -> tuple[str, ...]:
-    """These types and families, each once; refuses a type that there is not."""
-    for n, one in enumerate(types):
-        if not one.endswith("*") and one not in names():
-            at = f"{pointer}/{n}" if where == "body" else pointer
-            raise errors.Unprocessable(errors=[{"in": where, "pointer": at, "code": "unknown_type"}])
-    return tuple(dict.fromkeys(types))
+def known(types: Sequence[str], *, where: str = "body") -> tuple[str, ...]:
+    """These types and families, each once; refuses a type that there is not, and a family of none."""
+    return _each_known(types, names(), "unknown_type", where, lambda n: f"/types/{n}" if where == "body" else "/types")
+
+
+def known_operations(told: Sequence[str]) -> tuple[str, ...]:
+    """These operations and families, each once; refuses an operation that there is not, and a family of none."""
+    return _each_known(told, operation_ids(), "unknown_operation", "body", lambda n: f"/operations/{n}")
+
+
+def _each_known(
+    told: Sequence[str], every: frozenset[str], code: str, where: str, pointer: Callable[[int], str]
+) -> tuple[str, ...]:
+    for n, one in enumerate(told):
+        if one not in every and not any(rules.covers([one], name) for name in every):
+            raise errors.Unprocessable(errors=[{"in": where, "pointer": pointer(n), "code": code}])
+    return tuple(dict.fromkeys(told))

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from services.partners import rules
 from services.partners.actions import reach
 from services.partners.sql import reading as sql
-from shared import clock, errors
+from shared import clock, errors, notices
 from shared.assertion import Caller
 from shared.db import Database, Tx
 
@@ -39,16 +39,16 @@ class Found(NamedTuple):
     done: bool
 
 
-async def poll(db: Database, caller: Caller, wanted: Wanted, wait: float) -> Found:
-    """What there is behind a position; waits for it where asked to."""
+async def poll(db: Database, caller: Caller, wanted: Wanted, wait: float, stopping: asyncio.Event) -> Found:
+    """What there is behind a position; waits for it where asked to, but no longer than the server runs."""
     until = time.monotonic() + wait
     while True:
         found = await db.read(look, caller, wanted)
-        if found.items or (found.done and time.monotonic() >= until):
+        if found.items or (found.done and (stopping.is_set() or time.monotonic() >= until)):
             return found
         wanted = wanted._replace(after=found.next)
         if found.done:
-            await asyncio.sleep(max(0.0, min(LOOKS_EVERY, until - time.monotonic())))
+            await clock.pause(min(LOOKS_EVERY, until - time.monotonic()), stopping)
 
 
 async def look(tx: Tx, caller: Caller, wanted: Wanted) -> Found:
@@ -80,7 +80,18 @@ async def _between(tx: Tx, after: int, head: int, wanted: Wanted, ways: Sequence
         limit=wanted.limit,
     )
     behind = rows[-1]["position"] if len(rows) == wanted.limit else until
-    return Found(rows, behind, behind >= head)
+    told = await notices.parts(tx, [(row["data"], _only(row["reached"])) for row in rows])
+    items = [
+        {name: value for name, value in row.items() if name != "reached"} | {"data": data}
+        for row, data in zip(rows, told, strict=True)
+    ]
+    return Found(items, behind, behind >= head)
+
+
+def _only(reached: Sequence[uuid.UUID | None]) -> list[uuid.UUID] | None:
+    """The places that somebody may hear of; None is all."""
+    bound = [one for one in reached if one is not None]
+    return bound if len(bound) == len(reached) else None
 
 
 async def put_consumer(

@@ -51,7 +51,12 @@ async def list_all(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None)
 )
 async def make(told: KeyIn, ctx: Ctx, who: Who) -> Response:
     wanted = actions.Wanted(
-        told.name, reach.known(told.types), told.region, told.facility_id, tuple(told.operations), told.account_id
+        told.name,
+        reach.known(told.types),
+        told.region,
+        told.facility_id,
+        reach.known_operations(told.operations),
+        told.account_id,
     )
     row, key = await ctx.db.run(actions.make, who, wanted)
     headers = {"Location": f"/v1/partners/keys/{row['id']}", "Cache-Control": "no-store"}

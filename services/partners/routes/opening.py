@@ -7,10 +7,12 @@ import uuid
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from services.partners.schemas import OpenPageOut
 from services.partners.sql import opening as sql
 from shared import web, wire
+from shared.pages import LAST
 from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who
 
@@ -23,6 +25,10 @@ _KEPT: Final = {"Cache-Control": "public, max-age=3600"}
 _FRESH: Final = {"Cache-Control": "public, max-age=5"}
 _CONTEXT: Final = "https://openactive.io/"
 _POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+class _Described(JSONResponse):
+    media_type = "application/ld+json"
 
 
 def _data(slot_id: uuid.UUID, body: dict[str, Any], base: str) -> dict[str, Any]:
@@ -69,7 +75,7 @@ async def slots(
         Query(
             alias="afterChangeNumber",
             ge=0,
-            le=1 << 62,
+            le=LAST,
             description=say("`modified` of the last item.", "上一页最后一条的 `modified`。"),
         ),
     ] = 0,
@@ -98,13 +104,15 @@ async def slots(
     "",
     operation_id="open.dataset.read",
     response_model=dict[str, Any],
+    response_class=_Described,
+    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
     summary=say("About the open data", "开放数据说明"),
     description=say("A page with JSON-LD inside, or the JSON-LD alone.", "含 JSON-LD 的网页，或仅 JSON-LD。"),
 )
 async def dataset(request: Request, ctx: Ctx, who: Who) -> Response:  # noqa: ARG001 - answers only through the gateway
     described = _described(ctx.settings.public_url.rstrip("/"))
     if "text/html" not in request.headers.get("accept", ""):
-        return Response(wire.dumps(described), 200, {"Vary": "Accept"}, "application/ld+json")
+        return _Described(described, 200, {"Vary": "Accept"})
     headers = {"Vary": "Accept", "Content-Security-Policy": _POLICY}
     return Response(_page(described), 200, headers, "text/html; charset=utf-8")
 

@@ -24,13 +24,13 @@ from services.partners.schemas import (
     TypesOut,
 )
 from shared import clock, errors, pages, web, wire
-from shared.pages import Cursor, Limit, Page
+from shared.pages import LAST, Cursor, Limit, Page
 from shared.texts import choose, language, say
 from shared.web import EVERYWHERE, Ctx, Who, refuses
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHERE)
 
-Position = Annotated[int, Query(ge=0, le=1 << 62)]
+Position = Annotated[int, Query(ge=0, le=LAST)]
 Name = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,79}$"),
@@ -76,7 +76,7 @@ async def poll(
     wait: Annotated[int, Query(ge=0, le=30, description=say("Seconds to wait.", "等待秒数。"))] = 0,
 ) -> Response:
     kinds = reach.known([kind for one in types or ["*"] for kind in one.split(",")], where="query")
-    found = await actions.poll(ctx.db, who, actions.Wanted(after, kinds, community or "", limit), wait)
+    found = await actions.poll(ctx.db, who, actions.Wanted(after, kinds, community or "", limit), wait, ctx.stopping)
     return web.plain_json({"items": told(found.items), "next": found.next, "done": found.done})
 
 

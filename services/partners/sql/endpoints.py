@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.partners.sql.reading import AT_PLACE
+from services.partners.sql.reading import REACHED
 from shared.assertion import Key
 from shared.db import Tx
 
@@ -225,8 +225,7 @@ async def recover(  # noqa: PLR0913 - an endpoint's filters and a range
         INSERT INTO deliveries (endpoint_id, community, notice_id, position)
         SELECT $1, $8, n.id, n.position FROM notices n
         WHERE n.position > $2 AND n.position <= $3 AND n.occurred_at >= $4 AND n.occurred_at < $5
-          AND n.type ~ $6 AND n.type ~ $7 AND starts_with(n.community, $8)
-          AND ($9::uuid IS NULL OR {AT_PLACE.format(place="$9::uuid")})
+          AND n.type ~ $6 AND n.type ~ $7 AND {REACHED.format(place="$9::uuid", prefix="$8")}
         ORDER BY n.position
         ON CONFLICT ON CONSTRAINT one_delivery_per_notice DO UPDATE
             SET state = 'due', due_at = now(), done_at = NULL, attempts = 0 WHERE deliveries.state = 'failed'

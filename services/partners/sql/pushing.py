@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from services.partners.sql.reading import AT_PLACE
+from services.partners.sql.reading import REACHED
 from shared.db import Tx
 
 
@@ -53,9 +53,8 @@ async def make_out(tx: Tx, shares: Sequence[Share]) -> int:
         SELECT f.id, f.community, n.id, n.position
         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::uuid[])
              AS f(id, community, after, until, pattern, key_pattern, place_id)
-        JOIN notices n ON n.position > f.after AND n.position <= f.until AND starts_with(n.community, f.community)
-             AND n.type ~ f.pattern AND n.type ~ f.key_pattern
-             AND (f.place_id IS NULL OR {AT_PLACE.format(place="f.place_id")})
+        JOIN notices n ON n.position > f.after AND n.position <= f.until AND n.type ~ f.pattern AND n.type ~ f.key_pattern
+             AND {REACHED.format(place="f.place_id", prefix="f.community")}
         ORDER BY f.id, n.position
         ON CONFLICT ON CONSTRAINT one_delivery_per_notice DO NOTHING
         """,
@@ -129,8 +128,9 @@ async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: boo
         SELECT d.id, d.endpoint_id, d.kind, d.notice_id, d.position, d.attempts, d.made_at, e.url, e.community,
                e.secret_sealed, e.seed_sealed, e.failing_since IS NOT NULL AS fails,
                CASE WHEN e.previous_until > now() THEN e.previous_sealed END AS previous_sealed,
-               n.type, n.occurred_at, n.community AS notice_community, n.subject, n.data
+               n.type, n.occurred_at, n.community AS notice_community, n.subject, n.data, k.place_id
         FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id LEFT JOIN notices n ON n.position = d.position
+        LEFT JOIN partner_keys k ON k.id = e.key_id
         WHERE d.id = ANY($1::uuid[]) ORDER BY d.position
         """,
         [row["id"] for row in leased],

@@ -10,12 +10,10 @@ from typing import Any
 from services.partners.rules import Filter
 from shared.db import Tx
 
-AT_PLACE = """(
-    n.data->>'place_id' = {place}::text OR n.data->>'facility_id' = {place}::text OR EXISTS (
-        SELECT 1 FROM slots s WHERE s.place_id = {place} AND s.id = CASE
-            WHEN coalesce(n.data->'slots'->>0, n.data->>'slot_id') ~ '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
-            THEN coalesce(n.data->'slots'->>0, n.data->>'slot_id')::uuid END))"""
-"""Whether a notice is about something at a place: it names the place, or a slot there."""
+REACHED = """CASE WHEN {place} IS NULL THEN starts_with(n.community, {prefix})
+    ELSE {place} = ANY(n.places) AND EXISTS (
+        SELECT 1 FROM places p WHERE p.id = {place} AND starts_with(p.community, {prefix})) END"""
+"""Whether a notice is within reach: below a region, or about something at a place there, wherever it begins."""
 
 
 async def bounds(tx: Tx) -> Any:
@@ -40,15 +38,19 @@ async def forget(tx: Tx) -> int:
 async def look(
     tx: Tx, *, after: int, until: int, pattern: str, community: str, reach: Sequence[Filter], limit: int
 ) -> list[Any]:
-    """Stamped notices in (after, until] that were asked for and are within reach, in their order."""
+    """Stamped notices in (after, until] that were asked for and are within reach, in their order.
+
+    `reached`: at which places, each as far as it is within reach; a null among them is all of it.
+    """
     return await tx.fetch(
         f"""
-        SELECT n.position, n.id, n.type, n.occurred_at, n.community, n.subject, n.data FROM notices n
+        SELECT n.position, n.id, n.type, n.occurred_at, n.community, n.subject, n.data, within.reached FROM notices n
+        CROSS JOIN LATERAL (
+            SELECT array_agg(f.place_id) AS reached
+            FROM unnest($5::text[], $6::text[], $7::uuid[]) AS f(prefix, pattern, place_id)
+            WHERE n.type ~ f.pattern AND {REACHED.format(place="f.place_id", prefix="f.prefix")}) AS within
         WHERE n.position > $1 AND n.position <= $2 AND n.type ~ $3 AND starts_with(n.community, $4)
-          AND EXISTS (
-              SELECT 1 FROM unnest($5::text[], $6::text[], $7::uuid[]) AS f(prefix, pattern, place_id)
-              WHERE starts_with(n.community, f.prefix) AND n.type ~ f.pattern
-                AND (f.place_id IS NULL OR {AT_PLACE.format(place="f.place_id")}))
+          AND within.reached IS NOT NULL
         ORDER BY n.position LIMIT $8
         """,
         after,

@@ -40,7 +40,8 @@ async def foresee_closure(
     place = await sql.place(tx, service, place_id)
     if place is None:
         raise errors.NotThere
-    who.require(STAFF, place.community, place_id)
+    if not who.keeps(place_id):
+        who.require(STAFF, place.community, place_id)
     affected = await sql.slots_during(tx, place_id, starts_at, ends_at)
     return Closing(len(affected), sum(one.claims for one in affected))
 
@@ -64,7 +65,7 @@ async def close_place(
 async def _begin_closure(
     tx: Tx, who: Caller, service: str, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime, reason: str
 ) -> tuple[uuid.UUID, list[uuid.UUID]]:
-    await held_place(tx, who, STAFF, service, place_id)
+    await held_place(tx, who, STAFF, service, place_id, keepers=True)
     closure_id = await sql.insert_closure(tx, place_id, starts_at, ends_at, reason, who.account_id)
     affected = [one.id for one in await sql.slots_during(tx, place_id, starts_at, ends_at)]
     await claims.lock_slots(tx, affected)
@@ -88,6 +89,7 @@ async def _empty(db: Database, slot_id: uuid.UUID) -> int:
 
 
 async def _release_chunk(tx: Tx, slot_id: uuid.UUID) -> int:
+    await claims.lock_slots(tx, [slot_id, *await sql.beside(tx, slot_id)])
     slot = await sql.shut(tx, slot_id)
     ids = await sql.releasable(tx, slot_id, CHUNK) if slot is not None else []
     if slot is None or not ids:
@@ -96,7 +98,9 @@ async def _release_chunk(tx: Tx, slot_id: uuid.UUID) -> int:
     freed = await claims.free(tx, ids, state="released", reason="closed")
     holders: dict[uuid.UUID, list[int]] = {}
     for one in freed:
-        holders.setdefault(one.group_id, []).append(one.holder_no)
+        if one.slot_id == slot_id:  # a dish goes with its window, and is not told by itself
+            holders.setdefault(one.group_id, []).append(one.holder_no)
+    released = sum(map(len, holders.values()))
     data = {
         "reason": "closed",
         "slot_id": str(slot.id),
@@ -111,8 +115,8 @@ async def _release_chunk(tx: Tx, slot_id: uuid.UUID) -> int:
         ],
     )
     if slot.closure_id is not None:
-        await sql.count_closure(tx, slot.closure_id, released=len(freed))
-    return len(freed)
+        await sql.count_closure(tx, slot.closure_id, released=released)
+    return released
 
 
 async def finish_closures(db: Database, service: str | None = None) -> int:
@@ -132,21 +136,21 @@ async def take_back_closure(tx: Tx, who: Caller, service: str, place_id: uuid.UU
 
     Who was released is not put back; who had not been released yet keeps the place.
     """
-    await held_place(tx, who, STAFF, service, place_id)
+    await held_place(tx, who, STAFF, service, place_id, keepers=True)
     closure = await sql.closure(tx, place_id, closure_id)
     if closure is None:
         raise errors.NotThere
     now = clock.now()
     if closure.ends_at <= now:
         raise errors.Conflict(say("That closure is over.", "该关闭时段已结束。"))
-    await sql.delete_closure(tx, closure_id)
     closed = await sql.closed_slots(tx, place_id, closure.starts_at, closure.ends_at)
+    # All that may change here at once, and in order, before the closure itself: the schedule is followed below.
+    future = await sql.slots_after(tx, place_id, now)
+    await claims.lock_slots(tx, [*(one.id for one in closed), *(one.id for one in future)])
+    await sql.delete_closure(tx, closure_id)
     others = await sql.closure_windows(tx, place_id, now)
     # What the schedule made follows it, the calendar included; the rest has nothing else to follow.
     back = [one for one in closed if not one.is_scheduled and not rules.is_shut(one.starts_at, one.ends_at, others)]
-    # All that may change here at once, and in order: the schedule is followed below.
-    future = await sql.slots_after(tx, place_id, now)
-    await claims.lock_slots(tx, [*(one.id for one in closed), *(one.id for one in future)])
     await sql.open_slots(tx, [one.id for one in back])
     policy, policy_id = await written_policy(tx, place_id)
     await follow(tx, place_id, clock.today())

@@ -34,13 +34,20 @@ def _instants_of(policy: Policy, wanted: Iterable[Wanted]) -> list[Instants]:
 
 
 async def rule(tx: Tx, ids: Sequence[uuid.UUID], policy: Policy, policy_id: uuid.UUID) -> None:
-    """Lock these slots and put those that are open under a policy; one that is open for booking already stays so."""
+    """Lock these slots and put those that are open under a policy; one that is open for booking already stays so.
+
+    So does the deadline of an extra session that has its own.
+    """
     now = clock.now()
     await claims.lock_slots(tx, ids)
-    ruled = await sql.openings(tx, ids)
-    said = [(_instants(policy, starts_at), opens_at) for _, starts_at, opens_at in ruled]
-    instants = [one._replace(opens_at=rules.opens_anew(now, before, one.opens_at)) for one, before in said]
-    await sql.rule_slots(tx, [one[0] for one in ruled], instants, policy_id, policy)
+    ruled = await sql.ruled(tx, ids)
+    instants = []
+    for one in ruled:
+        said = _instants(policy, one.starts_at)
+        opens_at = rules.opens_anew(now, one.opens_at, said.opens_at)
+        has_its_own = one.policy is not None and _instants(one.policy, one.starts_at).closes_at != one.closes_at
+        instants.append(said._replace(opens_at=opens_at, closes_at=one.closes_at if has_its_own else said.closes_at))
+    await sql.rule_slots(tx, [one.id for one in ruled], instants, policy_id, policy)
 
 
 async def written_policy(tx: Tx, place_id: uuid.UUID) -> tuple[Policy, uuid.UUID]:
@@ -143,8 +150,12 @@ async def create_slot(  # noqa: PLR0913 - the fields of a session
     ends_at: datetime,
     title: str,
     capacity: int | None,
+    closes_at: datetime | None = None,
 ) -> uuid.UUID:
-    """One session beside the schedule, under the place's policy. No change of the schedule touches it."""
+    """One session beside the schedule, under the place's policy. No change of the schedule touches it.
+
+    It closes when it is told to; else as the policy says, if that is still to come.
+    """
     place = await held_place(tx, who, STAFF, service, place_id)
     on = next((one for one in place.resources if resource in (one.name, str(one.id))), None)
     if on is None or on.no is None:
@@ -157,7 +168,8 @@ async def create_slot(  # noqa: PLR0913 - the fields of a session
     await claims.lock_slots(tx, way)
     await sql.displace_slots(tx, way)
     policy, policy_id = await written_policy(tx, place_id)
-    made = await sql.insert_slots(
-        tx, place_id, [want], _instants_of(policy, [want]), policy_id, policy, is_scheduled=False
-    )
+    said, latest = _instants(policy, starts_at), starts_at - timedelta(minutes=policy.close_minutes)
+    closing = closes_at or next((one for one in (said.closes_at, latest) if one > clock.now()), starts_at)
+    instants = [said._replace(closes_at=closing)]
+    made = await sql.insert_slots(tx, place_id, [want], instants, policy_id, policy, is_scheduled=False)
     return made[0]

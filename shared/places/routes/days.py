@@ -30,10 +30,15 @@ def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[
         status_code=201,
         response_model=schemas.SlotMadeOut,
         summary=say("Add one extra session (staff)", "加开一个场次（工作人员）"),
+        description=say(
+            "Under the place's policy, except for when booking closes: that may be said here, and a deadline that is over "
+            "already (the day before, for a session of today) becomes the policy's minutes before the start, or the start.",
+            "适用本场所的规则；截止时间可单独设定。若规则的截止时间已过（如当天加开、规则为前一日截止），则取规则的开始前分钟数，否则至开始为止。",
+        ),
         responses=refuses(errors.SlotsOverlap, errors.Exists, errors.Closed),
     )
     async def create_slot(place_id: PlaceId, told: schemas.SlotIn, ctx: Ctx, who: Who) -> Response:
-        slot_id = await ctx.db.run(actions.create_slot, who, service, place_id, **told.model_dump())
+        slot_id = await ctx.db.run(actions.create_slot, who, service, place_id, **told.said())
         href = f"/v1/slots/{slot_id}"
         return web.json(schemas.SlotMadeOut(id=slot_id, href=href), 201, {"Location": href})
 
@@ -116,7 +121,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
         operation_id=named("create_closure"),
         status_code=201,
         response_model=schemas.ClosingOut,
-        summary=say("Shut a place for a time (staff)", "临时关闭场所（工作人员）"),
+        summary=say("Shut a place for a time (staff, or its own kitchen)", "临时关闭场所（工作人员或本厨房）"),
         description=say(
             "Its slots are closed, and everybody who has a place in them is released and told. With `dry_run` it only says "
             "how many, with 200.",
@@ -150,7 +155,9 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
         "/{place_id}/closures/{closure_id}",
         operation_id=named("delete_closure"),
         status_code=204,
-        summary=say("Take back a closure that is not over (staff)", "撤销尚未结束的关闭（工作人员）"),
+        summary=say(
+            "Take back a closure that is not over (staff, or its own kitchen)", "撤销尚未结束的关闭（工作人员或本厨房）"
+        ),
         description=say(
             "What it closed and has not begun opens again. Who was released is not put back.",
             "恢复尚未开始的场次；已释放的名额不会恢复。",

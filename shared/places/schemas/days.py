@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import date as Date  # noqa: N812 - a field is called date
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -13,7 +13,7 @@ from shared import clock
 from shared.claiming import Moment, NamedOut, Short, Text
 from shared.places import sql
 from shared.places.actions import Closing
-from shared.places.schemas.words import Capacity
+from shared.places.schemas.words import Capacity, Minutes
 from shared.texts import say
 from shared.web import In, Out
 
@@ -33,11 +33,36 @@ class SlotIn(In):
     ends_at: AwareDatetime
     title: Short
     capacity: Capacity | None = Field(default=None, description=say("Instead of the resource's.", "代替场地的名额。"))
+    closes_at: AwareDatetime | None = Field(
+        default=None,
+        description=say(
+            "Booking closes then; left out, as the policy says, or at the latest moment that is still to come.",
+            "截止预约时间；省略则按规则，若已过则取尚未过的最晚时刻。",
+        ),
+    )
+    close_minutes: Minutes | None = Field(
+        default=None, description=say("Or so long before the start.", "或开始前多少分钟截止。")
+    )
 
     @model_validator(mode="after")
     def _is_to_come(self) -> Self:
         _in_order(self.starts_at, self.ends_at, timedelta(days=1))
+        if self.closes_at is not None and self.close_minutes is not None:
+            raise ValueError("a deadline is said either as a time or in minutes")
+        if self.closing is not None and not clock.now() < self.closing <= self.starts_at:
+            raise ValueError("booking closes after now, and not after the start")
         return self
+
+    @property
+    def closing(self) -> datetime | None:
+        """When booking closes, if the session has a word of its own."""
+        if self.close_minutes is not None:
+            return self.starts_at - timedelta(minutes=self.close_minutes)
+        return self.closes_at
+
+    def said(self) -> dict[str, Any]:
+        """What the action is told."""
+        return self.model_dump(exclude={"close_minutes"}) | {"closes_at": self.closing}
 
 
 class SlotMadeOut(Out):

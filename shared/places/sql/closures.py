@@ -121,11 +121,11 @@ _RELEASABLE = "is_active AND state IN ('held', 'confirmed')"
 
 
 async def slots_during(tx: Tx, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> list[Affected]:
-    """Open slots of a place, not over yet, that meet this time."""
+    """Open slots of a place, not over yet, that meet this time. A dish has no time of its own: it goes with its windows."""
     rows = await tx.fetch(
         f"SELECT s.id, (SELECT count(*) FROM claims c WHERE c.slot_id = s.id AND {_RELEASABLE}) "
         "FROM slots s WHERE s.place_id = $1 AND s.state = 'open' AND s.ends_at > now() "
-        "AND s.starts_at < $3 AND s.ends_at > $2",
+        "AND s.starts_at < $3 AND s.ends_at > $2 AND s.subject_kind IS DISTINCT FROM 'dish'",
         place_id,
         starts_at,
         ends_at,
@@ -182,10 +182,26 @@ async def unfinished(tx: Tx, service: str | None) -> list[uuid.UUID]:
     return [row[0] for row in rows]
 
 
-async def releasable(tx: Tx, slot_id: uuid.UUID, most: int) -> list[uuid.UUID]:
-    """Claims to be released from a locked slot, locked."""
+async def beside(tx: Tx, slot_id: uuid.UUID) -> list[uuid.UUID]:
+    """The dishes that are taken together with places in this slot."""
     rows = await tx.fetch(
-        f"SELECT id FROM claims WHERE slot_id = $1 AND {_RELEASABLE} ORDER BY id LIMIT $2 FOR NO KEY UPDATE",
+        "SELECT DISTINCT d.slot_id FROM claims c JOIN claims d ON d.group_id = c.group_id AND d.is_active "
+        "JOIN slots s ON s.id = d.slot_id AND s.subject_kind = 'dish' WHERE c.slot_id = $1 AND c.is_active",
+        slot_id,
+    )
+    return [row[0] for row in rows]
+
+
+async def releasable(tx: Tx, slot_id: uuid.UUID, most: int) -> list[uuid.UUID]:
+    """Claims to be released from a locked slot, with those on the dishes out of it; locked."""
+    rows = await tx.fetch(
+        f"""
+        WITH chosen AS (SELECT id, group_id FROM claims WHERE slot_id = $1 AND {_RELEASABLE} ORDER BY id LIMIT $2)
+        SELECT c.id FROM claims c JOIN slots s ON s.id = c.slot_id
+        WHERE c.is_active AND c.state IN ('held', 'confirmed') AND (c.id IN (SELECT id FROM chosen)
+              OR (s.subject_kind = 'dish' AND c.group_id IN (SELECT group_id FROM chosen)))
+        ORDER BY c.id FOR NO KEY UPDATE OF c
+        """,
         slot_id,
         most,
     )

@@ -173,7 +173,16 @@ async def insert_place(tx: Tx, service: str, values: Sequence[Any]) -> uuid.UUID
         )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise constraints.refused(error) or error from error
+    await _require_standing(tx, made)
     return made
+
+
+async def _require_standing(tx: Tx, place_id: uuid.UUID) -> None:
+    """Refuse a place in a region that has ended. Asked after writing, which waits for a region that is just ending."""
+    if await tx.value(
+        "SELECT r.ended_on IS NOT NULL FROM places p JOIN regions r ON r.code = p.community WHERE p.id = $1", place_id
+    ):
+        raise errors.RegionEnded
 
 
 async def update_place(tx: Tx, place_id: uuid.UUID, values: Sequence[Any]) -> None:
@@ -187,6 +196,7 @@ async def update_place(tx: Tx, place_id: uuid.UUID, values: Sequence[Any]) -> No
         )
     except asyncpg.IntegrityConstraintViolationError as error:
         raise constraints.refused(error) or error from error
+    await _require_standing(tx, place_id)
 
 
 async def write_resources(tx: Tx, place_id: uuid.UUID, resources: Sequence[Resource], gone: Sequence[int]) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from shared.db import Tx
-from shared.places.rules import Existing, Instants, Policy, Wanted
+from shared.places.rules import Existing, Instants, Policy, Wanted, policy_of
 from shared.places.sql import constraints
 
 
@@ -95,12 +95,24 @@ async def rule_slots(
     )
 
 
-async def openings(tx: Tx, ids: Sequence[uuid.UUID]) -> list[tuple[uuid.UUID, datetime, datetime | None]]:
-    """Id, start and opening of those of these locked slots that are open."""
+class Ruled(NamedTuple):
+    """An open slot, and the policy it stands under; `policy` only of an extra session, which may have its own deadline."""
+
+    id: uuid.UUID
+    starts_at: datetime
+    opens_at: datetime | None
+    closes_at: datetime
+    policy: Policy | None
+
+
+async def ruled(tx: Tx, ids: Sequence[uuid.UUID]) -> list[Ruled]:
+    """Those of these locked slots that are open."""
     rows = await tx.fetch(
-        "SELECT id, starts_at, opens_at FROM slots WHERE id = ANY($1::uuid[]) AND state = 'open'", ids
+        "SELECT s.id, s.starts_at, s.opens_at, s.closes_at, CASE WHEN NOT s.is_scheduled THEN p.body END "
+        "FROM slots s JOIN policies p ON p.id = s.policy_id WHERE s.id = ANY($1::uuid[]) AND s.state = 'open'",
+        ids,
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [Ruled(row[0], row[1], row[2], row[3], policy_of(row[4]) if row[4] is not None else None) for row in rows]
 
 
 _IS_MET = """EXISTS (

@@ -77,7 +77,7 @@ def test_beside_a_slot_a_subject_is_what_is_there_that_day(town: Town) -> None:
 def test_a_subject_without_a_slot_is_not_offered(town: Town) -> None:
     (who,), window = town.residents(1), town.slot(11, days=5)
     (told,) = decided(town, ask(who, Take(window), Subject(uuid.uuid4(), 1, window)))
-    assert told.decision == Refused("not_offered")
+    assert told.decision == Refused("not_offered", subject=0)
     assert town.one("SELECT taken FROM slots WHERE id = %s", window) == 0
 
 

@@ -76,7 +76,14 @@ def caller(
 
 
 def asked(who: Caller, **told: Any) -> Asked:
-    nothing: dict[str, Any] = {"place_id": None, "slot_id": None, "person_id": None, "day": None, "after": None}
+    nothing: dict[str, Any] = {
+        "offices": (),
+        "place_id": None,
+        "slot_id": None,
+        "person_id": None,
+        "day": None,
+        "after": None,
+    }
     own = {"account_no": who.account_no, "holders": who.holders_in("booking"), "roles": who.roles, "limit": 50}
     return Asked(**(nothing | own | told))
 
@@ -308,3 +315,36 @@ def test_the_ledger_alone_says_what_stands(booked: Booked, db: Run) -> None:
 
     row = db(lambda opened: opened.read(group))
     assert list(row.keys()) == ["id", "group_id", "place_id", "community", "account_no", "starts_at", "note"]
+
+
+def test_of_a_group_over_two_places_each_place_sees_and_gives_back_its_own_part(booked: Booked, db: Run) -> None:
+    staff, who = booked.town.residents(2)
+    other, policy = uuid.uuid4(), uuid.uuid4()
+    booked.town.place(other, policy)
+    here, there = booked.town.slot(8, days=6), booked.town.slot(10, days=6, place_id=other, policy_id=policy)
+    made = booked.make(who, [who], [here, there])
+    alone = booked.make(who, [who], [booked.town.slot(12, days=6)])
+
+    def seen(role: Role, **told: Any) -> dict[uuid.UUID, list[Any]]:
+        me = caller(staff, role)
+        query = asked(me, holders=None, person_id=who.person_id, **told)
+        found = db(lambda opened: opened.read(actions.page, KEYS, me, THINGS, query))
+        return {row["id"]: [slot.id for slot in one.slots] for row, one in found}
+
+    first, second = Role("staff", COMMUNITY, booked.town.place_id), Role("carer", COMMUNITY, other)
+    assert seen(second) == seen(second, place_id=other) == {made: [there]}
+    assert seen(first)[made] == [here]
+    assert seen(first, place_id=other) == {made: [here]}
+    assert set(seen(first)) == {made, alone}
+    assert seen(Role("staff", COMMUNITY), place_id=other) == {made: [here, there]}
+    read = db(lambda opened: opened.read(actions.read, KEYS, caller(staff, second), THINGS, made))
+    assert [slot.id for slot in read.slots] == [there]
+    with pytest.raises(errors.NotAllowed):
+        db(cancelling(caller(staff, second), THINGS, made))
+    desk = caller(staff, Role("staff", COMMUNITY, other))
+    assert db(showing(desk, made)).facility_id == other
+    assert db(cancelling(desk, THINGS, made)).state == "released"
+    whole = db(lambda opened: opened.read(actions.read, KEYS, caller(who), THINGS, made))
+    assert (len(whole.slots), whole.state) == (2, "confirmed"), "what is elsewhere stays theirs"
+    with pytest.raises(errors.NotThere):
+        db(lambda opened: opened.read(actions.read, KEYS, caller(staff, Role("staff", "330424", other)), THINGS, made))

@@ -140,10 +140,13 @@ async def set_ask_ended(tx: Tx, ended: Ended) -> None:
 
 
 async def ended_ask(tx: Tx, group_id: uuid.UUID) -> Any | None:
-    """An Ended with its service and made_by; None when no such ask is remembered."""
+    """An Ended with its service, made_by, community, place_id and offices; None when no such ask is remembered."""
     return await tx.row(
-        "SELECT k.account_no, k.service, k.state, k.reason, k.slot_ids, k.holders, coalesce(a.person_id, a.id) AS made_by "
-        "FROM asks k JOIN accounts a ON a.no = k.account_no WHERE k.group_id = $1 AND k.state IN ('lost', 'left')",
+        "SELECT k.account_no, k.service, k.state, k.reason, k.slot_ids, k.holders, coalesce(a.person_id, a.id) AS made_by, "
+        "s.community, s.place_id, "
+        "ARRAY(SELECT h.no FROM holders h WHERE h.no = ANY(k.holders) AND h.kind = 'organisation') AS offices "
+        "FROM asks k JOIN accounts a ON a.no = k.account_no LEFT JOIN slots s ON s.id = k.slot_ids[1] "
+        "WHERE k.group_id = $1 AND k.state IN ('lost', 'left')",
         group_id,
     )
 

@@ -21,8 +21,8 @@ SLOT = f"""
            (s.starts_at AT TIME ZONE '{ZONE}')::date AS day, s.opens_at, s.closes_at, s.capacity, s.taken, s.taken_offline,
            s.waiting, s.offline_share, s.offline_until, s.min_age, s.max_age, s.regions, s.level, s.needs_guardian,
            s.allocation, s.is_exclusive, s.is_waitable, s.state, s.is_counted, s.policy_id, s.next_lapse, s.title, s.cancel_by,
-           p.name AS place_name, s.subject_kind, s.subject_id
-    FROM slots s JOIN places p ON p.id = s.place_id
+           p.name AS place_name, s.subject_kind, s.subject_id, r.id AS resource_id, r.name AS resource_name
+    FROM slots s JOIN places p ON p.id = s.place_id LEFT JOIN resources r ON r.no = s.resource_no
 """
 _FACTS = 25
 """The leading columns of SLOT that are a Slot's own, before its limits."""
@@ -65,6 +65,8 @@ def granted_slot(row: Any) -> GrantedSlot:
         row["cancel_by"],
         row["state"],
         row["subject_id"],
+        row["resource_id"],
+        row["resource_name"],
     )
 
 
@@ -115,8 +117,8 @@ async def holders(tx: Tx, nos: Sequence[int]) -> list[Any]:
 
 
 async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Numbers of holders by id; unknown ids are missing."""
-    rows = await tx.fetch("SELECT id, no FROM holders WHERE id = ANY($1::uuid[])", ids)
+    """Numbers of holders by id; unknown ids are missing, and those of who is closed."""
+    rows = await tx.fetch("SELECT id, no FROM holders WHERE id = ANY($1::uuid[]) AND kind <> 'closed'", ids)
     return {row["id"]: row["no"] for row in rows}
 
 
@@ -127,7 +129,7 @@ async def organisation_nos(tx: Tx, codes: Sequence[str]) -> dict[str, int]:
     if missing := [code for code in codes if code not in found]:
         await tx.execute(
             "INSERT INTO holders (id, kind, name, community, level) SELECT uuidv7(), 'organisation', name, code, 3 "
-            "FROM regions WHERE code = ANY($1::text[]) ORDER BY code ON CONFLICT DO NOTHING",
+            "FROM regions WHERE code = ANY($1::text[]) AND ended_on IS NULL ORDER BY code ON CONFLICT DO NOTHING",
             missing,
         )
         # A new statement: it sees those that another gateway has just made.
@@ -281,13 +283,18 @@ class Relation(NamedTuple):
     name: str
     kind: str
     services: Sequence[str] | None
+    level: int
+
+    def reaches(self, service: str, level: int) -> bool:
+        """Whether they may act there, in a service that wants to know guardians so well."""
+        return (self.services is None or service in self.services) and (self.kind != "guardian" or self.level >= level)
 
 
 async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
     """Whom these holders may act for at this moment."""
     rows = await tx.fetch(
         """
-        SELECT a.no, p.no, p.id, p.name, r.kind, r.services
+        SELECT a.no, p.no, p.id, p.name, r.kind, r.services, r.level
         FROM holders a JOIN relations r ON r.actor_id = a.id JOIN holders p ON p.id = r.person_id
         WHERE a.no = ANY($1::bigint[]) AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
         ORDER BY p.name, p.no
@@ -295,6 +302,16 @@ async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
         actor_nos,
     )
     return [Relation(*row) for row in rows]
+
+
+async def guarded(tx: Tx, nos: Sequence[int]) -> frozenset[int]:
+    """Which of these holders have a guardian at this moment, whoever that is."""
+    rows = await tx.fetch(
+        "SELECT DISTINCT h.no FROM holders h JOIN relations r ON r.person_id = h.id WHERE h.no = ANY($1::bigint[]) "
+        "AND r.kind = 'guardian' AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())",
+        nos,
+    )
+    return frozenset(row[0] for row in rows)
 
 
 async def roles(tx: Tx, account_nos: Sequence[int]) -> list[Any]:

@@ -9,7 +9,8 @@ from shared.texts import say
 ABOUT: Final = say(
     """The backend of a neighbourhood's services: find a slot, claim places in it, come, leave.
 
-**Log in.** `POST /v1/identity/codes`, then `POST /v1/identity/sessions`; send `Authorization: Bearer …`. What is public needs no token.
+**Log in.** `POST /v1/identity/codes`, then `POST /v1/identity/sessions`; send `Authorization: Bearer …`. Staff press Authorize
+and log in with a password. What is public needs no token.
 
 **Claim.** Each claim needs an `Idempotency-Key`: the same key and body give the same claim, never a second one. If the
 answer is lost, send it again, or ask `GET /v1/claims/by-key/{key}`.
@@ -22,7 +23,7 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 `X-Request-Id` names a request: send your own, or take ours when you ask us about it.""",
     """社区服务后端：查询场次、预约、到场、离场。
 
-**登录**：先 `POST /v1/identity/codes` 获取验证码，再 `POST /v1/identity/sessions`；之后携带 `Authorization: Bearer …`。公开内容无需登录。
+**登录**：先 `POST /v1/identity/codes` 获取验证码，再 `POST /v1/identity/sessions`；之后携带 `Authorization: Bearer …`。工作人员点击“登录授权”使用密码登录。公开内容无需登录。
 
 **预约**：每次预约须带 `Idempotency-Key`：相同的键与内容只会得到同一个预约，不会重复。若未收到结果，可原样重发，或查询 `GET /v1/claims/by-key/{key}`。
 
@@ -37,6 +38,11 @@ Times are RFC 3339 with an offset, in the town's zone; money is in fen (`_fen`),
 BEARER: Final = say(
     "An access token (JWT as RFC8725 asks): paste it without the word Bearer.",
     "访问令牌（JWT，遵循 RFC8725）：直接粘贴，无需 Bearer 前缀。",
+)
+
+STAFF: Final = say(
+    "Staff log in with name and password (authorization code with PKCE); the client is `linli-console`.",
+    "工作人员使用登录名与密码登录（授权码 + PKCE），客户端为 `linli-console`。",
 )
 
 TAGS: Final[dict[str, str]] = {
@@ -58,6 +64,10 @@ TAGS: Final[dict[str, str]] = {
     "childcare rooms": say("Children's rooms, who is inside, carers on duty.", "儿童之家、在室人数与在岗照护人员。"),
     "incidents": say("What happened in a room; never changed.", "儿童之家事件登记，不可修改。"),
     "identity": say("Logging in, people and for whom they act.", "登录、人员与代办关系。"),
+    "privacy": say(
+        "What may be known of people, by whom, and what became of it.", "个人信息：查看、留痕、导出、更正与注销。"
+    ),
+    "staff log in": say("Invitations, passwords and second factors of staff.", "工作人员的邀请、密码与动态口令。"),
     "partners": say("Other systems: keys, notices to poll for or to be sent.", "合作系统：密钥、通知轮询与推送。"),
     "open data": say("What is free, for everybody's programs.", "面向公众程序的开放数据。"),
     "town": say("Regions and days of the town.", "行政区划与日历。"),
@@ -66,17 +76,25 @@ TAGS: Final[dict[str, str]] = {
 """In the order of a working day."""
 
 PATHS: Final[dict[str, str]] = {
+    "account_id": say("The account.", "账号编号。"),
     "code": say("The region's code.", "区划代码。"),
     "day": say("The date.", "日期。"),
     "delivery_id": say("The delivery.", "推送编号。"),
     "endpoint_id": say("The endpoint.", "接口编号。"),
     "group_id": say("The claim's group.", "预约组编号。"),
+    "guardian_id": say("The guardian.", "监护人编号。"),
     "key": say("The Idempotency-Key that was sent.", "当时提交的幂等键。"),
     "key_id": say("The key.", "密钥编号。"),
     "order_id": say("The order.", "订单编号。"),
     "purpose": say("The purpose.", "授权用途。"),
+    "conflict_id": say("The case.", "冲突编号。"),
+    "role_id": say("The role.", "授权编号。"),
+    "tie_id": say("The entry.", "登记编号。"),
     "person_id": say("The person.", "人员编号。"),
     "login_id": say("The way to log in.", "登录方式编号。"),
+    "proxy_id": say("The proxy.", "代办关系编号。"),
+    "request_id": say("The request.", "申请编号。"),
+    "reveal_id": say("The reveal.", "查看申请编号。"),
     "reservation_id": say("The reservation.", "预约编号。"),
     "registration_id": say("The registration.", "报名编号。"),
     "session_id": say("The session, or `current`.", "会话编号，或 `current`。"),
@@ -102,7 +120,7 @@ DONE: Final[dict[str, str]] = {
 
 UNTIL: Final[dict[str, str]] = {
     "held_until": say("When the held places may come free.", "保留名额可能释放的时间。"),
-    "opens_at": say("When booking opens.", "开放预约的时间。"),
+    "opens_at": say("When booking, or the door, opens.", "开放预约或入场的时间。"),
     "until": say("When the pause or the lease ends.", "暂停或租约结束的时间。"),
 }
 
@@ -124,7 +142,7 @@ MEMBERS: Final[dict[str, Any]] = {
 HEADERS: Final[dict[str, Any]] = {
     "X-Request-Id": {
         "description": say("The request's id: yours, or ours.", "请求编号：由您提供或由我们生成。"),
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{8,64}$"},
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
     "Idempotency-Replayed": {
         "description": say("`true` when this key was answered before.", "该幂等键已处理过时为 `true`。"),
@@ -186,195 +204,3 @@ CLAIMS: Final[dict[str, dict[str, Any]]] = {
 
 CLAIM: Final[dict[str, Any]] = {"slot_id": "01990000-0000-7000-8000-000000000000", "if_full": "refuse"}
 """The least that a claim says."""
-
-_DIETS: Final = {
-    "low_salt": say("little salt", "少盐"),
-    "low_sugar": say("little sugar", "少糖"),
-    "low_oil": say("little oil", "少油"),
-    "low_purine": say("little purine, for gout", "低嘌呤"),
-    "diabetic": say("for diabetics", "糖尿病餐"),
-    "halal": say("halal", "清真"),
-    "vegetarian": say("no meat, no fish", "素食"),
-    "no_pork": say("no pork", "不含猪肉"),
-}
-_OUTCOMES: Final = {
-    "delivered": say("handed to the elder", "已交给长者"),
-    "to_neighbour": say("handed to the neighbour whom the elder named", "已交给长者指定的邻居"),
-    "refused": say("the elder did not want it", "长者拒收"),
-    "unanswered": say("nobody opened", "无人应门"),
-}
-_DOINGS: Final = {
-    "called": say("called by phone", "电话联系"),
-    "contact_reached": say("a contact was reached", "联系到家属"),
-    "knocked": say("knocked again", "再次敲门"),
-    "neighbour": say("asked a neighbour", "询问邻居"),
-    "on_site": say("somebody went there", "上门查看"),
-    "emergency_staff_decision": say("staff decided about an emergency call", "工作人员决定报警或急救"),
-}
-
-MEANINGS: Final[dict[str, dict[str, str]]] = {
-    "allergens": {
-        "gluten": say("cereals with gluten", "含麸质谷物"),
-        "crustacean": say("shrimps and crabs", "甲壳类"),
-        "egg": say("egg", "蛋类"),
-        "fish": say("fish", "鱼类"),
-        "peanut": say("peanut", "花生"),
-        "soy": say("soy", "大豆"),
-        "milk": say("milk", "乳"),
-        "nut": say("nuts", "坚果"),
-        "celery": say("celery", "芹菜"),
-        "mustard": say("mustard", "芥末"),
-        "sesame": say("sesame", "芝麻"),
-        "sulphite": say("sulphites", "亚硫酸盐"),
-        "lupin": say("lupin", "羽扇豆"),
-        "shellfish": say("clams, mussels, squid", "贝类及软体动物"),
-    },
-    "allocation": {
-        "first_come": say("whoever asks first", "先到先得"),
-        "ballot": say("drawn by lot after entries close", "报名截止后抽签"),
-    },
-    "channel": {
-        "app": say("by themselves", "本人操作"),
-        "desk": say("at the desk", "窗口"),
-        "phone": say("by phone", "电话"),
-        "paper": say("on paper", "纸质"),
-    },
-    "days": {
-        "work": say("working days", "工作日"),
-        "rest": say("days of rest", "休息日"),
-    },
-    "diet": _DIETS,
-    "diets": _DIETS,
-    "direction": {
-        "in": say("brought", "送入"),
-        "out": say("collected", "接走"),
-    },
-    "DocumentKind": {
-        "resident_id": say("resident identity card", "居民身份证"),
-        "hk_mo_tw_residence": say("residence permit for Hong Kong, Macau and Taiwan residents", "港澳台居民居住证"),
-        "foreigner_2017": say("foreigner's permanent residence card of 2017", "外国人永久居留身份证（2017 版）"),
-        "foreigner_2023": say("foreigner's permanent residence card since 2023", "外国人永久居留身份证（2023 版）"),
-        "passport": say("passport", "护照"),
-        "travel_permit": say("mainland travel permit", "港澳居民来往内地通行证或台湾居民来往大陆通行证"),
-        "none": say("none; staff vouch for the person", "无证件，由工作人员确认"),
-    },
-    "format": {
-        "json": say("for programs", "供程序读取"),
-        "csv": say("a sheet", "表格"),
-        "html": say("a page to print", "可打印页面"),
-    },
-    "given_by": {
-        "self": say("the person", "本人"),
-        "guardian": say("their guardian", "监护人"),
-        "proxy": say("somebody they asked to", "受委托人"),
-    },
-    "if_full": {
-        "refuse": say("be refused", "直接拒绝"),
-        "wait": say("go on the waiting list", "进入候补"),
-    },
-    "kind": {
-        "work": say("a working day", "工作日"),
-        "rest": say("a day of rest", "休息日"),
-        "closed": say("everything is closed", "全部停用"),
-        "event": say("a single event", "单次活动"),
-        "series": say("a series of sessions, such as a course", "系列课程"),
-        "text": say("words", "文字"),
-        "number": say("a number", "数字"),
-        "bool": say("yes or no", "是或否"),
-        "choice": say("one of its options", "选项之一"),
-        "person": say("somebody's own account", "个人账号"),
-        "device": say("a machine at a place", "场所设备"),
-        "partner": say("another system", "合作系统"),
-        **_DOINGS,
-        "allowed": say("may collect the child", "可接领儿童"),
-        "once": say("may collect the child once, with a code", "凭接送码可接领一次"),
-        "never": say("may never collect the child", "任何情况下不得接领"),
-    },
-    "outcome": {
-        **_OUTCOMES,
-        "safe_home": say("safe, at home", "安全，在家"),
-        "safe_out": say("safe, was out", "安全，外出"),
-        "safe_asleep": say("safe, was asleep", "安全，睡着了"),
-        "hospital": say("in hospital", "住院"),
-        "emergency": say("an emergency, help came", "紧急情况，已救助"),
-        "deceased": say("found dead", "已去世"),
-        "false_alarm": say("nothing had happened", "误报"),
-    },
-    "person": {
-        "self": say("the caller", "本人"),
-    },
-    "progress": {
-        "inside": say("a child is inside", "儿童在室"),
-        "left": say("every child who came has left", "儿童均已离开"),
-    },
-    "provider": {
-        "phone": say("a code sent to a phone", "短信验证码"),
-        "wechat": say("WeChat", "微信"),
-        "alipay": say("Alipay", "支付宝"),
-        "zheliban": say("the province's app, which confirms names", "浙里办，已核验实名"),
-        "oidc": say("the staff's OpenID provider", "工作人员统一登录"),
-    },
-    "relation": {
-        "child": say("the caller's child", "子女"),
-        "guardian": say("as their guardian", "监护人"),
-        "proxy": say("as somebody they asked to", "受委托人"),
-    },
-    "severity": {
-        "minor": say("dealt with on the spot", "轻微，已当场处理"),
-        "moderate": say("guardians should know", "一般，应告知监护人"),
-        "serious": say("somebody must look into it", "严重，须调查处理"),
-    },
-    "state": {
-        "active": say("holds in its time", "在有效期内有效"),
-        "used": say("a code that was used", "接送码已使用"),
-        "removed": say("taken back", "已撤销"),
-        "open": say("can be claimed", "可预约"),
-        "closed": say("no longer claimed", "已截止"),
-        "cancelled": say("will not take place", "已取消"),
-        "held": say("kept for seconds while it is confirmed", "确认中，保留数十秒"),
-        "confirmed": say("yours", "已确认"),
-        "waiting": say("on the waiting list", "候补中"),
-        "released": say("given back", "已释放"),
-        "lapsed": say("not confirmed in time", "确认超时"),
-        "lost": say("waited, and no place came", "候补落空"),
-        "attended": say("came", "已到场"),
-        "no_show": say("did not come", "未到场"),
-        "draft": say("seen by staff only", "草稿，仅工作人员可见"),
-        "published": say("announced", "已发布"),
-        "changed": say("announced, and changed since", "发布后有更改"),
-        "planned": say("takes place", "如期举行"),
-        "given": say("consented, to today's words", "已同意当前内容"),
-        "outdated": say("consented to older words; asked again", "同意的是旧版内容，须重新确认"),
-        "withdrawn": say("taken back", "已撤回"),
-        "never": say("not asked yet", "尚未表示"),
-    },
-    "stays": {
-        "either": say("guardians stay or go", "监护人可陪同可离开"),
-        "stay": say("a guardian stays", "监护人须全程陪同"),
-        "drop_off": say("children stay by themselves", "儿童单独在园"),
-    },
-    "step": _DOINGS,
-    "texture": {
-        "normal": say("as everybody eats it", "普通"),
-        "soft": say("soft", "软食"),
-        "minced": say("minced", "碎食"),
-        "liquid": say("liquid", "流质"),
-    },
-    "token_type": {
-        "Bearer": say("sent as `Authorization: Bearer …`", "以 `Authorization: Bearer …` 提交"),
-    },
-    "what": {
-        "record": say("what carers need to know", "照护须知"),
-        "collectors": say("who may collect the child", "接领名单"),
-    },
-    "when": {
-        "upcoming": say("not over yet", "未结束"),
-        "past": say("over", "已结束"),
-    },
-}
-"""Field, word, meaning. A list of words in any schema needs its meanings here (or in its own description)."""
-
-
-def meaning(field: str, word: str) -> str:
-    """What a word means in a field of this name; empty when nobody has written it."""
-    return MEANINGS.get(field, {}).get(word, "")

@@ -1,0 +1,70 @@
+"""The second factor: an authenticator app's code (TOTP, RFC 6238), and recovery codes for who has lost the app."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+import unicodedata
+from typing import Final
+
+import pyotp
+
+from shared import crypto
+from shared.crypto import Keyring
+
+MUST: Final = frozenset({"administrator", "security", "auditor"})
+"""Roles that do not log in without one: they hold power over others' roles, or over what is known of everybody."""
+ELSEWHERE: Final = frozenset({"oidc"})
+"""Providers of logins that ask for a second factor themselves."""
+STEP_SECONDS: Final = 30
+DRIFT: Final = 1
+"""So many steps a phone's clock may be early or late."""
+RECOVERY_CODES: Final = 10
+_RECOVERY_BYTES: Final = 10
+_ISSUER: Final = "Linli"
+
+
+def secret() -> str:
+    """A new secret, as an app takes it: 160 bits in base 32."""
+    return pyotp.random_base32()
+
+
+def uri(told: str, name: str) -> str:
+    """What an app reads from the picture."""
+    return pyotp.TOTP(told).provisioning_uri(name=name, issuer_name=_ISSUER)
+
+
+def step_of(told: str, code: str, now: float) -> int | None:
+    """The half minute that a code is of, if it is of this one or one of its neighbours."""
+    totp, typed = pyotp.TOTP(told), _plain(code)
+    for step in range(int(now) // STEP_SECONDS - DRIFT, int(now) // STEP_SECONDS + DRIFT + 1):
+        if hmac.compare_digest(totp.at(step * STEP_SECONDS).encode(), typed):
+            return step
+    return None
+
+
+def sealed(keys: Keyring, told: str, account_no: int) -> bytes:
+    """The secret, sealed for its account's row."""
+    return crypto.seal(keys, told, table="second_factors", column="secret_sealed", row=str(account_no))
+
+
+def opened(keys: Keyring, told: bytes, account_no: int) -> str:
+    """The secret that was sealed."""
+    return crypto.unseal(keys, told, table="second_factors", column="secret_sealed", row=str(account_no))
+
+
+def recovery_codes() -> list[str]:
+    """New codes to write down: 80 bits each, in groups that can be read out."""
+    made = [base64.b32encode(secrets.token_bytes(_RECOVERY_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)]
+    return ["-".join(one[at : at + 4] for at in range(0, len(one), 4)) for one in made]
+
+
+def kept(keys: Keyring, code: str) -> bytes:
+    """What is kept of a recovery code, however it was typed."""
+    return crypto.blind_index(keys, _plain(code).hex(), column="recovery_codes.code")
+
+
+def _plain(code: str) -> bytes:
+    typed = unicodedata.normalize("NFKC", code).lower()
+    return "".join(one for one in typed if one.isalnum()).encode(errors="replace")
