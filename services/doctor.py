@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from shared.db import Database, Tx
-from shared.sealed import COLUMNS
+from shared.sealed import count
 
 CHECKS: Final = {
     "taken counts the units of active claims": """
@@ -434,35 +434,5 @@ async def _examine(tx: Tx) -> list[tuple[str, list[str]]]:
     await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     found = [(name, [str(row[0]) for row in await tx.fetch(query)]) for name, query in CHECKS.items()]
     newest = await tx.value("SELECT max(field_version) FROM deployment")
-    beyond = {one.place for one in await _sealed(tx) if newest is not None and one.version > newest}
+    beyond = {one.place for one in await count(tx) if newest is not None and one.version > newest}
     return [*found, ("nothing is sealed with a key that was never made", sorted(beyond))]
-
-
-class SealedWith(NamedTuple):
-    """How many values of a column are sealed with which version of the field key, in which format."""
-
-    place: str
-    format: int
-    version: int
-    values: int
-
-
-async def sealed(url: str) -> list[SealedWith]:
-    """What every sealed column is sealed with."""
-    db = Database.connect(url, pool_size=1, command_seconds=600)
-    try:
-        return await db.read(_sealed)
-    finally:
-        await db.close()
-
-
-async def _sealed(tx: Tx) -> list[SealedWith]:
-    found = []
-    for one in COLUMNS:
-        # A value is its format (a byte), its version (two), and what is sealed.
-        rows = await tx.fetch(
-            f"SELECT get_byte({one.column}, 0), 256 * get_byte({one.column}, 1) + get_byte({one.column}, 2), count(*) "  # noqa: S608
-            f"FROM {one.table} WHERE length({one.column}) > 2 GROUP BY 1, 2"
-        )
-        found += [SealedWith(f"{one.table}.{one.column}", *row) for row in rows]
-    return found

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from shared.db import Database, Tx
+
 
 class Sealed(NamedTuple):
     """One column; `row` is an SQL expression for the row's name in the seal."""
@@ -66,3 +68,34 @@ OPEN: Final = frozenset(
     }
 )
 """Columns of bytes that are not sealed: digests and blind indexes, which open nothing and are never turned."""
+
+
+class SealedWith(NamedTuple):
+    """How many values of a column are sealed with which version of the field key, in which format."""
+
+    place: str
+    format: int
+    version: int
+    values: int
+
+
+async def counted(url: str) -> list[SealedWith]:
+    """What every sealed column is sealed with."""
+    db = Database.connect(url, pool_size=1, command_seconds=600)
+    try:
+        return await db.read(count)
+    finally:
+        await db.close()
+
+
+async def count(tx: Tx) -> list[SealedWith]:
+    """The same, in a transaction that has begun."""
+    found = []
+    for one in COLUMNS:
+        # A value is its format (a byte), its version (two), and what is sealed.
+        rows = await tx.fetch(
+            f"SELECT get_byte({one.column}, 0), 256 * get_byte({one.column}, 1) + get_byte({one.column}, 2), count(*) "  # noqa: S608
+            f"FROM {one.table} WHERE length({one.column}) > 2 GROUP BY 1, 2"
+        )
+        found += [SealedWith(f"{one.table}.{one.column}", *row) for row in rows]
+    return found

@@ -124,12 +124,13 @@ def doctor(data_dir: DataDir = None) -> None:
     """Recompute every invariant from the rows; names what is wrong and ends with 1 if anything is."""
     from services import doctor as checks
     from services.cli import database
+    from shared.sealed import counted
 
     settings = _settings(data_dir)
     with database.at(settings) as url:
         database.require_current(url)
         found = asyncio.run(checks.examine(url))
-        old = database.sealed_before(url, asyncio.run(checks.sealed(url)))
+        old = database.sealed_before(url, asyncio.run(counted(url)))
     for check, wrong in found:
         typer.echo(f"{'ok   ' if not wrong else 'WRONG'} {check}" + (f": {', '.join(wrong[:20])}" if wrong else ""))
     if old:
@@ -365,6 +366,12 @@ def appoint_first(
 
 
 Kind = Annotated[str, typer.Argument(help="signing, field or assertion.")]
+Ahead = Annotated[
+    float, typer.Option("--in", min=3, max=604_800, help="Seconds until the new key is used; all must have it by then.")
+]
+AtOnce = Annotated[
+    bool, typer.Option("--now", help="The old signing key was stolen: what it has signed is good no longer.")
+]
 
 
 @keys_app.command("show")
@@ -376,14 +383,7 @@ def show_keys(data_dir: DataDir = None) -> None:
 
 
 @keys_app.command("rotate")
-def rotate_keys(
-    kind: Kind,
-    ahead: Annotated[
-        float,
-        typer.Option("--in", min=3, max=604_800, help="Seconds until the new key is used; all must have it by then."),
-    ] = 10,
-    data_dir: DataDir = None,
-) -> None:
+def rotate_keys(kind: Kind, ahead: Ahead = 10, data_dir: DataDir = None) -> None:
     """Make a new key, which running processes take over by themselves; the old one goes on opening and verifying."""
     from services.cli import keys
 
@@ -399,13 +399,7 @@ def reseal(data_dir: DataDir = None) -> None:
 
 
 @keys_app.command("retire")
-def retire_keys(
-    kind: Kind,
-    at_once: Annotated[
-        bool, typer.Option("--now", help="The old signing key was stolen: what it has signed is good no longer.")
-    ] = False,
-    data_dir: DataDir = None,
-) -> None:
+def retire_keys(kind: Kind, at_once: AtOnce = False, data_dir: DataDir = None) -> None:
     """Forget the old keys of a kind, once nothing needs them."""
     from services.cli import keys
 

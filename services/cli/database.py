@@ -18,8 +18,8 @@ from shared.db import Database
 from shared.settings import Settings
 
 if TYPE_CHECKING:
-    from services.doctor import SealedWith
     from shared.crypto import Keyring
+    from shared.sealed import SealedWith
 
 T = TypeVar("T")
 

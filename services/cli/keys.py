@@ -14,11 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from services import doctor
 from services.cli import Stop, database
 from shared import clock, crypto, rotation
 from shared.crypto import KeyFile, Keyring
-from shared.sealed import COLUMNS, Sealed
+from shared.sealed import COLUMNS, Sealed, counted
 from shared.settings import Settings
 
 _BLOCKS: Final = 64
@@ -34,7 +33,7 @@ def show(settings: Settings) -> None:
     with database.at(settings) as url:
         database.require_current(url)
         database.keys(settings, url)
-        kept, rows = _kept(settings), asyncio.run(doctor.sealed(url))
+        kept, rows = _kept(settings), asyncio.run(counted(url))
     now = time.time()
     table = Table("kind", "key", "state", "rows")
     for kind, names in (
@@ -80,7 +79,7 @@ def retire(settings: Settings, kind: str, *, at_once: bool) -> None:
     with database.at(settings) as url:
         database.require_current(url)
         database.keys(settings, url)
-        needed = {one.version for one in asyncio.run(doctor.sealed(url))} if kind == "field" else set()
+        needed = {one.version for one in asyncio.run(counted(url))} if kind == "field" else set()
         until = _signed_until(url, _kept(settings).since.get(kind, 0.0)) if kind == "signing" and not at_once else 0.0
         gone = rotation.retire(settings.keys_file, kind, needed=needed, signed_until=until)
     print(f"{gone} old {kind} key{'' if gone == 1 else 's'} retired." if gone else f"There is no old {kind} key.")
@@ -102,7 +101,7 @@ def reseal(settings: Settings) -> None:
                 done, unreadable = done + made, unreadable + wrong
         left = sum(
             found.values
-            for found in asyncio.run(doctor.sealed(url))
+            for found in asyncio.run(counted(url))
             if bytes((found.format,)) + found.version.to_bytes(2) != keys.head
         )
     print(f"{done} values sealed anew; {left} left.")
