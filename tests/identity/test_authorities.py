@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -16,8 +16,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from services.identity.actions import enrolment
-from services.identity.providers import Providers
+from services.identity import sealing
+from services.identity.actions import enrolment, logins
+from services.identity.providers import Outside, Providers
+from services.identity.rules import normalise_phone
+from shared import errors
 from shared.crypto import KeysUnreadable
 from shared.settings import Settings
 from tests.identity.authorities import OTHER_SIGNER, AlipayServer, OidcServer, ZhelibanServer, rsa_key
@@ -26,6 +29,7 @@ from tests.identity.test_enrolment import HOMES
 from tests.identity.town import ADULT, ADULT_TOO, Town, play
 
 PHONE, OTHER = "15400000001", "15400000002"
+TERMS = logins.Terms(device=None, life=timedelta(days=30), idle=timedelta(days=14), demo=False)
 EN = {"accept-language": "en"}
 
 
@@ -179,6 +183,10 @@ def test_a_ticket_of_the_authority_confirms_name_and_number(database_url: str, z
         assert await town.value("SELECT data->>'provider' FROM audit WHERE action = 'people.confirm'") == "zheliban"
         again = await enter(town, "zheliban", zheliban.ticket("u-1", ADULT, "张三"))
         assert again.json()["account"] == answer.json()["account"]
+        told = "SELECT count(*) FROM notices n JOIN audit a ON a.data->>'id' = n.subject::text WHERE n.type = $1"
+        assert await town.value(told, "identity.person.confirmed") == 1
+        kept = await town.value("SELECT phone_index FROM persons")
+        assert kept == sealing.contact_index(town.keys, normalise_phone(PHONE)), "the desk finds them by it"
         assert ADULT not in "".join(town.answers)
 
     play(database_url, scenario, **zheliban.settings())
@@ -343,6 +351,26 @@ def test_staff_log_in_with_what_they_added_and_nobody_becomes_a_resident_by_it(
         assert oidc.paths().count("/.well-known/openid-configuration") == 1
 
     play(database_url, scenario, **oidc.settings())
+
+
+def test_power_over_others_comes_in_by_the_staffs_own_provider_and_by_no_residents_way(
+    database_url: str, oidc: OidcServer
+) -> None:
+    async def scenario(town: Town) -> None:
+        account = (await linked(town, oidc)).caller.account_no
+        await town.execute("INSERT INTO roles (account_no, role, prefix) VALUES ($1, 'administrator', '33')", account)
+        answer = await staff(town, oidc)
+        assert answer.status_code == 201, answer.text
+        following = await town.refresh(answer.json()["refresh_token"])
+        assert following.status_code == 200
+        by_phone = Outside("subject", phone=normalise_phone(PHONE))
+        for provider in ("wechat", "alipay", "zheliban"):
+            with pytest.raises(errors.NotAllowed):
+                await town.root.run(logins.open_session, town.keys, TERMS, provider, by_phone)
+        await town.execute("UPDATE sessions SET provider = 'wechat'")
+        assert (await town.refresh(following.json()["refresh_token"])).status_code == 401
+
+    play(database_url, scenario, demo=False, **oidc.settings())
 
 
 def unsigned(oidc: OidcServer, **changed: Any) -> str:

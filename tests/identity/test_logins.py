@@ -71,6 +71,20 @@ def test_wechat_with_a_phone_finds_the_resident_who_logged_in_by_phone_before(
     play(database_url, scenario, **on(wechat))
 
 
+def test_a_password_is_no_way_in_that_is_listed_or_taken_away_here(database_url: str, wechat: WeChatServer) -> None:
+    async def scenario(town: Town) -> None:
+        mine = await town.login(PHONE)
+        add = "INSERT INTO logins (account_no, provider, subject_index) VALUES ($1, 'password', 'x')"
+        await town.execute(add, mine.caller.account_no)
+        (only,) = (await town.call("GET", "/me/logins", caller=mine.caller)).json()["items"]
+        kept = await town.value("SELECT id FROM logins WHERE provider = 'password'")
+        assert (await town.call("DELETE", f"/me/logins/{kept}", caller=mine.caller)).status_code == 404
+        last = await town.call("DELETE", f"/me/logins/{only['id']}", caller=mine.caller)
+        assert (last.status_code, last.json()["code"]) == (409, "login_last")
+
+    play(database_url, scenario, **on(wechat))
+
+
 def test_wechat_alone_makes_nobody_and_says_what_to_do(database_url: str, wechat: WeChatServer) -> None:
     async def scenario(town: Town) -> None:
         refused = await enter(town, wechat.code("o-1"))
