@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.db import Database, Tx
+from shared.sealed import count
 
 CHECKS: Final = {
     "taken counts the units of active claims": """
@@ -65,6 +66,10 @@ CHECKS: Final = {
         SELECT o.id FROM meal_orders o JOIN meal_lines l ON l.order_id = o.id GROUP BY o.id
         HAVING sum(l.price_fen) <> o.price_fen OR sum(l.subsidy_fen) <> o.subsidy_fen
             OR sum(l.pay_fen) + o.fee_fen <> o.pay_fen OR count(*) FILTER (WHERE l.subsidy_fen > 0) > 1""",
+    "every login that a copied token ended was announced to its owner": """
+        SELECT s.id FROM sessions s JOIN accounts a ON a.no = s.account_no
+        WHERE s.was_reused AND a.person_id IS NOT NULL
+          AND 1 <> (SELECT count(*) FROM notices n WHERE n.subject = s.id AND n.type = 'identity.session.revoked')""",
     "what happened in kitchens and at doors was announced": """
         SELECT f.id FROM (
             SELECT id, 'elder-meals.order.made' AS type, 1 AS times FROM meal_orders
@@ -427,4 +432,7 @@ async def examine(url: str) -> list[tuple[str, list[str]]]:
 
 async def _examine(tx: Tx) -> list[tuple[str, list[str]]]:
     await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    return [(name, [str(row[0]) for row in await tx.fetch(query)]) for name, query in CHECKS.items()]
+    found = [(name, [str(row[0]) for row in await tx.fetch(query)]) for name, query in CHECKS.items()]
+    newest = await tx.value("SELECT max(field_version) FROM deployment")
+    beyond = {one.place for one in await count(tx) if newest is not None and one.version > newest}
+    return [*found, ("nothing is sealed with a key that was never made", sorted(beyond))]

@@ -18,6 +18,7 @@ import hmac
 import time
 import uuid
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -173,15 +174,18 @@ def sign(caller: Caller, *, audience: str, key: bytes, grant: Grant | None = Non
     return token
 
 
-def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
-    """The caller that the gateway vouches for; refuses anything unsigned, stale or meant for another service."""
+def verify(token: str | None, *, audience: str, key: bytes, more: Sequence[bytes] = ()) -> Caller:
+    """The caller that the gateway vouches for; refuses anything unsigned, stale or meant for another service.
+
+    `more` are the keys that count besides, while keys are being turned.
+    """
     if not token:
         raise errors.AssertionMissing
     mine = _signed.pop(token, None)
-    if mine is not None and mine[0] == audience and mine[1] > time.time() and mine[2] == key:
+    if mine is not None and mine[0] == audience and mine[1] > time.time() and mine[2] in (key, *more):
         return mine[3]
     try:
-        payload = _opened(token.encode("ascii"), key)
+        payload = _opened(token.encode("ascii"), (key, *more))
         if payload["iss"] != "linli-gateway" or payload["aud"] != audience or payload["exp"] <= time.time():
             raise errors.AssertionMissing
         grant, key_told = payload.get("grant"), payload.get("key")
@@ -205,10 +209,12 @@ def verify(token: str | None, *, audience: str, key: bytes) -> Caller:
         raise errors.AssertionMissing from error
 
 
-def _opened(token: bytes, key: bytes) -> dict[str, Any]:
+def _opened(token: bytes, keys: Sequence[bytes]) -> dict[str, Any]:
     signed, _, mac = token.rpartition(b".")
-    expected = base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")
-    if not signed.startswith(_HEAD) or not hmac.compare_digest(mac, expected):
+    if not signed.startswith(_HEAD) or not any(
+        hmac.compare_digest(mac, base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"="))
+        for key in keys
+    ):
         raise errors.AssertionMissing
     body = signed[len(_HEAD) :]
     payload: dict[str, Any] = wire.loads(base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4)))

@@ -17,7 +17,7 @@ sentence everybody else sees; `code` is what programs read. The tree says the HT
     ├── Unprocessable       422   KeyReused, Document…, PhoneMalformed
     ├── ConditionMissing    428
     ├── TooMany             429
-    └── Unavailable         503   LineFull, Unknown, ServiceDown; ServiceSlow 504
+    └── Unavailable         503   LineFull, Unknown, ServiceDown, ProviderDown; ServiceSlow, ProviderSlow 504
 
 `docs/errors.md` lists every one of them, and a test compares.
 """
@@ -531,6 +531,34 @@ class Exists(Conflict):
     zh = "已经存在。"
 
 
+class ProviderOff(Conflict):
+    """This way to log in is not set up here; use another."""
+
+    code = "provider_off"
+    zh = "此登录方式未开通，请使用其他方式。"
+
+
+class LoginUnknown(Conflict):
+    """Nobody here has this login yet: send your phone with it, or log in another way and add it."""
+
+    code = "login_unknown"
+    zh = "此登录方式尚未绑定：请同时提供手机号，或以其他方式登录后添加。"
+
+
+class LoginTaken(Conflict):
+    """This login belongs to another account."""
+
+    code = "login_taken"
+    zh = "此登录方式已绑定其他账号。"
+
+
+class LoginLast(Conflict):
+    """This is the only way into the account; add another one first."""
+
+    code = "login_last"
+    zh = "这是该账号唯一的登录方式，请先添加其他方式。"
+
+
 class Gone(Refusal):
     """This is no longer kept."""
 
@@ -692,6 +720,21 @@ class ServiceSlow(Unavailable):
     status = 504
     code = "service_slow"
     zh = "该服务响应超时。"
+
+
+class ProviderDown(Unavailable):
+    """Whoever vouches for this login does not answer; log in another way."""
+
+    code = "provider_down"
+    zh = "该登录服务暂时无法响应，请改用其他方式登录。"
+
+
+class ProviderSlow(Unavailable):
+    """Whoever vouches for this login takes too long to answer; log in another way."""
+
+    status = 504
+    code = "provider_slow"
+    zh = "该登录服务响应超时，请改用其他方式登录。"
 
 
 class Broken(Refusal):

@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -64,6 +64,41 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(default=(), description="Web origins that may call from a browser.")
     access_seconds: int = Field(default=900, ge=60, le=3600, description="Life of an access token.")
     refresh_days: int = Field(default=30, ge=1, le=180, description="Absolute life of a login.")
+    idle_days: int = Field(default=14, ge=1, le=180, description="A login not refreshed for so long is over.")
+    provider_seconds: float = Field(
+        default=4.0, gt=0, le=14, description="Longest WeChat and others may take together."
+    )
+    wechat_appid: str | None = Field(
+        default=None, description="The mini-program's AppID; with its secret, WeChat is on."
+    )
+    wechat_secret: SecretStr | None = Field(default=None, description="The mini-program's AppSecret.")
+    wechat_url: str = Field(default="https://api.weixin.qq.com", description="Where WeChat is called.")
+    alipay_appid: str | None = Field(
+        default=None, description="The mini-program's APPID; with both keys, Alipay is on."
+    )
+    alipay_key: SecretStr | None = Field(default=None, description="Our RSA private key (base64 or PEM), signs calls.")
+    alipay_public_key: str | None = Field(default=None, description="Alipay's RSA public key (base64 or PEM).")
+    alipay_aes_key: SecretStr | None = Field(default=None, description="The AES key (base64) for phones from Alipay.")
+    alipay_url: str = Field(default="https://openapi.alipay.com/gateway.do", description="Where Alipay is called.")
+    zheliban_appid: str | None = Field(
+        default=None, description="Our application's id in IRS; with both keys, Zheliban (浙里办) is on."
+    )
+    zheliban_access_key: str | None = Field(default=None, description="AK of the single sign-on component.")
+    zheliban_secret_key: SecretStr | None = Field(default=None, description="SK of the single sign-on component.")
+    zheliban_url: str = Field(
+        default="https://ibcdsg.zj.gov.cn:8443",
+        description="Where Zheliban is called; https://bcdsg.zj.gov.cn:8443 from inside the government's network.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="The OpenID provider of the staff, as its configuration spells it; with a client, on."
+    )
+    oidc_client_id: str | None = Field(default=None, description="Our client id there.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Our client's secret; none: public client.")
+    oidc_redirects: tuple[str, ...] = Field(default=(), description="Redirect URIs that may receive codes, exactly so.")
+    cipher: Literal["aes", "sm4"] = Field(
+        default="aes",
+        description="What seals personal data from now on; what is sealed already opens either way.",
+    )
     reveals_a_day: int = Field(
         default=20,
         ge=1,

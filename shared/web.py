@@ -189,8 +189,8 @@ async def context(request: Request) -> Context:
 async def caller(request: Request) -> Caller:
     """Whom the gateway vouches for."""
     state = request.app.state
-    key: bytes = state.context.keys.assertion
-    return assertion.verify(request.headers.get(assertion.HEADER), audience=state.audience, key=key)
+    key, *more = state.context.keys.assertions
+    return assertion.verify(request.headers.get(assertion.HEADER), audience=state.audience, key=key, more=more)
 
 
 Ctx = Annotated[Context, Depends(context)]

@@ -26,6 +26,8 @@ staff_app = typer.Typer(help="How colleagues log in.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
 app.add_typer(staff_app, name="staff")
 app.add_typer(regions_app, name="regions")
+keys_app = typer.Typer(help="Turn the keys of this deployment while it runs.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where keys and the embedded database live.")]
 
@@ -122,13 +124,17 @@ def doctor(data_dir: DataDir = None) -> None:
     """Recompute every invariant from the rows; names what is wrong and ends with 1 if anything is."""
     from services import doctor as checks
     from services.cli import database
+    from shared.sealed import counted
 
     settings = _settings(data_dir)
     with database.at(settings) as url:
         database.require_current(url)
         found = asyncio.run(checks.examine(url))
+        old = database.sealed_before(url, asyncio.run(counted(url)))
     for check, wrong in found:
         typer.echo(f"{'ok   ' if not wrong else 'WRONG'} {check}" + (f": {', '.join(wrong[:20])}" if wrong else ""))
+    if old:
+        typer.echo(f"note  {old} values are sealed with an older field key; `linli keys reseal` seals them anew")
     if any(wrong for _, wrong in found):
         raise typer.Exit(1)
 
@@ -357,6 +363,47 @@ def appoint_first(
         database.require_current(url)
         asyncio.run(town.appoint(url, person, role, region))
     typer.echo(f"{role} of {region}")
+
+
+Kind = Annotated[str, typer.Argument(help="signing, field or assertion.")]
+Ahead = Annotated[
+    float, typer.Option("--in", min=3, max=604_800, help="Seconds until the new key is used; all must have it by then.")
+]
+AtOnce = Annotated[
+    bool, typer.Option("--now", help="The old signing key was stolen: what it has signed is good no longer.")
+]
+
+
+@keys_app.command("show")
+def show_keys(data_dir: DataDir = None) -> None:
+    """Which keys there are, which are in use, and how many rows are sealed with which."""
+    from services.cli import keys
+
+    keys.show(_settings(data_dir))
+
+
+@keys_app.command("rotate")
+def rotate_keys(kind: Kind, ahead: Ahead = 10, data_dir: DataDir = None) -> None:
+    """Make a new key, which running processes take over by themselves; the old one goes on opening and verifying."""
+    from services.cli import keys
+
+    keys.rotate(_settings(data_dir), kind, ahead)
+
+
+@keys_app.command("reseal")
+def reseal(data_dir: DataDir = None) -> None:
+    """Seal every stored value anew with the newest field key and the cipher of the settings; may be broken off and run again."""
+    from services.cli import keys
+
+    keys.reseal(_settings(data_dir))
+
+
+@keys_app.command("retire")
+def retire_keys(kind: Kind, at_once: AtOnce = False, data_dir: DataDir = None) -> None:
+    """Forget the old keys of a kind, once nothing needs them."""
+    from services.cli import keys
+
+    keys.retire(_settings(data_dir), kind, at_once=at_once)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:

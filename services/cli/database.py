@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.crypto import Keyring
+    from shared.sealed import SealedWith
 
 T = TypeVar("T")
 
@@ -77,13 +78,26 @@ def require_current(url: str) -> None:
 def keys(settings: Settings, url: str) -> Keyring:
     """This deployment's keys: new ones only for a database that was made with none."""
     known = _one(url, "SELECT fingerprint FROM deployment") if _has(url, "deployment") else None
-    ring = crypto.load_or_create(settings.keys_file, may_create=known is None)
+    ring = crypto.load_or_create(settings.keys_file, may_create=known is None, cipher=settings.cipher)
     if known is not None and ring.fingerprint() != known:
         raise Stop(
             f"The keys in {settings.keys_file} are not those this database was made with; "
             "put the right keys there, or use another data dir."
         )
+    # By way of JSON, because an older schema does not have the column.
+    sealed = _one(url, "SELECT (to_jsonb(d)->>'field_version')::int FROM deployment d") if known is not None else None
+    if isinstance(sealed, int) and sealed not in ring.field:
+        raise Stop(
+            f"The keys in {settings.keys_file} are older than this database: field key {sealed} is missing; "
+            "restore the newest copy of the file."
+        )
     return ring
+
+
+def remember_version(url: str, version: int) -> None:
+    """Write down that rows may be sealed with this version of the field key from now on."""
+    with psycopg.connect(url) as connection:
+        connection.execute("UPDATE deployment SET field_version = greatest(field_version, %s)", (version,))
 
 
 def migrate_up(url: str) -> None:
@@ -109,6 +123,12 @@ def remember_keys(url: str, ring: Keyring, *, demo: bool) -> None:
         )
     if _one(url, "SELECT fingerprint FROM deployment") != ring.fingerprint():
         raise Stop("Somebody else has made this database at this moment, with other keys; use their data dir.")
+
+
+def sealed_before(url: str, found: Sequence[SealedWith]) -> int:
+    """How many values are sealed with a field key older than the newest."""
+    newest = _one(url, "SELECT max(field_version) FROM deployment")
+    return sum(one.values for one in found if isinstance(newest, int) and one.version < newest)
 
 
 def prepare(settings: Settings, url: str) -> Keyring:

@@ -22,7 +22,7 @@ from services.cli import Stop, database, run
 from services.gateway.app import Gateway, with_cors
 from services.worker import POOL
 from services.worker import running as working
-from shared import embedded, migrate
+from shared import embedded, migrate, rotation
 from shared.crypto import Keyring
 from shared.db import MAX_CONNECTIONS, Database
 from shared.settings import Settings
@@ -52,6 +52,7 @@ def up(settings: Settings, *, host: str, port: int, workers: int, demo: bool) ->
             told("Preparing the database")
             database.migrate_up(url)
         database.remember_keys(url, keys, demo=demo)
+        stack.enter_context(rotation.followed(settings.keys_file, keys))
         is_demo = database.is_demo(url)
         settings = settings.model_copy(
             update={"demo": is_demo, "database_url": url, "public_url": _public_url(settings, host, port)}
@@ -83,6 +84,7 @@ def serve(settings: Settings, name: str, *, host: str, port: int, fd: int | None
             stack.enter_context(_listen(host, port)) if fd is None else stack.enter_context(socket.socket(fileno=fd))
         )
         url, keys = _existing(settings)
+        stack.enter_context(rotation.followed(settings.keys_file, keys))
         settings = settings.model_copy(update={"demo": database.is_demo(url), "database_url": url})
 
         def ready() -> None:
@@ -109,7 +111,8 @@ def work(settings: Settings) -> None:
         finally:
             await db.close()
 
-    run(working_alone())
+    with rotation.followed(settings.keys_file, keys):
+        run(working_alone())
 
 
 def _existing(settings: Settings) -> tuple[str, Keyring]:

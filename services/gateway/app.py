@@ -16,7 +16,7 @@ import re
 import time
 import zlib
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Final
@@ -47,6 +47,7 @@ from shared.web import Context, loggable
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ONCE: Final = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type", b"host"})
 _ALWAYS: Final = [(b"x-content-type-options", b"nosniff")]
 
 
@@ -122,6 +123,15 @@ def _conditional(answer: Answer, if_none_match: bytes | None) -> Answer:
         if tag.removeprefix(b"W/") in known:
             return Answer(304, [(key, value) for key, value in headers if key != b"content-type"], b"")
     return Answer(status, headers, body)
+
+
+def _not_twice(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Refuse a header that says who asks, or for what, more than once: whoever looked before us may have read the other."""
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in _ONCE and name in seen:
+            raise errors.Unreadable
+        seen.add(name)
 
 
 def with_cors(gateway: ASGIApp, settings: Settings) -> ASGIApp:
@@ -262,6 +272,8 @@ class Gateway:
             raise errors.Unavailable(retry_after=1)
         address = self._address(scope, headers)
         self._within(self._addresses, address)
+        if len(headers) != len(scope["headers"]):
+            _not_twice(scope["headers"])
         path, method = scope["path"], "GET" if scope["method"] == "HEAD" else scope["method"]
         if not path.isascii() or "\x00" in path:
             raise errors.NotThere

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +28,8 @@ INTERNAL: Final = frozenset(
 """Headers that only the gateway may set: what a client sends of them is dropped."""
 _REMEMBERED: Final = 100_000
 _FACTS_SECONDS: Final = 2.0
+_LONGEST_ACCESS: Final = 3600
+"""Seconds; no access token lives longer, whatever the settings say."""
 KEY: Final = "lk_"
 """How a partner's key begins."""
 
@@ -35,18 +39,36 @@ class Credentials:
 
     def __init__(self, keys: Keyring, db: Database, guardians: Mapping[str, int] = MappingProxyType({})) -> None:
         self._keys = keys
+        self._signing = keys.signing
         self._facts_line = Readers("facts", db, partial(facts, guardians=guardians))
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._facts: OrderedDict[int, tuple[float, Caller]] = OrderedDict()
         self._db = db
         self._partners: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._ended: frozenset[uuid.UUID] = frozenset()
+        self._ended_until = 0.0
+        self._asking = asyncio.Lock()
 
     async def who(self, authorization: str) -> Caller:
         """Whom an Authorization header names: by a token, or by a partner's key."""
         scheme, _, told = authorization.partition(" ")
         if scheme.lower() == "bearer" and told.startswith(KEY) and len(told) <= 200:
             return await self._partner(hashlib.sha256(told.encode()).digest())
-        return self.caller(authorization)
+        caller = self.caller(authorization)
+        if caller.session_id is not None:
+            await self._not_ended(caller.session_id)
+        return caller
+
+    async def _not_ended(self, session_id: uuid.UUID) -> None:
+        """Refuse the token of a session that was ended: all of those are asked for at once, every two seconds at most."""
+        if self._ended_until <= time.monotonic():
+            async with self._asking:
+                began = time.monotonic()
+                if self._ended_until <= began:
+                    self._ended = await self._db.read(gateway_sql.ended_sessions, _LONGEST_ACCESS)
+                    self._ended_until = began + _FACTS_SECONDS
+        if session_id in self._ended:
+            raise errors.NotKnown
 
     async def _partner(self, key_hash: bytes) -> Caller:
         """The account of a partner's key, at most two seconds old: a key that was revoked is refused by then."""
@@ -71,6 +93,9 @@ class Credentials:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise errors.NotKnown
+        if self._signing is not self._keys.signing:  # a key was turned, and may have been stolen
+            self._signing = self._keys.signing
+            self._known.clear()
         known = self._known.get(token)
         if known is not None:
             if known[0] <= time.time():

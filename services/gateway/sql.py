@@ -321,6 +321,15 @@ async def delete_old_refusals(tx: Tx) -> int:
     return await tx.execute("DELETE FROM refused WHERE at < now() - interval '30 days'")
 
 
+async def ended_sessions(tx: Tx, seconds: int) -> frozenset[uuid.UUID]:
+    """The sessions that were ended in the last so many seconds, whose tokens may still be about."""
+    rows = await tx.fetch(
+        "SELECT id FROM sessions WHERE revoked_at IS NOT NULL AND revoked_at > now() - make_interval(secs => $1)",
+        float(seconds),
+    )
+    return frozenset(uuid.UUID(bytes=row[0].bytes) for row in rows)
+
+
 async def known_of(tx: Tx, holder_no: int, account_nos: Sequence[int], most: int) -> dict[str, list[Any]]:
     """What the ledger has about somebody: claims, waiting lists, pauses, what they were told and refused."""
     return {

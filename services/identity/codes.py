@@ -44,6 +44,10 @@ def pause(sent: int, *, demo: bool) -> timedelta:
 class Sender(Protocol):
     """Whoever brings a code to a phone; a landline is read the code aloud."""
 
+    @property
+    def is_on(self) -> bool:
+        """Whether there is anybody who does."""
+
     async def send(self, phone: Phone, code: str) -> None:
         """Returns when it is on its way; raises errors.Unavailable when it is not."""
 
@@ -53,6 +57,11 @@ class NoProvider:
 
     def __init__(self, *, demo: bool) -> None:
         self._demo = demo
+
+    @property
+    def is_on(self) -> bool:
+        """In a demo the answer itself brings it."""
+        return self._demo
 
     async def send(self, phone: Phone, code: str) -> None:  # noqa: ARG002 - neither goes anywhere
         """Refuse, unless the answer itself carries the code."""

@@ -17,6 +17,12 @@ class ConsentSaid(Data):
     version: int
 
 
+class SessionRevoked(Data):
+    """Why a session ended without its owner saying so."""
+
+    reason: Literal["reused"]
+
+
 class Level(Data):
     """How well somebody is known now."""
 
@@ -111,10 +117,23 @@ TYPES: Final = (
         _EXAMPLE,
     ),
     NoticeType(
+        "identity.session.revoked",
+        SessionRevoked,
+        say("the session", "登录会话"),
+        say(
+            "A device's refresh token was used a second time: somebody may have copied it, so the login there is over.",
+            "某设备的刷新令牌被重复使用，可能已泄露，该登录已终止。",
+        ),
+        {"reason": "reused"},
+    ),
+    NoticeType(
         "identity.person.confirmed",
         Level,
         say("the confirmation", "核验记录"),
-        say("Staff have seen the person and their document.", "工作人员已当面核验本人及证件。"),
+        say(
+            "Staff have seen the person and their document, or an authority vouches for both.",
+            "工作人员已当面核验本人及证件，或经权威机构核验。",
+        ),
         {"level": 3},
     ),
     NoticeType(
@@ -289,8 +308,13 @@ def consent_withdrawn(consent_id: uuid.UUID, community: str, holder_no: int, pur
     )
 
 
+def session_revoked(session_id: uuid.UUID, community: str, holder_no: int) -> Notice:
+    """Somebody's login ended because its token came twice."""
+    return Notice("identity.session.revoked", community, session_id, (holder_no,), {"reason": "reused"})
+
+
 def person_confirmed(confirmation: uuid.UUID, community: str, holder_no: int, level: int) -> Notice:
-    """Staff have confirmed who somebody is. Whom they saw is only in the audit."""
+    """Staff or an authority have confirmed who somebody is. Which of them did is only in the audit."""
     return Notice("identity.person.confirmed", community, confirmation, (holder_no,), {"level": level})
 
 

@@ -19,9 +19,14 @@ def open_phone(keys: Keyring, sealed: bytes, person_id: uuid.UUID) -> str:
     return crypto.unseal(keys, sealed, table="persons", column="phone_sealed", row=str(person_id))
 
 
+def login_index(keys: Keyring, provider: str, subject: str) -> bytes:
+    """What a login is found by: what its provider calls the account."""
+    return crypto.blind_index(keys, subject, column=f"logins.{provider}")
+
+
 def phone_index(keys: Keyring, told: Phone) -> bytes:
     """What the login by this phone is found by."""
-    return crypto.blind_index(keys, told.digits, column="logins.phone")
+    return login_index(keys, "phone", told.digits)
 
 
 def contact_index(keys: Keyring, told: Phone) -> bytes:

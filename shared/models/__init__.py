@@ -52,6 +52,7 @@ from shared.models.identity import (
     Relation,
     Role,
     Session,
+    UsedProof,
 )
 from shared.models.ledger import Ask, Claim, Holder, Household, Policy, Slot, Suspension, Wait
 from shared.models.notices import Notice, NoticeHead
@@ -162,6 +163,7 @@ __all__ = [
     "Terms",
     "TurnedAway",
     "Upload",
+    "UsedProof",
     "UsedStep",
     "Visit",
     "Wait",

@@ -20,6 +20,7 @@ class Deployment(Base):
     is_the_one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
     fingerprint: Mapped[str]
     is_demo: Mapped[bool] = mapped_column(server_default=text("false"))
+    field_version: Mapped[Small] = mapped_column(server_default=text("1"))
     made_at: Mapped[Made]
 
     __table_args__ = (CheckConstraint("is_the_one", name="one_deployment"),)
@@ -170,6 +171,15 @@ class Login(Base):
     )
 
 
+class UsedProof(Base):
+    """The digest of something that vouched for somebody once: whoever copies it gets nothing for it a second time."""
+
+    __tablename__ = "used_proofs"
+
+    digest: Mapped[Bytes] = mapped_column(primary_key=True)
+    at: Mapped[Made]
+
+
 class LoginCode(Base):
     """A code sent to a phone, kept as a hash, for a few minutes and a few tries."""
 
@@ -205,6 +215,12 @@ class Session(Base):
     expires_at: Mapped[Moment]
     revoked_at: Mapped[Moment | None]
     idle_seconds: Mapped[int | None]
+    was_reused: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        CheckConstraint("NOT was_reused OR revoked_at IS NOT NULL", name="a_reused_session_is_over"),
+        Index("sessions_revoked_at_idx", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
+    )
 
 
 class Relation(Base):

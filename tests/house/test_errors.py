@@ -73,7 +73,7 @@ def test_one_code_has_one_title() -> None:
 def test_the_tree_says_the_status() -> None:
     assert set(errors.Refusal.__subclasses__()) == set(ROOTS)
     assert {kind: kind.status for kind in ROOTS} == ROOTS
-    allowed = {errors.ServiceSlow: 504}
+    allowed = {errors.ServiceSlow: 504, errors.ProviderSlow: 504}
     for kind in EVERY:
         root = next(one for one in ROOTS if issubclass(kind, one))
         assert kind.status == allowed.get(kind, ROOTS[root]), kind

@@ -167,6 +167,20 @@ def test_one_address_gets_thirty_codes_an_hour(database_url: str) -> None:
     play(database_url, scenario, demo=False)
 
 
+def test_one_address_gets_so_many_tries_whoever_the_phones_belong_to(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        await town.login(PHONE)
+        phones = [phone for n in range(75) for phone in (PHONE, f"1540000{n:04d}")]
+        answers = [await town.call("POST", "/sessions", login(phone, "000000")) for phone in phones]
+        assert {one.content for one in answers[:149]} == {answers[0].content}
+        assert answers[0].json()["code"] == "code_wrong"
+        assert (answers[149].status_code, answers[149].json()["code"]) == (429, "too_many")
+        elsewhere = await town.call("POST", "/sessions", login(PHONE, "000000"), replace(ANYONE, address="192.0.2.9"))
+        assert elsewhere.content == answers[0].content
+
+    play(database_url, scenario, demo=False)
+
+
 def test_without_a_provider_only_a_demo_makes_codes(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -94,6 +95,24 @@ def test_a_second_register_shares_phones_and_refuses_people_twice(database_url: 
             await town.root.run(enrolment.enrol, town.keys, [one])
         assert await town.value("SELECT count(*) FROM holders") == 2
         assert await town.root.run(enrolment.enrol, town.keys, []) == []
+
+    play(database_url, scenario)
+
+
+def test_two_elders_may_share_a_phone_and_it_logs_in_one_of_them_only(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        one, other = list(residents(2, seed=9, communities=HOMES, today=clock.today()))
+        phone = "15400000009"
+        elders = [replace(who, phone=phone, born=date(1944, 5, 1), relation="head") for who in (one, other)]
+        first, second = await town.root.run(enrolment.enrol, town.keys, elders)
+        assert (first.account_no is None, second.account_no is None) == (False, True)
+        reached = "SELECT count(*) FROM persons WHERE phone_sealed IS NOT NULL AND id = ANY($1::uuid[])"
+        assert await town.value(reached, [first.person_id, second.person_id]) == 2
+        login = await town.login(phone)
+        assert login.caller.person_id == first.person_id
+        me = (await town.call("GET", "/me", caller=login.caller)).json()
+        assert (me["person"]["id"], me["acts_for"]) == (str(first.person_id), [])
+        assert str(second.person_id) not in str(me)
 
     play(database_url, scenario)
 

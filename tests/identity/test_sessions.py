@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from services.identity import tasks, tokens
+from shared import clock
 from shared import tokens as access
 from shared.web import Context
 from tests.identity.town import ANYONE, Login, Town, play
@@ -68,6 +69,7 @@ def test_without_its_lock_a_refresh_would_split_the_chain(database_url: str) -> 
             CREATE FUNCTION write_session() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                 IF TG_OP = 'INSERT' THEN
                     NEW.made_at = now();
+                    NEW.was_reused = false;
                     INSERT INTO kept_sessions SELECT NEW.*;
                 ELSE
                     UPDATE kept_sessions SET refresh_hash = NEW.refresh_hash, previous_hash = NEW.previous_hash,
@@ -109,6 +111,10 @@ def test_a_token_used_again_later_ends_the_session_for_everybody(database_url: s
         reused = await town.refresh(login.refresh)
         assert (reused.status_code, reused.json()["code"]) == (401, "not_known")
         assert await town.value("SELECT revoked_at IS NOT NULL FROM sessions WHERE id = $1", session_of(login))
+        async with town.root.transaction() as tx:
+            (notice,) = await tx.fetch("SELECT type, subject, holders, data, community FROM notices")
+        assert (notice["type"], notice["subject"]) == ("identity.session.revoked", session_of(login))
+        assert (notice["holders"], notice["data"]) == ([login.caller.holder_no], {"reason": "reused"})
         assert (await town.refresh(stolen)).status_code == 401
         assert (await town.refresh(elsewhere.refresh)).status_code == 200
 
@@ -153,6 +159,38 @@ def test_a_session_ends_however_often_it_is_refreshed(database_url: str) -> None
         assert access.verify(town.keys, last["access_token"]).session_id == session_of(login)
         await town.execute("UPDATE sessions SET expires_at = now() - interval '1 second'")
         assert (await town.refresh(last["refresh_token"])).status_code == 401
+
+    play(database_url, scenario)
+
+
+def test_a_login_that_is_not_used_is_over_before_its_time(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        login, other = await town.login(PHONE), await town.login(PHONE)
+        idle = "UPDATE sessions SET made_at = now() - interval '3 days' + $1 WHERE id = $2"
+        await town.execute(idle, timedelta(minutes=5), session_of(login))
+        following = (await town.refresh(login.refresh)).json()["refresh_token"]
+        items = (await town.call("GET", "/sessions", caller=login.caller)).json()["items"]
+        assert len(items) == 2
+        used = "UPDATE sessions SET rotated_at = now() - interval '3 days' - interval '1 second' WHERE id = $1"
+        await town.execute(used, session_of(login))
+        assert (await town.refresh(following)).status_code == 401
+        (left,) = (await town.call("GET", "/sessions", caller=login.caller)).json()["items"]
+        assert left["id"] == str(session_of(other))
+        assert left["expires_at"][:10] == (clock.now() + timedelta(days=3)).astimezone(clock.ZONE).date().isoformat()
+
+    play(database_url, scenario, idle_days=3)
+
+
+def test_logging_out_everywhere_ends_every_device_and_nobody_elses(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        mine, tablet, stranger = await town.login(PHONE), await town.login(PHONE), await town.login(OTHER)
+        for _ in range(2):
+            assert (await town.call("DELETE", "/sessions", caller=mine.caller)).status_code == 204
+        for one in (mine, tablet):
+            assert (await town.refresh(one.refresh)).status_code == 401
+        assert (await town.refresh(stranger.refresh)).status_code == 200
+        assert (await town.call("DELETE", "/sessions")).status_code == 401
+        assert await town.value("SELECT count(*) FROM notices") == 0
 
     play(database_url, scenario)
 

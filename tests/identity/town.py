@@ -33,6 +33,7 @@ class Sent:
     """A sender that only remembers."""
 
     codes: list[str] = field(default_factory=list)
+    is_on: bool = True
 
     async def send(self, phone: Phone, code: str) -> None:  # noqa: ARG002 - as the real one is called
         self.codes.append(code)
@@ -116,12 +117,12 @@ class Town:
 
 
 @contextlib.asynccontextmanager
-async def opened(url: str, *, demo: bool = True, sends: bool = True) -> AsyncIterator[Town]:
+async def opened(url: str, *, demo: bool = True, sends: bool = True, **settings: Any) -> AsyncIterator[Town]:
     root = Database.connect(url, pool_size=20)
     keys = Keyring.fresh()
     async with root.transaction() as tx:
         await tx.many("INSERT INTO regions (code, name, level, parent_code) VALUES ($1, $2, $3, $4)", REGIONS)
-    app = routes.app(Context(root.of("linli_identity"), keys, Settings(demo=demo)))
+    app = routes.app(Context(root.of("linli_identity"), keys, Settings(demo=demo, **settings)))
     sent = Sent()
     if sends and not demo:
         app.fastapi.state.desk = replace(app.fastapi.state.desk, sender=sent)
@@ -133,11 +134,13 @@ async def opened(url: str, *, demo: bool = True, sends: bool = True) -> AsyncIte
         await root.close()
 
 
-def play(url: str, scenario: Callable[[Town], Awaitable[None]], *, demo: bool = True, sends: bool = True) -> None:
+def play(
+    url: str, scenario: Callable[[Town], Awaitable[None]], *, demo: bool = True, sends: bool = True, **settings: Any
+) -> None:
     """Run a scenario in a town of its own."""
 
     async def run() -> None:
-        async with opened(url, demo=demo, sends=sends) as town:
+        async with opened(url, demo=demo, sends=sends, **settings) as town:
             await scenario(town)
 
     asyncio.run(run())

@@ -50,6 +50,7 @@ OPEN: Final = frozenset(
         "identity.codes.create",
         "identity.sessions.create",
         "identity.sessions.refresh",
+        "identity.providers.list",
         "identity.purposes.list",
         "identity.retention.list",
         "childcare.rooms.now",

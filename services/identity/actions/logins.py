@@ -14,10 +14,12 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from services.identity import codes, sealing, sql, tokens
-from services.identity.actions import people
+from services.identity import codes, notices, sealing, second, sql, tokens
+from services.identity.actions import outside, people
+from services.identity.providers import Outside
 from services.identity.rules import Phone
 from shared import clock, crypto, errors
+from shared import notices as town
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
@@ -77,20 +79,39 @@ class Issued:
     seconds_left: float
 
 
-async def open_session(
-    tx: Tx, keys: Keyring, *, phone: Phone, code: str, device: str | None, life: timedelta, demo: bool
-) -> Issued | None:
-    """Log in by phone; None when the code is wrong, and that try is counted. Who is new becomes a resident.
-
-    Refuses whose role asks for more than a phone, but in a demo.
-    """
+async def right_code(tx: Tx, keys: Keyring, phone: Phone, code: str) -> Outside | None:
+    """Whom a phone's code stands for, once; None when it is wrong, and that try is counted."""
     index = _code_index(keys, phone)
     kept = await sql.logins.try_code(tx, index, codes.TRIES)
     if not hmac.compare_digest(kept or b"", codes.kept(keys, phone, code)):
         return None
     await sql.logins.delete_code(tx, index)
-    member = await people.member_by_phone(tx, keys, phone)
-    if not demo and await people.must_have_second(tx, member.account_no):
+    return Outside(phone.digits, phone=phone)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a login is kept: what its device is called, how long it lives at most, and how long unused."""
+
+    device: str | None
+    life: timedelta
+    idle: timedelta
+    demo: bool
+
+
+async def open_by_code(tx: Tx, keys: Keyring, terms: Terms, *, phone: Phone, code: str) -> Issued | None:
+    """Log in by phone; None when the code is wrong. Who is new becomes a resident."""
+    told = await right_code(tx, keys, phone, code)
+    return None if told is None else await open_session(tx, keys, terms, "phone", told)
+
+
+async def open_session(tx: Tx, keys: Keyring, terms: Terms, provider: str, told: Outside) -> Issued:
+    """Log in whom a provider vouches for.
+
+    Refuses whose role asks for more than that, but in a demo; whom the staff's own provider lets in has shown it there.
+    """
+    member = await outside.member_of(tx, keys, provider, told)
+    if not terms.demo and provider not in second.ELSEWHERE and await people.must_have_second(tx, member.account_no):
         raise errors.NotAllowed(
             say("Your role logs in with a password and a second factor.", "您的角色须使用密码与动态口令登录。")
         )
@@ -100,12 +121,19 @@ async def open_session(
         tx,
         session_id,
         member.account_no,
-        provider="phone",
-        device=device,
+        provider=provider,
+        device=terms.device,
         refresh_hash=token.digest,
-        expires_at=clock.now() + life,
+        expires_at=clock.now() + terms.life,
+        idle_seconds=int(terms.idle.total_seconds()),
     )
-    return Issued(member, session_id, token.text, life.total_seconds())
+    return Issued(member, session_id, token.text, min(terms.life, terms.idle).total_seconds())
+
+
+async def add_by_code(tx: Tx, keys: Keyring, account_no: int, *, phone: Phone, code: str) -> sql.logins.Login | None:
+    """Add a phone as another way into one's account; None when the code is wrong."""
+    told = await right_code(tx, keys, phone, code)
+    return None if told is None else await outside.add(tx, keys, account_no, "phone", told)
 
 
 async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, demo: bool) -> Issued | None:
@@ -139,15 +167,22 @@ async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, demo:
     ):
         text = sealing.open_successor(keys, live.successor_sealed, token.session_id)
         return Issued(member, token.session_id, text, live.seconds_left)
-    await sql.logins.revoke_session(tx, token.session_id, live.account_no)
+    await sql.logins.revoke_session(tx, token.session_id, live.account_no, reused=True)
+    if member.community is not None and member.holder_no is not None:
+        await town.announce(tx, [notices.session_revoked(token.session_id, member.community, member.holder_no)])
     log.warning("refresh_token_reused", session=str(token.session_id), account=str(member.account_id))
     return None
 
 
 async def end_session(tx: Tx, account_no: int, session_id: uuid.UUID) -> None:
-    """Log out one device. Its access token still works for what is left of its minutes."""
+    """Log out one device; the gateway knows within two seconds."""
     if not await sql.logins.revoke_session(tx, session_id, account_no):
         raise errors.NotThere
+
+
+async def end_sessions(tx: Tx, account_no: int) -> None:
+    """Log out everywhere."""
+    await sql.logins.revoke_sessions(tx, account_no)
 
 
 async def forget_old(tx: Tx, *, sessions_kept: timedelta) -> int:

@@ -12,8 +12,8 @@ from typing import Final
 import asyncpg
 
 from services.identity import sealing, second, sql
-from services.identity.rules import Document, Phone
-from shared import clock, db, errors, masking
+from services.identity.rules import Document
+from shared import db, errors, masking
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
@@ -38,40 +38,6 @@ async def must_have_second(tx: Tx, account_no: int) -> bool:
 def is_adult(born: date | None, today: date) -> bool:
     """Whether somebody is known to be grown up."""
     return born is not None and _age(born, today) >= ADULT
-
-
-async def member_by_phone(tx: Tx, keys: Keyring, phone: Phone) -> sql.people.Member:
-    """Who logs in with a phone; who does so for the first time becomes a resident."""
-    account_no = await sql.people.account_by_login(tx, "phone", sealing.phone_index(keys, phone))
-    if account_no is None:
-        account_no = await _new_resident(tx, keys, phone)
-    found = await sql.people.member(tx, account_no)
-    if found is None:
-        raise errors.NotAllowed(say("This account is closed.", "此账号已注销。"))
-    return found
-
-
-async def _new_resident(tx: Tx, keys: Keyring, phone: Phone) -> int:
-    person_id, account_id = clock.uuid7(), clock.uuid7()
-    person = sql.people.NewPerson(
-        id=person_id,
-        name=NEW_RESIDENT,
-        sex=None,
-        born=None,
-        community=UNKNOWN_HOME,
-        level=BY_PHONE,
-        household_no=None,
-        document_kind=None,
-        document_sealed=None,
-        document_index=None,
-        document_last4=None,
-        phone_sealed=sealing.phone(keys, phone, person_id),
-        phone_index=sealing.contact_index(keys, phone),
-    )
-    await sql.people.insert_people(tx, [person])
-    account = sql.people.NewAccount(account_id, person_id, NEW_RESIDENT, "phone", sealing.phone_index(keys, phone))
-    numbers = await sql.people.insert_accounts(tx, [account])
-    return numbers[account_id]
 
 
 async def member(tx: Tx, account_no: int) -> sql.people.Member:

@@ -341,7 +341,7 @@ async def accept(tx: Tx, keys: Keyring, name: str, code: str, kept: str) -> bool
 
 async def _set(tx: Tx, account_no: int, kept: str, session_id: uuid.UUID | None) -> None:
     await sql.staff.set_password(tx, account_no, kept)
-    await sql.logins.revoke_others(tx, account_no, session_id)
+    await sql.logins.revoke_sessions(tx, account_no, spared=session_id)
     await audit.record(tx, account_no, "password.set", community=await _community(tx, account_no))
 
 
@@ -365,7 +365,7 @@ async def forget_second(tx: Tx, who: Caller, account_id: uuid.UUID) -> None:
     found, community = await _colleague(tx, who, account_id, None)
     if not await sql.staff.delete_second_factor(tx, found.account_no):
         raise errors.NotThere
-    await sql.logins.revoke_others(tx, found.account_no, None)
+    await sql.logins.revoke_sessions(tx, found.account_no)
     await audit.record(
         tx,
         who.account_no,

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Response
 
 from services.identity import actions, codes, rules, sql, tokens
 from services.identity.limits import Allowance, network
+from services.identity.providers import Providers
 from services.identity.routes import (
     audit,
     consents,
@@ -25,6 +26,7 @@ from services.identity.routes import (
     roles,
     staff,
 )
+from services.identity.routes import logins as ways
 from services.identity.routes.given import (
     DOCUMENT_REFUSALS,
     At,
@@ -93,26 +95,32 @@ async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
     operation_id="identity.sessions.create",
     status_code=201,
     response_model=TokensOut,
-    summary=say("Log in with a code", "验证码登录"),
+    summary=say("Log in", "登录"),
     description=say(
-        "Who logs in for the first time becomes a resident. A wrong code counts as a try.",
-        "首次登录自动注册为居民。验证码错误计入尝试次数。",
+        "By phone with a code, or with what WeChat, Alipay, Zheliban or an OpenID provider gave. Who brings a phone for "
+        "the first time becomes a resident. A wrong code counts as a try.",
+        "使用手机验证码，或微信、支付宝、浙里办、OpenID 的授权码登录。首次携带手机号登录即注册为居民。验证码错误计入尝试次数。",
     ),
-    responses=refuses(errors.CodeWrong, errors.PhoneMalformed),
+    responses=refuses(errors.CodeWrong, errors.PhoneMalformed, *ways.REFUSALS),
 )
 async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Response:
-    phone = read_phone(told.phone)
+    phone = ways.checked(told)
     at.logins.take(network(who.address))
-    life = timedelta(days=ctx.settings.refresh_days)
-    issued = await ctx.db.run(
-        actions.logins.open_session,
-        ctx.keys,
-        phone=phone,
-        code=told.code,
+    terms = actions.logins.Terms(
         device=told.device,
-        life=life,
+        life=timedelta(days=ctx.settings.refresh_days),
+        idle=timedelta(days=ctx.settings.idle_days),
         demo=ctx.settings.demo,
     )
+    if phone is not None:
+        issued = await ways.twice(
+            lambda: ctx.db.run(actions.logins.open_by_code, ctx.keys, terms, phone=phone, code=told.code)
+        )
+    else:
+        vouched = await at.providers.exchange(told.provider, ways.brought(told))
+        issued = await ways.twice(
+            lambda: ctx.db.run(actions.logins.open_session, ctx.keys, terms, told.provider, vouched)
+        )
     if issued is None:
         raise errors.CodeWrong
     return private(tokens_of(ctx, issued), 201)
@@ -159,8 +167,8 @@ async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50,
     status_code=204,
     summary=say("Log out a device", "退出登录"),
     description=say(
-        "`current` is the session of this request. An access token already handed out works for its last minutes.",
-        "`current` 为当前会话。已签发的访问令牌在剩余有效期内仍可使用。",
+        "`current` is the session of this request. Its access token is refused within two seconds.",
+        "`current` 为当前会话。其访问令牌在两秒内失效。",
     ),
 )
 async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:
@@ -168,6 +176,18 @@ async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, w
     if not isinstance(wanted, uuid.UUID):
         raise errors.NotThere
     await ctx.db.run(actions.logins.end_session, account_no, wanted)
+    return Response(status_code=204)
+
+
+@router.delete(
+    "/sessions",
+    operation_id="identity.sessions.delete_all",
+    status_code=204,
+    summary=say("Log out everywhere", "退出全部设备"),
+    description=say("This device, too.", "包括当前设备。"),
+)
+async def delete_sessions(ctx: Ctx, account_no: Mine) -> Response:
+    await ctx.db.run(actions.logins.end_sessions, account_no)
     return Response(status_code=204)
 
 
@@ -231,6 +251,7 @@ _service: Callable[[Context], App] = service_app(
     "Identity",
     [
         router,
+        ways.router,
         consents.router,
         families.router,
         proxies.router,
@@ -255,6 +276,7 @@ def app(given: Context) -> App:
     demo = given.settings.demo
     made.fastapi.state.desk = Desk(
         sender=codes.NoProvider(demo=demo),
+        providers=Providers.of(given.settings),
         codes=Allowance(30, demo=demo),
         logins=Allowance(30 * codes.TRIES, demo=demo),
         documents=Allowance(20, demo=demo),

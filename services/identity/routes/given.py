@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from services.identity import actions, codes, rules
 from services.identity.limits import Allowance
+from services.identity.providers import Providers
 from services.identity.rules import Document, Phone
 from services.identity.schemas import ActsForOut, DocumentIn
 from services.identity.schemas.people import DeskDocumentIn
@@ -29,9 +30,10 @@ DOCUMENT_REFUSALS = (
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the routes keep between requests: who sends codes, and how often one may try."""
+    """What the routes keep between requests: who sends codes, who vouches, and how often one may try."""
 
     sender: codes.Sender
+    providers: Providers
     codes: Allowance
     logins: Allowance
     documents: Allowance
@@ -65,7 +67,8 @@ def matches(request: Request) -> actions.desk.Matches:
     return lambda version: web.require_match(request, web.etag(version))
 
 
-def _at(pointer: str, code: str) -> list[dict[str, str]]:
+def place(pointer: str, code: str) -> list[dict[str, str]]:
+    """Where in the body something is wrong, and what."""
     return [{"in": "body", "pointer": pointer, "code": code}]
 
 
@@ -74,7 +77,7 @@ def read_phone(told: str, pointer: str = "/phone") -> Phone:
     try:
         return rules.normalise_phone(told)
     except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=_at(pointer, refused.code)) from None
+        raise errors.PhoneMalformed(errors=place(pointer, refused.code)) from None
 
 
 def read_document(told: DocumentIn | DeskDocumentIn, pointer: str = "/document/number") -> Document:
@@ -82,7 +85,7 @@ def read_document(told: DocumentIn | DeskDocumentIn, pointer: str = "/document/n
     try:
         return rules.read_document(told.kind, told.number, today=clock.today())
     except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=_at(pointer, refused.code)) from None
+        raise errors.by_code(refused.code)(errors=place(pointer, refused.code)) from None
 
 
 def acts_for(one: Relation) -> ActsForOut:

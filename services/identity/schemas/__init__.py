@@ -45,15 +45,57 @@ class CodeOut(Out):
     )
 
 
-class SessionIn(In):
-    """A login with a code."""
+class LoginIn(In):
+    """What a way to log in gave the caller; each provider needs its own part of it."""
 
-    provider: Literal["phone"]
-    phone: Phone
+    provider: Literal["phone", "wechat", "alipay", "zheliban", "oidc"]
     code: Annotated[
-        str, StringConstraints(min_length=1, max_length=12), Field(description=say("The code.", "验证码。"))
+        str,
+        StringConstraints(min_length=1, max_length=2000),
+        Field(description=say("The code; of Zheliban the ticket.", "验证码或授权码；浙里办为票据。")),
     ]
+    phone: Phone | None = Field(default=None, description=say("With `phone`: whose code it is.", "手机号登录时必填。"))
+    phone_code: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
+        default=None,
+        description=say(
+            "With `wechat`: the phone button's code; with `alipay`: what `my.getPhoneNumber` returned.",
+            "微信：获取手机号按钮返回的 code；支付宝：my.getPhoneNumber 返回的密文。",
+        ),
+    )
+    verifier: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{43,128}$")] | None = Field(
+        default=None, description=say("With `oidc`: the PKCE verifier.", "OIDC：PKCE 校验值。")
+    )
+    redirect_uri: Annotated[str, StringConstraints(max_length=500)] | None = Field(
+        default=None, description=say("With `oidc`: where the code was sent.", "OIDC：接收授权码的回调地址。")
+    )
+    nonce: Annotated[str, StringConstraints(min_length=16, max_length=200)] | None = Field(
+        default=None, description=say("With `oidc`: that of the request for the code.", "OIDC：授权请求中的 nonce。")
+    )
+
+
+class SessionIn(LoginIn):
+    """A login."""
+
     device: Short | None = Field(default=None, description=say("What to call this device.", "设备名称。"))
+
+
+class LoginOut(Out):
+    """One way into the account."""
+
+    id: uuid.UUID
+    provider: str
+    made_at: Moment
+
+
+class ProviderOut(Out):
+    """A way to log in, and what an app must know to use it."""
+
+    provider: str
+    title: str
+    on: bool = Field(description=say("Whether it is set up here.", "是否已开通。"))
+    facts: dict[str, str] = Field(
+        description=say("What an app needs: `client_id`, `issuer`.", "应用所需参数，如 client_id、issuer。")
+    )
 
 
 class RefreshIn(In):

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from services.identity import second
 from shared.db import Tx
+
+ACCOUNT_PER_LOGIN = "one_account_per_login"
 
 
 class CodeSent(NamedTuple):
@@ -127,17 +130,18 @@ class Session:
 
 
 async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
-    """A session that is neither over nor revoked, locked."""
+    """A session that is neither over nor revoked nor idle for too long, locked."""
     row = await tx.row(
         f"""
         SELECT account_no, refresh_hash, previous_hash, successor_sealed,
                extract(epoch FROM clock_timestamp() - rotated_at)::float8,
                least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8,
-               provider = 'password' AND EXISTS (SELECT FROM second_factors f WHERE f.account_no = sessions.account_no
-                                                 AND f.enrolled_at <= sessions.made_at)
+               provider = ANY($2) OR (provider = 'password' AND EXISTS (
+                   SELECT FROM second_factors f WHERE f.account_no = sessions.account_no AND f.enrolled_at <= sessions.made_at))
         FROM sessions WHERE id = $1 AND {_LIVE} FOR NO KEY UPDATE
         """,
         session_id,
+        list(second.ELSEWHERE),
     )
     return Session(*row) if row else None
 
@@ -154,23 +158,27 @@ async def rotate_session(tx: Tx, session_id: uuid.UUID, *, used: bytes, followin
     )
 
 
-async def revoke_session(tx: Tx, session_id: uuid.UUID, account_no: int) -> int:
+async def revoke_session(tx: Tx, session_id: uuid.UUID, account_no: int, *, reused: bool = False) -> int:
     """End an account's session, if it has not ended; 0 when the account has no such session."""
     return await tx.execute(
-        "UPDATE sessions SET revoked_at = coalesce(revoked_at, now()), successor_sealed = NULL "
-        "WHERE id = $1 AND account_no = $2",
+        "UPDATE sessions SET revoked_at = coalesce(revoked_at, now()), successor_sealed = NULL, "
+        "was_reused = was_reused OR $3 WHERE id = $1 AND account_no = $2",
         session_id,
         account_no,
+        reused,
     )
 
 
-async def revoke_others(tx: Tx, account_no: int, kept: uuid.UUID | None) -> int:
-    """End an account's sessions but the one kept; how many."""
+async def revoke_sessions(
+    tx: Tx, account_no: int, *, provider: str | None = None, spared: uuid.UUID | None = None
+) -> int:
+    """End an account's sessions, all or those of one provider, but for the one that is spared; how many."""
     return await tx.execute(
-        "UPDATE sessions SET revoked_at = now(), successor_sealed = NULL "
-        "WHERE account_no = $1 AND revoked_at IS NULL AND id IS DISTINCT FROM $2",
+        "UPDATE sessions SET revoked_at = now(), successor_sealed = NULL WHERE account_no = $1 AND revoked_at IS NULL "
+        "AND ($2::text IS NULL OR provider = $2) AND ($3::uuid IS NULL OR id <> $3)",
         account_no,
-        kept,
+        provider,
+        spared,
     )
 
 
@@ -189,7 +197,8 @@ async def sessions(tx: Tx, account_no: int, after: tuple[datetime, uuid.UUID] | 
     """An account's live sessions, newest first."""
     rows = await tx.fetch(
         f"""
-        SELECT id, provider, device, made_at, coalesce(rotated_at, made_at) AS used_at, expires_at
+        SELECT id, provider, device, made_at, coalesce(rotated_at, made_at) AS used_at,
+               least(expires_at, coalesce(rotated_at, made_at) + make_interval(secs => idle_seconds))
         FROM sessions
         WHERE account_no = $1 AND {_LIVE}
           AND ($2::timestamptz IS NULL OR (made_at, id) < ($2, $3))
@@ -213,3 +222,55 @@ async def forget_successors(tx: Tx, before: datetime) -> int:
     return await tx.execute(
         "UPDATE sessions SET successor_sealed = NULL WHERE successor_sealed IS NOT NULL AND rotated_at < $1", before
     )
+
+
+class Login(NamedTuple):
+    """One way into an account."""
+
+    id: uuid.UUID
+    account_no: int
+    provider: str
+    made_at: datetime
+
+
+_LOGIN = "SELECT id, account_no, provider, made_at FROM logins"
+
+
+async def login_by_subject(tx: Tx, provider: str, subject: bytes) -> Login | None:
+    """The way into some account that this is."""
+    row = await tx.row(f"{_LOGIN} WHERE provider = $1 AND subject_index = $2", provider, subject)
+    return Login(*row) if row else None
+
+
+async def logins(tx: Tx, account_no: int) -> list[Login]:
+    """Every way into an account but a password, which has ways of its own; the oldest first."""
+    rows = await tx.fetch(f"{_LOGIN} WHERE account_no = $1 AND provider <> 'password' ORDER BY made_at, id", account_no)
+    return [Login(*row) for row in rows]
+
+
+async def insert_login(tx: Tx, account_no: int, provider: str, subject: bytes) -> bool:
+    """Another way into an account; False when somebody has it already."""
+    return bool(
+        await tx.execute(
+            "INSERT INTO logins (account_no, provider, subject_index) VALUES ($1, $2, $3) "
+            f"ON CONFLICT ON CONSTRAINT {ACCOUNT_PER_LOGIN} DO NOTHING",
+            account_no,
+            provider,
+            subject,
+        )
+    )
+
+
+async def lock_account(tx: Tx, account_no: int) -> None:
+    """Lock an account: what is counted among its logins then stays so."""
+    await tx.execute("SELECT FROM accounts WHERE no = $1 FOR NO KEY UPDATE", account_no)
+
+
+async def delete_login(tx: Tx, login_id: uuid.UUID) -> None:
+    """Close one way into an account."""
+    await tx.execute("DELETE FROM logins WHERE id = $1", login_id)
+
+
+async def use_proof(tx: Tx, digest: bytes) -> bool:
+    """Note that something has vouched; False when it had before."""
+    return bool(await tx.execute("INSERT INTO used_proofs (digest) VALUES ($1) ON CONFLICT DO NOTHING", digest))

@@ -48,18 +48,41 @@ async def member(tx: Tx, account_no: int) -> Member | None:
     return Member(*row) if row else None
 
 
-async def account_by_login(tx: Tx, provider: str, subject: bytes) -> int | None:
-    """The account, open or closed, that logs in this way."""
-    no: int | None = await tx.value(
-        "SELECT account_no FROM logins WHERE provider = $1 AND subject_index = $2", provider, subject
-    )
-    return no
-
-
 async def lock_person(tx: Tx, person_id: uuid.UUID) -> None:
     """Lock a person's holder and then the person."""
     await tx.execute("SELECT FROM holders WHERE id = $1 FOR NO KEY UPDATE", person_id)
     await tx.execute("SELECT FROM persons WHERE id = $1 FOR UPDATE", person_id)
+
+
+class Documented(NamedTuple):
+    """Whoever has a document: how well they are known, and their open account, if they have one."""
+
+    person_id: uuid.UUID
+    level: int
+    account_no: int | None
+
+
+async def by_document(tx: Tx, document_index: bytes) -> Documented | None:
+    """The person with this document."""
+    row = await tx.row(
+        "SELECT p.id, p.level, (SELECT min(a.no) FROM accounts a WHERE a.person_id = p.id AND a.closed_at IS NULL) "
+        "FROM persons p WHERE p.document_index = $1",
+        document_index,
+    )
+    return Documented(*row) if row else None
+
+
+async def set_phone(tx: Tx, person_id: uuid.UUID, sealed: bytes, index: bytes, level: int) -> None:
+    """Write a person's first phone, and that they are known by it. Locked by the caller."""
+    await tx.execute("UPDATE holders SET level = greatest(level, $2) WHERE id = $1", person_id, level)
+    await tx.execute(
+        "UPDATE persons SET phone_sealed = $2, phone_index = $3, level = greatest(level, $4), version = version + 1 "
+        "WHERE id = $1 AND phone_sealed IS NULL",
+        person_id,
+        sealed,
+        index,
+        level,
+    )
 
 
 class NewPerson(NamedTuple):

@@ -159,6 +159,10 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
     },
     "provider": {
         "phone": say("a code sent to a phone", "短信验证码"),
+        "wechat": say("WeChat", "微信"),
+        "alipay": say("Alipay", "支付宝"),
+        "zheliban": say("the province's app, which confirms names", "浙里办，已核验实名"),
+        "oidc": say("the staff's OpenID provider", "工作人员统一登录"),
     },
     "reason": {
         "moved_on": say("does something else now", "已调岗或离职"),
