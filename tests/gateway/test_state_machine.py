@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -506,7 +507,7 @@ def test_whatever_residents_staff_and_workers_do_the_ledger_stays_true(world: Wo
     run_state_machine_as_test(
         machine(world),
         settings=settings(
-            max_examples=25,
+            max_examples=60 if os.environ.get("LINLI_LONG") else 12,
             stateful_step_count=35,
             deadline=None,
             derandomize=True,
