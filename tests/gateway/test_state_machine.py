@@ -507,7 +507,7 @@ def test_whatever_residents_staff_and_workers_do_the_ledger_stays_true(world: Wo
     run_state_machine_as_test(
         machine(world),
         settings=settings(
-            max_examples=60 if os.environ.get("LINLI_LONG") else 12,
+            max_examples=60 if os.environ.get("LINLI_LONG") else 8,
             stateful_step_count=35,
             deadline=None,
             derandomize=True,

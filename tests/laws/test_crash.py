@@ -236,7 +236,7 @@ def test_a_killed_process_loses_nobodys_place(database_url: str, data_dir: Path)
     async def killed() -> None:
         async with serving(data_dir, database_url) as served:
             keys = crypto.load_or_create(data_dir / "keys.json", may_create=False)
-            show("crashes", await crashes(town, served, keys, rounds=24 if LONG else 4, seed=4))
+            show("crashes", await crashes(town, served, keys, rounds=24 if LONG else 2, seed=4))
 
     run(killed())
 

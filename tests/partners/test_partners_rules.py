@@ -165,8 +165,17 @@ def test_without_tls_only_named_networks_are_called(monkeypatch: pytest.MonkeyPa
     assert asyncio.run(called("http://public.example/", "127.0.0.0/8")).error == "address_refused"
 
 
-def test_a_name_that_is_nowhere_and_a_server_that_speaks_no_tls(monkeypatch: pytest.MonkeyPatch, sink: Sink) -> None:
-    assert asyncio.run(called(f"https://127.0.0.1:{sink.port}/", "127.0.0.0/8")).error == "tls"
+def test_a_name_that_is_nowhere_and_a_server_that_speaks_no_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def plain() -> str | None:
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 no TLS here\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return (await called(f"https://127.0.0.1:{port}/", "127.0.0.0/8")).error
+
+    assert asyncio.run(plain()) == "tls"
 
     def nowhere(*_: Any, **__: Any) -> Any:
         raise socket.gaierror
