@@ -101,18 +101,20 @@ def _as_told(value: Any) -> Any:
             return value
 
 
-_ID = "'^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'"
-_PLACES = f"""ARRAY(
-    SELECT named.value::uuid FROM jsonb_each_text(n.data) AS named
-    WHERE named.key IN ('place_id', 'facility_id', 'kitchen_id', 'room_id') AND named.value ~ {_ID}
-    UNION SELECT s.place_id FROM slots s WHERE s.subject_id = n.subject
-    UNION SELECT s.place_id FROM slots s JOIN (
-        SELECT jsonb_array_elements_text(
-            CASE jsonb_typeof(n.data->'slots') WHEN 'array' THEN n.data->'slots' ELSE '[]' END)
-        UNION ALL SELECT n.data->>'slot_id') AS named(slot)
-        ON s.id = CASE WHEN named.slot ~ {_ID} THEN named.slot::uuid END
-    UNION SELECT c.place_id FROM claims c WHERE NOT n.data ?| '{{slots,slot_id}}'
-        AND c.group_id = CASE WHEN n.data->>'group_id' ~ {_ID} THEN (n.data->>'group_id')::uuid END)"""
+_PLACES = """ARRAY(
+    SELECT named::uuid
+    FROM unnest(ARRAY[n.data->>'place_id', n.data->>'facility_id', n.data->>'kitchen_id', n.data->>'room_id']) AS named
+    WHERE pg_input_is_valid(named, 'uuid')
+    UNION SELECT place_id FROM slots WHERE subject_id = n.subject
+    UNION SELECT place_id FROM slots WHERE id = ANY(ARRAY(
+        SELECT named::uuid
+        FROM (SELECT jsonb_array_elements_text(
+                  CASE jsonb_typeof(n.data->'slots') WHEN 'array' THEN n.data->'slots' ELSE '[]' END) AS named
+              UNION ALL SELECT n.data->>'slot_id') AS several
+        WHERE pg_input_is_valid(named, 'uuid')))
+    UNION SELECT place_id FROM claims
+    WHERE NOT n.data ?| '{slots,slot_id}'
+      AND group_id = CASE WHEN pg_input_is_valid(n.data->>'group_id', 'uuid') THEN (n.data->>'group_id')::uuid END)"""
 """Where a notice `n` happened: the places it names, those of its slots, of what it is about, or of the group it names."""
 
 

@@ -36,6 +36,7 @@ _ACCEPTING, _REJECTING = 0, 1  # exit statuses of pg_isready; above them: silenc
 # and their words can quote a resident's data. `terse` and the two lengths keep DETAIL and parameters out of the rest.
 # io_method sync: the data fit in memory, so I/O workers would be three processes for nothing. wal_compression off:
 # the wheel has no lz4, and pglz costs more CPU than the few full pages between far checkpoints are worth.
+# random_page_cost 1.1: by the default of 4 a list of thirty slots is looked for by reading the whole table.
 # huge_pages off: a container's limit turns `try` into a bus error.
 _INITDB = (
     "--username=linli --auth-local=trust --auth-host=reject --no-instructions"
@@ -54,6 +55,7 @@ maintenance_work_mem = 32MB
 huge_pages = off
 io_method = sync
 jit = off
+random_page_cost = 1.1
 fsync = on
 synchronous_commit = on
 full_page_writes = on
