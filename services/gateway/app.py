@@ -32,7 +32,7 @@ from services.gateway import availability, console, routes, told, upstreams
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
 from services.gateway.availability import Looking, Seen
 from services.gateway.claiming import Call, Claiming
-from services.gateway.credentials import INTERNAL, Credentials
+from services.gateway.credentials import FACTS_SECONDS, INTERNAL, Credentials
 from services.gateway.rates import Rates
 from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard, NoAnswer
@@ -47,6 +47,8 @@ from shared.web import Context, loggable
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_STEPS: Final = re.compile(r"/\.{1,2}(?:/|$)")
+"""`/./` and `/../`: the way to a service elsewhere would take them, after it was decided here where they do not lead."""
 _ONCE: Final = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type", b"host"})
 _ALWAYS: Final = [(b"x-content-type-options", b"nosniff")]
 
@@ -275,7 +277,7 @@ class Gateway:
         if len(headers) != len(scope["headers"]):
             _not_twice(scope["headers"])
         path, method = scope["path"], "GET" if scope["method"] == "HEAD" else scope["method"]
-        if not path.isascii() or "\x00" in path:
+        if not path.isascii() or "\x00" in path or _STEPS.search(path):
             raise errors.NotThere
         body = b"" if method in ("GET", "OPTIONS") else await self._body(receive, headers)
         caller = Caller()
@@ -297,11 +299,25 @@ class Gateway:
         if parts.claiming.is_claim(method, path):
             return await parts.claiming.claim(call)
         if service is not None:
-            call = call._replace(caller=replace(await parts.credentials.with_facts(caller), address=address))
-            return await parts.claiming.forward(service, call)
+            return await self._forwarded(parts, service, call, address)
         told = {name: value for name, value in headers.items() if name not in INTERNAL}
         told[b"x-request-id"] = request_id.encode()
         return await upstreams.answer_of(self._own, {**call.scope(list(told.items())), "linli.call": call}, body)
+
+    async def _forwarded(self, parts: Parts, service: str, call: Call, address: str) -> Answer:
+        """A service's answer. Who has waited for it is looked at again: what let them in may have been taken away."""
+        asking = await parts.credentials.with_facts(call.caller)
+        while True:
+            began = time.monotonic()
+            told = call._replace(caller=replace(asking, address=address))
+            answer = await parts.claiming.forward(service, told)
+            authorization = call.header(b"authorization")
+            if call.method != "GET" or authorization is None or time.monotonic() - began < FACTS_SECONDS:
+                return answer
+            now = await parts.credentials.with_facts(await parts.credentials.who(authorization))
+            if now == asking:
+                return answer
+            asking = now
 
     async def _body(self, receive: Receive, headers: dict[bytes, bytes]) -> bytes:
         most = self._settings.body_bytes

@@ -27,7 +27,8 @@ INTERNAL: Final = frozenset(
 )
 """Headers that only the gateway may set: what a client sends of them is dropped."""
 _REMEMBERED: Final = 100_000
-_FACTS_SECONDS: Final = 2.0
+FACTS_SECONDS: Final = 2.0
+"""So old may be what is believed of a caller, at most."""
 _LONGEST_ACCESS: Final = 3600
 """Seconds; no access token lives longer, whatever the settings say."""
 KEY: Final = "lk_"
@@ -66,7 +67,7 @@ class Credentials:
                 began = time.monotonic()
                 if self._ended_until <= began:
                     self._ended = await self._db.read(gateway_sql.ended_sessions, _LONGEST_ACCESS)
-                    self._ended_until = began + _FACTS_SECONDS
+                    self._ended_until = began + FACTS_SECONDS
         if session_id in self._ended:
             raise errors.NotKnown
 
@@ -80,7 +81,7 @@ class Credentials:
                 self._partners.pop(key_hash, None)
                 raise errors.NotKnown
             key = Key(row["id"], row["community"], tuple(row["types"]), tuple(row["operations"]), row["place_id"])
-            known = (now + _FACTS_SECONDS, Caller(row["account_id"], row["account_no"], name=row["name"], key=key))
+            known = (now + FACTS_SECONDS, Caller(row["account_id"], row["account_no"], name=row["name"], key=key))
             self._partners[key_hash] = known
             if len(self._partners) > _REMEMBERED:
                 self._partners.popitem(last=False)
@@ -116,13 +117,15 @@ class Credentials:
         return caller
 
     async def with_facts(self, caller: Caller) -> Caller:
-        """The caller with roles and those they act for, at most two seconds old."""
+        """The caller with roles and those they act for, at most two seconds old; refuses whose session has ended."""
         if caller.account_no is None:
             return caller
+        if caller.session_id is not None:
+            await self._not_ended(caller.session_id)
         now = time.monotonic()
         known = self._facts.get(caller.account_no)
         if known is None or known[0] <= now:
-            known = (now + _FACTS_SECONDS, await self._facts_line.submit(caller))
+            known = (now + FACTS_SECONDS, await self._facts_line.submit(caller))
             self._facts[caller.account_no] = known
             self._facts.move_to_end(caller.account_no)
             if len(self._facts) > _REMEMBERED:

@@ -67,7 +67,7 @@ def test_an_access_token_ends_with_its_session_within_two_seconds(door: Front, h
             assert door.ask("POST", "/v1/identity/sessions/refresh", json=told).status_code == 200
             door.town.do("UPDATE sessions SET rotated_at = now() - interval '31 seconds' WHERE id = %s", session)
             assert door.ask("POST", "/v1/identity/sessions/refresh", json=told).status_code == 401
-    time.sleep(credentials._FACTS_SECONDS)
+    time.sleep(credentials.FACTS_SECONDS)
     for path in ("/v1/identity/me", "/v1/claims", "/v1/slots"):
         assert is_problem(door.ask("GET", path, headers=bearer(mine)), 401, "not_known"), path
     slot = door.town.slot()

@@ -64,4 +64,5 @@ async def list_told(
             return web.json(ToldPage(items=items, next=after))
         if not found.is_more:
             await clock.pause(min(_LOOKS_EVERY, until - time.monotonic()), gate.stopping)
-            who = await gate.credentials.with_facts(who)  # whom one acts for may have changed meanwhile
+            who = await gate.credentials.with_facts(who)  # whom one acts for, and where one works, may have changed
+            at = await gate.db.read(told.desk, who, place) if place is not None else None

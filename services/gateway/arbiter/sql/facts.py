@@ -297,7 +297,7 @@ async def relations(tx: Tx, actor_nos: Sequence[int]) -> list[Relation]:
         SELECT a.no, p.no, p.id, p.name, r.kind, r.services, r.level
         FROM holders a JOIN relations r ON r.actor_id = a.id JOIN holders p ON p.id = r.person_id
         WHERE a.no = ANY($1::bigint[]) AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())
-        ORDER BY p.name, p.no
+        ORDER BY p.name, p.no, r.id
         """,
         actor_nos,
     )
@@ -318,6 +318,6 @@ async def roles(tx: Tx, account_nos: Sequence[int]) -> list[Any]:
     """Roles in force: account_no, role, prefix, place_id."""
     return await tx.fetch(
         "SELECT account_no, role, prefix, place_id FROM roles WHERE account_no = ANY($1::bigint[]) AND starts_at <= now() "
-        "AND (ends_at IS NULL OR ends_at > now())",
+        "AND (ends_at IS NULL OR ends_at > now()) ORDER BY id",
         account_nos,
     )
