@@ -279,7 +279,8 @@ CHECKS: Final = {
             h.kind <> 'closed' OR h.household_no IS NOT NULL
             OR EXISTS (SELECT 1 FROM accounts a WHERE a.person_id = p.id AND (a.closed_at IS NULL OR a.name <> p.name
                        OR EXISTS (SELECT 1 FROM logins l WHERE l.account_no = a.no)
-                       OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_no = a.no)
+                       OR EXISTS (SELECT 1 FROM sessions s WHERE s.account_no = a.no
+                                  AND (s.revoked_at IS NULL OR s.device IS NOT NULL))
                        OR EXISTS (SELECT 1 FROM passwords w WHERE w.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM second_factors f WHERE f.account_no = a.no)
                        OR EXISTS (SELECT 1 FROM calendars c WHERE c.account_no = a.no)))
@@ -373,6 +374,10 @@ CHECKS: Final = {
         SELECT s.id FROM sessions s JOIN accounts a ON a.no = s.account_no
         WHERE s.was_reused AND a.person_id IS NOT NULL
           AND 1 <> (SELECT count(*) FROM notices n WHERE n.subject = s.id AND n.type = 'identity.session.revoked')""",
+    "nobody was told of a login that nobody reset": """
+        SELECT n.subject FROM notices n WHERE n.type = 'identity.login.reset' AND NOT EXISTS (
+            SELECT 1 FROM audit a WHERE a.action IN ('invitation.made', 'totp.removed')
+            AND a.data->>'account' = n.subject::text)""",
     "every login of staff was written down": """
         SELECT s.id FROM sessions s WHERE s.provider = 'password' AND NOT EXISTS (
             SELECT 1 FROM audit a WHERE a.action = 'staff.login' AND a.account_no = s.account_no

@@ -23,6 +23,12 @@ class SessionRevoked(Data):
     reason: Literal["reused"]
 
 
+class Reset(Data):
+    """What may be set anew."""
+
+    what: Literal["password", "second_factor"]
+
+
 class Level(Data):
     """How well somebody is known now."""
 
@@ -125,6 +131,16 @@ TYPES: Final = (
             "某设备的刷新令牌被重复使用，可能已泄露，该登录已终止。",
         ),
         {"reason": "reused"},
+    ),
+    NoticeType(
+        "identity.login.reset",
+        Reset,
+        say("the account", "账号"),
+        say(
+            "Somebody else invited one to set a new password, or took the second factor away; whoever logs in there is told.",
+            "他人为该账号发出了设置密码的邀请，或重置了动态口令，已通知账号本人。",
+        ),
+        {"what": "password"},
     ),
     NoticeType(
         "identity.person.confirmed",
@@ -264,7 +280,10 @@ TYPES: Final = (
         "identity.request.made",
         Requested,
         _REQUEST,
-        say("Somebody asks about what is known of them.", "居民就本人信息提出申请。"),
+        say(
+            "Somebody asks about what is known of them; they are told when another did so for them.",
+            "居民就本人信息提出申请；由他人代为提出的，已通知本人。",
+        ),
         {"kind": "export"},
     ),
     NoticeType(
@@ -311,6 +330,11 @@ def consent_withdrawn(consent_id: uuid.UUID, community: str, holder_no: int, pur
 def session_revoked(session_id: uuid.UUID, community: str, holder_no: int) -> Notice:
     """Somebody's login ended because its token came twice."""
     return Notice("identity.session.revoked", community, session_id, (holder_no,), {"reason": "reused"})
+
+
+def login_reset(account_id: uuid.UUID, community: str, holder_no: int, what: str) -> Notice:
+    """Somebody else lets an account's owner begin anew: whoever did not ask for that knows that something is wrong."""
+    return Notice("identity.login.reset", community, account_id, (holder_no,), {"what": what})
 
 
 def person_confirmed(confirmation: uuid.UUID, community: str, holder_no: int, level: int) -> Notice:
@@ -402,9 +426,9 @@ def reveals_exceeded(reveal_id: uuid.UUID, community: str, holders: tuple[int, .
     return Notice("identity.reveals.exceeded", community, reveal_id, holders, {"people": people})
 
 
-def request_made(request_id: uuid.UUID, community: str, kind: str) -> Notice:
-    """Somebody asks about what is known of them."""
-    return Notice("identity.request.made", community, request_id, (), {"kind": kind})
+def request_made(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str) -> Notice:
+    """Somebody asks about what is known of them, or another does for them: then they are told."""
+    return Notice("identity.request.made", community, request_id, holders, {"kind": kind})
 
 
 def request_answered(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, state: str) -> Notice:

@@ -182,6 +182,7 @@ async def end_session(tx: Tx, account_no: int, session_id: uuid.UUID) -> None:
 
 async def end_sessions(tx: Tx, account_no: int) -> None:
     """Log out everywhere."""
+    await sql.staff.void_codes(tx, account_no)
     await sql.logins.revoke_sessions(tx, account_no)
 
 

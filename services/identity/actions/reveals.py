@@ -28,6 +28,8 @@ LIFE: Final = timedelta(minutes=15)
 WAITS: Final = timedelta(days=1)
 """For so long a question waits for its answer."""
 ADULT: Final = 18
+FIELDS: Final = ("name", "born", "document", "phone")
+"""All that is sealed of a person, or shown only masked."""
 
 
 @dataclass(frozen=True, slots=True)

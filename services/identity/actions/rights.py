@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from services.identity import archives, notices, rules, sealing, sql
-from services.identity.actions import people, standing
+from services.identity.actions import people, reveals, standing
 from services.identity.rules import Document, Phone
 from services.identity.sql.rights import NewRequest
 from shared import audit, clock, crypto, errors
@@ -55,7 +55,9 @@ async def _write(tx: Tx, who: Caller, new: NewRequest) -> Any:
         person_id=new.person_id,
         data={"request_id": new.id, "fields": [new.field] if new.field else []},
     )
-    await announce(tx, [notices.request_made(new.id, new.community, new.kind)])
+    told = await sql.reveals.told(tx, new.person_id) if new.person_id != who.person_id else ()
+    holders = tuple(no for no in told if no != who.holder_no)  # whoever asked knows
+    await announce(tx, [notices.request_made(new.id, new.community, holders, new.kind)])
     return await sql.rights.one(tx, new.id)
 
 
@@ -184,8 +186,16 @@ async def withdraw(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id:
 
 
 async def fetch(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> bytes:
-    """The copy that was made."""
+    """The copy that was made. Whoever speaks for them only by office sees in it what a reveal shows, so has one first."""
     row, found = await _own(tx, who, person_id, request_id)
+    subject = found.subject
+    if found.is_desk and not await sql.reveals.has_seen(tx, who.account_no or 0, subject.person_id, reveals.FIELDS):
+        raise errors.NotAllowed(
+            say(
+                "Ask to see all that is sealed of them first; then fetch the copy.",
+                "请先申请查看其全部敏感信息，再下载副本。",
+            )
+        )
     sealed = await sql.rights.archive(tx, request_id)
     if sealed is None:
         raise errors.Gone if row["kind"] == "export" and row["state"] == "done" else errors.NotThere
@@ -194,7 +204,7 @@ async def fetch(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID | None,
         who.account_no,
         "people.export",
         community=row["community"],
-        person_id=found.subject.person_id,
+        person_id=subject.person_id,
         data={"request_id": request_id},
     )
     return archives.unseal(keys, sealed, request_id)
@@ -249,6 +259,8 @@ async def decide(
     row = await _at_the_desk(tx, who, request_id)
     if row["kind"] != "correction" or who.person_id is None:
         raise errors.NotAllowed
+    if who.person_id != row["person_id"] and await sql.desk.are_family(tx, who.person_id, row["person_id"]):
+        raise errors.OwnMatter
     told = said(keys, row)
     if told is None:
         raise errors.AlreadyRecorded
@@ -346,10 +358,8 @@ async def close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
     if row is None or row["state"] != "asked":
         tx.discard()
         return False
-    if await sql.rights.is_only_guardian(tx, whom.person_id, _years_before(clock.today(), ADULT)):
-        await sql.rights.answer(
-            tx, request_id, "denied", words=say("A child has no other guardian.", "有未成年人仅由其监护。")
-        )
+    if why := await _in_the_way(tx, request_id, whom):
+        await sql.rights.answer(tx, request_id, "denied", words=why)
         await _tell(tx, row, "denied")
         return False
     await sql.rights.close(tx, whom)
@@ -371,7 +381,16 @@ async def may_close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
     row = await sql.rights.one(tx, request_id)
     if row is None or row["state"] != "asked":
         return False
-    return not await sql.rights.is_only_guardian(tx, whom.person_id, _years_before(clock.today(), ADULT))
+    return await _in_the_way(tx, request_id, whom) is None
+
+
+async def _in_the_way(tx: Tx, request_id: uuid.UUID, whom: Whom) -> str | None:
+    """Why a closure that was asked for is not carried out."""
+    if await sql.rights.is_only_guardian(tx, whom.person_id, _years_before(clock.today(), ADULT)):
+        return say("A child has no other guardian.", "有未成年人仅由其监护。")
+    if await sql.rights.speaks_no_more(tx, request_id):
+        return say("Whoever asked for it no longer acts for you.", "提出申请者已不再代办您的事务。")
+    return None
 
 
 async def remind(tx: Tx) -> int:

@@ -18,7 +18,7 @@ from typing import Final, Literal
 import asyncpg
 import structlog
 
-from services.identity import oauth, passwords, second, sql, tokens
+from services.identity import notices, oauth, passwords, second, sql, tokens
 from services.identity.actions import people
 from services.identity.actions.logins import Issued
 from services.identity.oauth import Ask
@@ -26,6 +26,7 @@ from shared import audit, clock, crypto, db, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 from shared.texts import say
 
 log = structlog.get_logger(__name__)
@@ -78,6 +79,7 @@ class Tried:
     account_no: int | None
     kept: str | None = field(repr=False)
     tries: int
+    set_at: datetime | None = None
 
 
 async def try_password(tx: Tx, keys: Keyring, name: str, network: str) -> Tried:
@@ -90,7 +92,7 @@ async def try_password(tx: Tx, keys: Keyring, name: str, network: str) -> Tried:
         else:
             tries = await _count(tx, key)
     found = await sql.staff.named(tx, _subject(keys, name))
-    return Tried(found.account_no, found.hash, tries) if found else Tried(None, None, tries)
+    return Tried(found.account_no, found.hash, tries, found.set_at) if found else Tried(None, None, tries)
 
 
 async def wrong(tx: Tx, account_no: int | None, tries: int) -> None:
@@ -133,11 +135,18 @@ async def use_second(tx: Tx, keys: Keyring, account_no: int, code: str, tries: i
     return is_right
 
 
-async def enrol(tx: Tx, keys: Keyring, account_no: int, secret: str, code: str) -> Sequence[str] | None:
-    """Take a second factor whose app shows the right code; its recovery codes. None when the code is wrong."""
+async def enrol(
+    tx: Tx, keys: Keyring, account_no: int, set_at: datetime, secret: str, code: str
+) -> Sequence[str] | None:
+    """Take a second factor whose app shows the right code; its recovery codes. None when the code is wrong.
+
+    Refuses who has shown a password that is none any more: they would lock its owner out.
+    """
     step = second.step_of(secret, code, time.time())
     if step is None:
         return None
+    if not await sql.staff.still_has(tx, account_no, set_at):
+        raise errors.Conflict
     codes = second.recovery_codes()
     kept = [second.kept(keys, one) for one in codes]
     if not await sql.staff.insert_second_factor(tx, account_no, second.sealed(keys, secret, account_no), kept):
@@ -148,8 +157,12 @@ async def enrol(tx: Tx, keys: Keyring, account_no: int, secret: str, code: str) 
     return codes
 
 
-async def send_back(tx: Tx, account_no: int, ask: Ask) -> str:
-    """A code for the client that asked."""
+async def send_back(tx: Tx, account_no: int, set_at: datetime, ask: Ask, *, needs_second: bool) -> str:
+    """A code for the client that asked. Refuses when the password, or the second factor, was taken away meanwhile."""
+    if not await sql.staff.still_has(tx, account_no, set_at):
+        raise errors.Conflict
+    if needs_second and await sql.staff.secret(tx, account_no) is None:
+        raise errors.Conflict
     code = oauth.make()
     await sql.staff.insert_code(
         tx,
@@ -301,7 +314,13 @@ async def invite(
         person_id=found.person_id,
         data={"account": str(found.account_id)},
     )
+    await _told(tx, found, community, "password")
     return await _invite(tx, keys, found.account_no, found.account_id, who.account_no)
+
+
+async def _told(tx: Tx, found: sql.staff.Colleague, community: str, what: str) -> None:
+    if found.holder_no is not None:
+        await announce(tx, [notices.login_reset(found.account_id, community, found.holder_no, what)])
 
 
 async def invite_first(tx: Tx, keys: Keyring, *, login: str, name: str, role: str, prefix: str) -> Invited:
@@ -341,6 +360,7 @@ async def accept(tx: Tx, keys: Keyring, name: str, code: str, kept: str) -> bool
 
 async def _set(tx: Tx, account_no: int, kept: str, session_id: uuid.UUID | None) -> None:
     await sql.staff.set_password(tx, account_no, kept)
+    await sql.staff.void_codes(tx, account_no)  # before the sessions: what was just redeemed is among them then
     await sql.logins.revoke_sessions(tx, account_no, spared=session_id)
     await audit.record(tx, account_no, "password.set", community=await _community(tx, account_no))
 
@@ -365,7 +385,9 @@ async def forget_second(tx: Tx, who: Caller, account_id: uuid.UUID) -> None:
     found, community = await _colleague(tx, who, account_id, None)
     if not await sql.staff.delete_second_factor(tx, found.account_no):
         raise errors.NotThere
+    await sql.staff.void_codes(tx, found.account_no)
     await sql.logins.revoke_sessions(tx, found.account_no)
+    await _told(tx, found, community, "second_factor")
     await audit.record(
         tx,
         who.account_no,

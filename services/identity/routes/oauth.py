@@ -10,8 +10,8 @@ import hmac
 import re
 import secrets
 import time
-from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -40,10 +40,14 @@ _HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Who has shown the right password in this browser, and what is missing; sealed between the steps."""
+    """Who has shown the right password in this browser, and what is missing; sealed between the steps.
+
+    `set_at` is when that password was set: with another, the ticket opens nothing.
+    """
 
     account_no: int
     name: str
+    set_at: str
     secret: str | None = field(default=None, repr=False)
     is_done: bool = False
 
@@ -173,37 +177,43 @@ async def _by_password(visit: Visit, ask: Ask, name: str, password: str, address
     passwords.require_room()  # before the try is counted: it is not this one's fault
     tried = await ctx.db.run(actions.staff.try_password, ctx.keys, name, address)
     kept = None if passwords.is_demo(password) and not ctx.settings.demo else tried.kept
-    if not await passwords.verify(kept, password) or tried.account_no is None:
+    if not await passwords.verify(kept, password) or tried.account_no is None or tried.set_at is None:
         await ctx.db.run(actions.staff.wrong, tried.account_no, tried.tries)
         return visit.step(None, name, pages.PROBLEMS["wrong"], 400)
     standing = await ctx.db.run(actions.staff.right, ctx.keys, tried.account_no, name, address)
-    if standing == "in":
-        return await _back(ctx, ask, tried.account_no)
     secret = second.secret() if standing == "enrol" else None
-    return visit.step(Ticket(tried.account_no, actions.staff.plain_name(name), secret), name)
+    ticket = Ticket(tried.account_no, actions.staff.plain_name(name), tried.set_at.isoformat(), secret)
+    if standing == "in":
+        return await _back(visit, ask, ticket)
+    return visit.step(ticket, name)
 
 
 async def _by_second(visit: Visit, ask: Ask, ticket: Ticket, code: str) -> Response:
     ctx = visit.ctx
     if ticket.is_done:
-        return await _back(ctx, ask, ticket.account_no)
+        return await _back(visit, ask, ticket)
     if ticket.secret is not None:
+        set_at = datetime.fromisoformat(ticket.set_at)
         try:
-            codes = await ctx.db.run(actions.staff.enrol, ctx.keys, ticket.account_no, ticket.secret, code)
-        except errors.Conflict:  # another window was faster
+            codes = await ctx.db.run(actions.staff.enrol, ctx.keys, ticket.account_no, set_at, ticket.secret, code)
+        except errors.Conflict:  # another window was faster, or the password is another
             return visit.step(None, ticket.name, pages.PROBLEMS["stale"], 409)
         if codes is None:
             return visit.step(ticket, "", pages.PROBLEMS["code"], 400)
-        done = Ticket(ticket.account_no, ticket.name, is_done=True)
+        done = replace(ticket, secret=None, is_done=True)
         return visit.page(pages.recovery(visit.lang, visit.hidden(done), codes))
     tries = await ctx.db.run(actions.staff.try_second, ctx.keys, ticket.account_no)
     if not await ctx.db.run(actions.staff.use_second, ctx.keys, ticket.account_no, code, tries):
         return visit.step(ticket, "", pages.PROBLEMS["code"], 400)
-    return await _back(ctx, ask, ticket.account_no)
+    return await _back(visit, ask, replace(ticket, is_done=True))
 
 
-async def _back(ctx: Context, ask: Ask, account_no: int) -> Response:
-    code = await ctx.db.run(actions.staff.send_back, account_no, ask)
+async def _back(visit: Visit, ask: Ask, ticket: Ticket) -> Response:
+    ctx, set_at = visit.ctx, datetime.fromisoformat(ticket.set_at)
+    try:
+        code = await ctx.db.run(actions.staff.send_back, ticket.account_no, set_at, ask, needs_second=ticket.is_done)
+    except errors.Conflict:  # what was shown has been taken away meanwhile
+        return visit.step(None, ticket.name, pages.PROBLEMS["stale"], 409)
     location = oauth.back(ask.redirect_uri, ctx.settings, code=code, state=ask.state)
     return Response(status_code=303, headers={"Location": location, **_HEADERS})
 

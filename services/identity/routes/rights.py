@@ -241,7 +241,9 @@ async def look(request_id: uuid.UUID, request: Request, ctx: Ctx, who: Who) -> R
     return web.json(_queued(request, *await ctx.db.run(actions.rights.look, ctx.keys, who, request_id)), 200, PRIVATE)
 
 
-DECISIONS = refuses(errors.NotByYourself, errors.AlreadyRecorded, errors.DocumentTaken, *DOCUMENT_REFUSALS)
+DECISIONS = refuses(
+    errors.NotByYourself, errors.OwnMatter, errors.AlreadyRecorded, errors.DocumentTaken, *DOCUMENT_REFUSALS
+)
 
 
 @router.post(

@@ -134,6 +134,19 @@ async def decide(
     )
 
 
+async def has_seen(tx: Tx, account_no: int, person_id: uuid.UUID, fields: Sequence[str]) -> bool:
+    """Whether an account has seen all these fields of a person under a permission that is not over."""
+    return bool(
+        await tx.value(
+            "SELECT EXISTS (SELECT FROM reveals WHERE account_no = $1 AND person_id = $2 AND state = 'allowed' "
+            "AND seen_at IS NOT NULL AND expires_at > clock_timestamp() AND fields @> $3::text[])",
+            account_no,
+            person_id,
+            list(fields),
+        )
+    )
+
+
 async def set_seen(tx: Tx, reveal_id: uuid.UUID) -> int:
     """It was seen; 0 when it had been seen before."""
     return await tx.execute("UPDATE reveals SET seen_at = now() WHERE id = $1 AND seen_at IS NULL", reveal_id)

@@ -179,6 +179,22 @@ async def is_only_guardian(tx: Tx, person_id: uuid.UUID, grown_up: date) -> bool
     return found
 
 
+async def speaks_no_more(tx: Tx, request_id: uuid.UUID) -> bool:
+    """Whether a request was made by somebody who acted for the person then, and does so no more."""
+    return bool(
+        await tx.value(
+            """
+            SELECT EXISTS (SELECT FROM relations r WHERE (r.actor_id, r.person_id) = (a.person_id, q.person_id)
+                           AND r.ends_at > q.made_at AND r.ends_at <= now())
+               AND NOT EXISTS (SELECT FROM relations r WHERE (r.actor_id, r.person_id) = (a.person_id, q.person_id)
+                               AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now()))
+            FROM requests q JOIN accounts a ON a.no = q.account_no WHERE q.id = $1
+            """,
+            request_id,
+        )
+    )
+
+
 async def correct(tx: Tx, person_id: uuid.UUID, field: str, value: Any, index: bytes | None = None) -> None:
     """Write one field of a person, also where the ledger and the account have it. Locked by the caller."""
     await tx.execute("UPDATE persons SET version = version + 1 WHERE id = $1", person_id)
@@ -201,7 +217,6 @@ async def correct(tx: Tx, person_id: uuid.UUID, field: str, value: Any, index: b
 CLOSED = "已注销"
 _OF_ACCOUNTS = (
     "logins",
-    "sessions",
     "passwords",
     "invitations",
     "authorization_codes",
@@ -238,6 +253,11 @@ async def close(tx: Tx, whom: Whom) -> None:
     await tx.execute("DELETE FROM identity_conflicts WHERE person_id = $1 OR owner_id = $1", whom.person_id)
     for table in _OF_ACCOUNTS:
         await tx.execute(f"DELETE FROM {table} WHERE account_no = ANY($1::bigint[])", accounts)
+    await tx.execute(  # ended and not deleted: the gateways must hear of it, for access tokens are still about
+        "UPDATE sessions SET revoked_at = coalesce(revoked_at, now()), device = NULL, successor_sealed = NULL "
+        "WHERE account_no = ANY($1::bigint[])",
+        accounts,
+    )
     await tx.execute(
         "UPDATE roles SET ends_at = now() WHERE account_no = ANY($1::bigint[]) AND (ends_at IS NULL OR ends_at > now())",
         accounts,

@@ -55,12 +55,13 @@ class Named(NamedTuple):
 
     account_no: int
     hash: str | None
+    set_at: datetime | None
 
 
 async def named(tx: Tx, subject: bytes) -> Named | None:
     """The open account that logs in by this name."""
     row = await tx.row(
-        "SELECT l.account_no, p.hash FROM logins l JOIN accounts a ON a.no = l.account_no "
+        "SELECT l.account_no, p.hash, p.set_at FROM logins l JOIN accounts a ON a.no = l.account_no "
         "LEFT JOIN passwords p ON p.account_no = l.account_no "
         "WHERE l.provider = 'password' AND l.subject_index = $1 AND a.closed_at IS NULL",
         subject,
@@ -72,6 +73,18 @@ async def password(tx: Tx, account_no: int) -> str | None:
     """What is kept of an account's password."""
     kept: str | None = await tx.value("SELECT hash FROM passwords WHERE account_no = $1", account_no)
     return kept
+
+
+async def still_has(tx: Tx, account_no: int, set_at: datetime) -> bool:
+    """Whether an open account's password is still the one that was set then; nobody sets another meanwhile."""
+    return bool(
+        await tx.value(
+            "SELECT a.closed_at IS NULL FROM passwords p JOIN accounts a ON a.no = p.account_no "
+            "WHERE p.account_no = $1 AND p.set_at = $2 FOR SHARE OF p",
+            account_no,
+            set_at,
+        )
+    )
 
 
 async def set_password(tx: Tx, account_no: int, kept: str) -> None:
@@ -107,13 +120,15 @@ class Colleague(NamedTuple):
     account_no: int
     account_id: uuid.UUID
     person_id: uuid.UUID | None
+    holder_no: int | None
 
 
 async def colleague(tx: Tx, account_id: uuid.UUID | None, person_id: uuid.UUID | None) -> Colleague | None:
     """An open account, by its id or by its person's; locked."""
     row = await tx.row(
-        "SELECT no, id, person_id FROM accounts WHERE kind = 'person' AND closed_at IS NULL "
-        "AND (id = $1 OR person_id = $2) ORDER BY no LIMIT 1 FOR NO KEY UPDATE",
+        "SELECT a.no, a.id, a.person_id, h.no FROM accounts a LEFT JOIN holders h ON h.id = a.person_id "
+        "WHERE a.kind = 'person' AND a.closed_at IS NULL "
+        "AND (a.id = $1 OR a.person_id = $2) ORDER BY a.no LIMIT 1 FOR NO KEY UPDATE OF a",
         account_id,
         person_id,
     )
@@ -252,6 +267,13 @@ async def use_code(tx: Tx, code_hash: bytes, session_id: uuid.UUID | None) -> No
     """Use a code up, for this session or for none."""
     await tx.execute(
         "UPDATE authorization_codes SET used_at = now(), session_id = $2 WHERE code_hash = $1", code_hash, session_id
+    )
+
+
+async def void_codes(tx: Tx, account_no: int) -> None:
+    """Codes that are on their way to a client open nothing any more."""
+    await tx.execute(
+        "UPDATE authorization_codes SET used_at = now() WHERE account_no = $1 AND used_at IS NULL", account_no
     )
 
 
