@@ -375,7 +375,7 @@ CHECKS: Final = {
         WHERE s.was_reused AND a.person_id IS NOT NULL
           AND 1 <> (SELECT count(*) FROM notices n WHERE n.subject = s.id AND n.type = 'identity.session.revoked')""",
     "nobody was told of a login that nobody reset": """
-        SELECT n.subject FROM notices n WHERE n.type = 'identity.login.reset' AND NOT EXISTS (
+        SELECT n.subject FROM notices n WHERE n.type = 'identity.login.reopened' AND NOT EXISTS (
             SELECT 1 FROM audit a WHERE a.action IN ('invitation.made', 'totp.removed')
             AND a.data->>'account' = n.subject::text)""",
     "every login of staff was written down": """

@@ -23,7 +23,7 @@ class SessionRevoked(Data):
     reason: Literal["reused"]
 
 
-class Reset(Data):
+class Reopened(Data):
     """What may be set anew."""
 
     what: Literal["password", "second_factor"]
@@ -133,8 +133,8 @@ TYPES: Final = (
         {"reason": "reused"},
     ),
     NoticeType(
-        "identity.login.reset",
-        Reset,
+        "identity.login.reopened",
+        Reopened,
         say("the account", "账号"),
         say(
             "Somebody else invited one to set a new password, or took the second factor away; whoever logs in there is told.",
@@ -332,9 +332,9 @@ def session_revoked(session_id: uuid.UUID, community: str, holder_no: int) -> No
     return Notice("identity.session.revoked", community, session_id, (holder_no,), {"reason": "reused"})
 
 
-def login_reset(account_id: uuid.UUID, community: str, holder_no: int, what: str) -> Notice:
+def login_reopened(account_id: uuid.UUID, community: str, holder_no: int, what: str) -> Notice:
     """Somebody else lets an account's owner begin anew: whoever did not ask for that knows that something is wrong."""
-    return Notice("identity.login.reset", community, account_id, (holder_no,), {"what": what})
+    return Notice("identity.login.reopened", community, account_id, (holder_no,), {"what": what})
 
 
 def person_confirmed(confirmation: uuid.UUID, community: str, holder_no: int, level: int) -> Notice:
