@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import html
 import io
 import json
@@ -14,6 +13,7 @@ from typing import Any
 
 from shared import clock, crypto
 from shared.crypto import Keyring
+from shared.places import sheets
 from shared.rights import Tables
 
 _PAGE = """<!doctype html>
@@ -36,7 +36,8 @@ def packed(found: Mapping[str, Tables], at: datetime) -> bytes:
         for service, tables in sorted(told["services"].items()):
             for name, rows in sorted(tables.items()):
                 if rows:
-                    archive.writestr(f"{service}/{name}.csv", _csv(rows))
+                    cells = ([_cell(one) for one in row.values()] for row in rows)
+                    archive.writestr(f"{service}/{name}.csv", sheets.table_csv(list(rows[0]), cells))
                     sections.append(_section(f"{service} / {name}", rows))
         archive.writestr("index.html", _PAGE.format(at=html.escape(told["made_at"]), body="\n".join(sections)))
     return file.getvalue()
@@ -70,17 +71,6 @@ def _plain(value: Any) -> Any:
 
 def _cell(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    """A table for a spreadsheet, which must not take anybody's words for a formula."""
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(rows[0])
-    for row in rows:
-        cells = [_cell(one) for one in row.values()]
-        writer.writerow([f"'{one}" if one.startswith(("=", "+", "-", "@", "\t", "\r")) else one for one in cells])
-    return "\ufeff" + file.getvalue()
 
 
 def _section(title: str, rows: list[dict[str, Any]]) -> str:

@@ -123,10 +123,12 @@ def test_one_whose_data_cannot_be_read_keeps_nobody_else_waiting(front: Front) -
 
 def test_words_in_an_archive_do_no_harm() -> None:
     bad = "<script>alert(1)</script>"
-    found = {"s": {"t": [{"a": bad, "b": ["=1"], "c": None, "d": clock.now(), "e": b"x"}], "empty": []}}
+    found = {"s": {"t": [{"a": bad, "b": " =1", "c": None, "d": clock.now(), "e": b"x"}], "empty": []}}
     archive = zipfile.ZipFile(io.BytesIO(archives.packed(found, clock.now())))
     assert bad not in archive.read("index.html").decode()
     assert archive.namelist() == ["data.json", "s/t.csv", "index.html"]
+    (row,) = csv.DictReader(io.StringIO(archive.read("s/t.csv").decode("utf-8-sig")))
+    assert row["b"] == "' =1", "no formula, also behind blanks"
 
 
 # ---------------------------------------------------------------- an end

@@ -22,7 +22,7 @@ from shared.notices import announce
 
 ASKERS: Final = frozenset({"staff", "manager"})
 APPROVERS: Final = frozenset({"manager"})
-WATCHERS: Final = ("auditor", "manager")
+WATCHERS: Final = ("auditor", "manager", "security")
 LIFE: Final = timedelta(minutes=15)
 """For so long what was allowed can be seen."""
 WAITS: Final = timedelta(days=1)
@@ -71,7 +71,7 @@ async def ask(
         is_theirs = person_id == who.person_id or any(one.person_id == person_id for one in who.acts_for)
         raise errors.NotAllowed if is_theirs and known is not None else errors.NotThere
     if who.person_id is None:
-        raise errors.NotAllowed
+        raise errors.NotAllowed(standing.NOBODY)
     await sql.reveals.lock_account(tx, who.account_no)
     lately = await sql.reveals.lately(tx, who.account_no, person_id)
     is_beyond = lately.people >= most
@@ -168,8 +168,10 @@ async def several(tx: Tx, who: Caller, state: str | None, before: uuid.UUID | No
 async def decide(tx: Tx, who: Caller, reveal_id: uuid.UUID, *, is_allowed: bool, reason: str | None = None) -> Shown:
     """Allow or deny it; the schema refuses whoever asked for it themselves. The same word again changes nothing."""
     row = await _visible(tx, who, reveal_id)
-    if who.person_id is None or not who.may(APPROVERS, row["community"]):
+    if not who.may(APPROVERS, row["community"]):
         raise errors.NotAllowed
+    if who.person_id is None:
+        raise errors.NotAllowed(standing.NOBODY)
     account_no = who.account_no or 0
     wanted = "allowed" if is_allowed else "denied"
     if row["state"] == wanted and row["decided_by"] == account_no:

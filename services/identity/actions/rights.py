@@ -257,8 +257,10 @@ async def decide(
 ) -> Any:
     """Do what a correction says, or say why not. The schema refuses whoever asked, and the person themselves."""
     row = await _at_the_desk(tx, who, request_id)
-    if row["kind"] != "correction" or who.person_id is None:
+    if row["kind"] != "correction":
         raise errors.NotAllowed
+    if who.person_id is None:
+        raise errors.NotAllowed(standing.NOBODY)
     if who.person_id != row["person_id"] and await sql.desk.are_family(tx, who.person_id, row["person_id"]):
         raise errors.OwnMatter
     told = said(keys, row)

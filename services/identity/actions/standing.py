@@ -15,9 +15,15 @@ from services.identity.sql.consents import Subject
 from shared import db, errors
 from shared.assertion import Caller
 from shared.db import Tx
+from shared.texts import say
 
 DESK: Final = frozenset({"staff", "manager"})
 """Who does for residents, at the desk, what residents may do for themselves."""
+NOBODY: Final = say(
+    "Your account was made on the command line and is nobody's: log in as the person you are on record as.",
+    "您的账号由命令行创建，未关联人员；请使用关联本人的账号办理。",
+)
+"""Why who set up a town decides nothing about its people: that somebody else decided could not be told."""
 
 
 @dataclass(frozen=True, slots=True)
