@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -13,7 +14,7 @@ import pyotp
 import pytest
 
 from services.gateway import credentials
-from services.identity import tasks
+from services.identity import second, tasks
 from shared import tokens
 from shared.crypto import Keyring
 from shared.settings import Settings
@@ -133,6 +134,32 @@ def test_whose_login_is_reset_by_another_is_told(database_url: str, keys: Keyrin
         assert told == [([who.holder_no], who.account_id, what) for what in ("second_factor", "password")]
 
     at_the_desk(database_url, keys, settings, play)
+
+
+def test_power_that_takes_a_second_factor_is_not_had_with_a_login_from_before(
+    database_url: str, keys: Keyring, settings: Settings
+) -> None:
+    """An access token lives for minutes: whoever holds the colleague's password would be the auditor for so long."""
+
+    async def play(desk: Desk) -> None:
+        who, chief = desk.staff("qian.zheng", "manager"), desk.staff("chief", "security", "33")
+        ask: Asking = asking()
+        token = (await desk.session("qian.zheng"))["access_token"]
+        sent_back = await desk.log_in(ask, "qian.zheng")
+        told = {"person": str(who.person_id), "role": "auditor", "region": "330411105", "reason": "任命"}
+        granted = await desk.api("POST", "/roles", chief.token(desk.keys), told)
+        assert granted.status_code == 201, granted.text
+        await asyncio.sleep(credentials.FACTS_SECONDS)
+        assert (await desk.api("GET", "/audit", token)).status_code == 401
+        assert (await desk.redeem(ask, sent_back)).status_code == 400
+        await enrolled(desk, "qian.zheng")
+        ask = asking()
+        secret = second.opened(keys, bytes(desk.town.one("SELECT secret_sealed FROM second_factors")), who.account_no)
+        page = await desk.log_in(ask, "qian.zheng")
+        session = await desk.redeem(ask, await desk.submit(page, code=pyotp.TOTP(secret).now()))
+        assert (await desk.api("GET", "/audit", session.json()["access_token"])).status_code == 200
+
+    at_the_desk(database_url, keys, settings.model_copy(update={"demo": False}), play)
 
 
 @pytest.fixture

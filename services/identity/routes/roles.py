@@ -88,7 +88,7 @@ async def list_roles(
 )
 async def create_role(told: RoleIn, ctx: Ctx, who: Who) -> Response:
     wish = Wish(told.account, told.person, told.role, told.region, told.place_id, told.until, told.reason)
-    return private(_shown(await ctx.db.run(actions.roles.grant, who, wish)), 201)
+    return private(_shown(await ctx.db.run(actions.roles.grant, who, wish, demo=ctx.settings.demo)), 201)
 
 
 @router.get(

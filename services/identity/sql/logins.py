@@ -111,6 +111,9 @@ async def insert_session(  # noqa: PLR0913 - the columns it writes
 _LIVE = """revoked_at IS NULL AND expires_at > now()
     AND (idle_seconds IS NULL OR coalesce(rotated_at, made_at) > now() - make_interval(secs => idle_seconds))"""
 """Neither over nor revoked, nor left alone for too long."""
+_WITH_SECOND = """(provider = ANY($2) OR (provider = 'password' AND EXISTS (
+    SELECT FROM second_factors f WHERE f.account_no = sessions.account_no AND f.enrolled_at <= sessions.made_at)))"""
+"""Begun with a second factor, here or where `$2` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +139,7 @@ async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
         SELECT account_no, refresh_hash, previous_hash, successor_sealed,
                extract(epoch FROM clock_timestamp() - rotated_at)::float8,
                least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8,
-               provider = ANY($2) OR (provider = 'password' AND EXISTS (
-                   SELECT FROM second_factors f WHERE f.account_no = sessions.account_no AND f.enrolled_at <= sessions.made_at))
+               {_WITH_SECOND}
         FROM sessions WHERE id = $1 AND {_LIVE} FOR NO KEY UPDATE
         """,
         session_id,
@@ -179,6 +181,16 @@ async def revoke_sessions(
         account_no,
         provider,
         spared,
+    )
+
+
+async def revoke_weak(tx: Tx, account_no: int) -> int:
+    """End an account's sessions that began without a second factor; how many."""
+    return await tx.execute(
+        "UPDATE sessions SET revoked_at = now(), successor_sealed = NULL WHERE account_no = $1 AND revoked_at IS NULL "
+        f"AND NOT {_WITH_SECOND}",
+        account_no,
+        list(second.ELSEWHERE),
     )
 
 
