@@ -374,10 +374,11 @@ CHECKS: Final = {
         SELECT s.id FROM sessions s JOIN accounts a ON a.no = s.account_no
         WHERE s.was_reused AND a.person_id IS NOT NULL
           AND 1 <> (SELECT count(*) FROM notices n WHERE n.subject = s.id AND n.type = 'identity.session.revoked')""",
-    "nobody was told of a login that nobody reset": """
-        SELECT n.subject FROM notices n WHERE n.type = 'identity.login.reopened' AND NOT EXISTS (
-            SELECT 1 FROM audit a WHERE a.action IN ('invitation.made', 'totp.removed')
-            AND a.data->>'account' = n.subject::text)""",
+    "nobody was told of a way into their account that nobody opened": """
+        SELECT n.subject FROM notices n JOIN accounts o ON o.id = n.subject
+        WHERE n.type = 'identity.login.changed' AND NOT EXISTS (
+            SELECT 1 FROM audit a WHERE (a.action IN ('invitation.made', 'totp.removed')
+                AND a.data->>'account' = n.subject::text) OR (a.action IN ('login.added', 'login.removed') AND a.account_no = o.no))""",
     "every login of staff was written down": """
         SELECT s.id FROM sessions s WHERE s.provider = 'password' AND NOT EXISTS (
             SELECT 1 FROM audit a WHERE a.action = 'staff.login' AND a.account_no = s.account_no

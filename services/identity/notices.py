@@ -23,10 +23,10 @@ class SessionRevoked(Data):
     reason: Literal["reused"]
 
 
-class Reopened(Data):
-    """What may be set anew."""
+class WayIn(Data):
+    """A login was added or removed, a password may be set anew, or a second factor."""
 
-    what: Literal["password", "second_factor"]
+    what: Literal["added", "removed", "password", "second_factor"]
 
 
 class Level(Data):
@@ -133,12 +133,12 @@ TYPES: Final = (
         {"reason": "reused"},
     ),
     NoticeType(
-        "identity.login.reopened",
-        Reopened,
+        "identity.login.changed",
+        WayIn,
         say("the account", "账号"),
         say(
-            "Somebody else invited one to set a new password, or took the second factor away; whoever logs in there is told.",
-            "他人为该账号发出了设置密码的邀请，或重置了动态口令，已通知账号本人。",
+            "A login was added or removed, or somebody else let one set a new password or second factor; the owner is told.",
+            "该账号的登录方式有增减，或他人发出了设置密码的邀请、重置了动态口令，已通知账号本人。",
         ),
         {"what": "password"},
     ),
@@ -332,9 +332,9 @@ def session_revoked(session_id: uuid.UUID, community: str, holder_no: int) -> No
     return Notice("identity.session.revoked", community, session_id, (holder_no,), {"reason": "reused"})
 
 
-def login_reopened(account_id: uuid.UUID, community: str, holder_no: int, what: str) -> Notice:
-    """Somebody else lets an account's owner begin anew: whoever did not ask for that knows that something is wrong."""
-    return Notice("identity.login.reopened", community, account_id, (holder_no,), {"what": what})
+def login_changed(account_id: uuid.UUID, community: str, holder_no: int, what: str) -> Notice:
+    """The ways into an account are others now: an owner who did not want that knows that something is wrong."""
+    return Notice("identity.login.changed", community, account_id, (holder_no,), {"what": what})
 
 
 def person_confirmed(confirmation: uuid.UUID, community: str, holder_no: int, level: int) -> Notice:

@@ -334,6 +334,8 @@ def test_a_way_in_is_added_listed_and_taken_away_but_never_the_last(database_url
             "SELECT array_agg(action || ' ' || (data->>'provider') ORDER BY no) FROM audit WHERE action LIKE 'login%'"
         )
         assert await town.value(deeds) == ["login.added wechat", "login.removed wechat"]
+        told = "SELECT array_agg(holders::text || (data->>'what') ORDER BY no) FROM notices WHERE type = 'identity.login.changed'"
+        assert await town.value(told) == [f"{{{mine.caller.holder_no}}}{what}" for what in ("added", "removed")]
 
     play(database_url, scenario, **on(wechat))
 

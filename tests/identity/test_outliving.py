@@ -129,7 +129,7 @@ def test_whose_login_is_reset_by_another_is_told(database_url: str, keys: Keyrin
         await _factor(desk)
         await _password(desk)
         told = desk.town.all(
-            "SELECT holders, subject, data->>'what' FROM notices WHERE type = 'identity.login.reopened' ORDER BY no"
+            "SELECT holders, subject, data->>'what' FROM notices WHERE type = 'identity.login.changed' ORDER BY no"
         )
         assert told == [([who.holder_no], who.account_id, what) for what in ("second_factor", "password")]
 

@@ -14,7 +14,8 @@ from shared import clock
 from shared.crypto import Keyring
 from shared.settings import Settings
 from tests.gateway import doors
-from tests.gateway.test_front import RESERVATIONS, Front, examined, opened
+from tests.gateway.doors import RESERVATIONS
+from tests.gateway.test_front import Front, examined, opened
 from tests.town import Resident
 
 RUSH = 24

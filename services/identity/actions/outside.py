@@ -68,7 +68,7 @@ async def remove(tx: Tx, account_no: int, login_id: uuid.UUID, *, session_id: uu
         raise errors.LoginLast
     await sql.logins.delete_login(tx, login_id)
     await sql.logins.revoke_sessions(tx, account_no, provider=gone.provider, spared=session_id)
-    await _record(tx, own, "login.removed", gone.provider)
+    await _record(tx, own, "removed", gone.provider)
 
 
 async def _use(tx: Tx, told: Outside) -> None:
@@ -85,15 +85,17 @@ async def _add(tx: Tx, keys: Keyring, own: Member, provider: str, told: Outside)
     if login.account_no != own.account_no:
         raise errors.LoginTaken
     if is_new:
-        await _record(tx, own, "login.added", provider)
+        await _record(tx, own, "added", provider)
     return login
 
 
-async def _record(tx: Tx, own: Member, action: str, provider: str) -> None:
+async def _record(tx: Tx, own: Member, what: str, provider: str) -> None:
     community = own.community or people.UNKNOWN_HOME
     await audit.record(
-        tx, own.account_no, action, community=community, person_id=own.person_id, data={"provider": provider}
+        tx, own.account_no, f"login.{what}", community=community, person_id=own.person_id, data={"provider": provider}
     )
+    if own.holder_no is not None:
+        await announce(tx, [notices.login_changed(own.account_id, community, own.holder_no, what)])
 
 
 async def _known_otherwise(tx: Tx, keys: Keyring, told: Outside) -> int | None:

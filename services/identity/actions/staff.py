@@ -320,7 +320,7 @@ async def invite(
 
 async def _told(tx: Tx, found: sql.staff.Colleague, community: str, what: str) -> None:
     if found.holder_no is not None:
-        await announce(tx, [notices.login_reopened(found.account_id, community, found.holder_no, what)])
+        await announce(tx, [notices.login_changed(found.account_id, community, found.holder_no, what)])
 
 
 async def invite_first(tx: Tx, keys: Keyring, *, login: str, name: str, role: str, prefix: str) -> Invited:
