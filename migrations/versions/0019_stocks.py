@@ -1,0 +1,26 @@
+"""Somebody may have several portions out of one stock: rice with lunch, and rice with supper."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def _one_place_per_person(where: str) -> None:
+    op.drop_index("one_place_per_person", table_name="claims")
+    op.create_index(
+        "one_place_per_person", "claims", ["slot_id", "holder_no"], unique=True, postgresql_where=sa.text(where)
+    )
+
+
+def upgrade() -> None:
+    _one_place_per_person("is_active AND (is_counted OR is_exclusive)")
+
+
+def downgrade() -> None:  # refuses, and changes nothing, while somebody has
+    _one_place_per_person("is_active")
