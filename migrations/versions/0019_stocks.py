@@ -11,16 +11,20 @@ branch_labels = None
 depends_on = None
 
 
-def _one_place_per_person(where: str) -> None:
+def _one_place_per_person(*more: sa.TextClause) -> None:
     op.drop_index("one_place_per_person", table_name="claims")
     op.create_index(
-        "one_place_per_person", "claims", ["slot_id", "holder_no"], unique=True, postgresql_where=sa.text(where)
+        "one_place_per_person",
+        "claims",
+        ["slot_id", "holder_no", *more],
+        unique=True,
+        postgresql_where=sa.text("is_active"),
     )
 
 
 def upgrade() -> None:
-    _one_place_per_person("is_active AND (is_counted OR is_exclusive)")
+    _one_place_per_person(sa.text("(NULLIF(is_counted OR is_exclusive, false))"))
 
 
 def downgrade() -> None:  # refuses, and changes nothing, while somebody has
-    _one_place_per_person("is_active")
+    _one_place_per_person()

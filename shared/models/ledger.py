@@ -197,8 +197,9 @@ class Claim(Base):
             "one_place_per_person",
             "slot_id",
             "holder_no",
+            text("(NULLIF(is_counted OR is_exclusive, false))"),  # null, as of a stock, is never twice
             unique=True,
-            postgresql_where=text("is_active AND (is_counted OR is_exclusive)"),
+            postgresql_where=text("is_active"),
         ),
         ExcludeConstraint(
             (_HOLDER_DURING, "&&"),
