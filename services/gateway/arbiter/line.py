@@ -17,12 +17,12 @@ from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
 from shared.assertion import KEEPERS, Caller
-from shared.claims import Grant, GrantedClaim, GrantedSlot, Subject, Take
+from shared.claims import Subject, Take
 from shared.db import Tx
+from shared.grants import Grant, GrantedClaim, GrantedSlot
 from shared.line import SKIPPED, Answer
 
 _NOBODY: frozenset[int] = frozenset()
-_NONE: frozenset[str] = frozenset()
 
 BANDED = frozenset(one.name for one in SERVICES if "age_band" in one.facts)
 """Services that may know in which five years of age somebody is."""
@@ -219,7 +219,7 @@ class Arbiter:
             slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
             holders={
                 no: sql.holder(
-                    row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], _NONE)
+                    row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], frozenset())
                 )
                 for no, row in people.items()
             },

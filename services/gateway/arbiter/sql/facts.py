@@ -11,8 +11,9 @@ from services import SERVICES
 from services.gateway.arbiter.rules import Holder, Limits, Place, Previous, Slot
 from shared import claims
 from shared import consents as ledger_of_consents
-from shared.claims import GrantedSlot, Subject
+from shared.claims import Subject
 from shared.db import Tx
+from shared.grants import GrantedSlot
 
 ZONE = "Asia/Shanghai"
 
