@@ -86,7 +86,7 @@ class Requested(Data):
 
 
 class Answered(Requested):
-    """What came of it: done or denied."""
+    """What came of it: done, denied, or withdrawn by another."""
 
     state: str
 
@@ -290,7 +290,10 @@ TYPES: Final = (
         "identity.request.answered",
         Answered,
         _REQUEST,
-        say("It was done, or denied with a reason; the person is told.", "申请已办结或不予批准，已通知本人。"),
+        say(
+            "It was done, denied with a reason, or withdrawn by another; the person is told.",
+            "申请已办结、不予批准或被他人撤回，已通知本人。",
+        ),
         {"kind": "correction", "state": "done"},
     ),
     NoticeType(

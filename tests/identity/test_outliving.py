@@ -249,6 +249,17 @@ def test_what_another_asks_about_somebody_is_told_to_them(front: Front, what: st
     assert told == [([elder.holder_no],), ([nephew.holder_no],), ([],)]
 
 
+def test_who_had_asked_is_told_when_another_takes_it_back(front: Front) -> None:
+    elder, clerk = front.town.residents(2)
+    front.town.appoint(clerk, "staff")
+    for who in (clerk, elder):
+        asked_for = front.ask("POST", f"{ME}/export", elder).headers["location"]
+        path = asked_for.replace("/me/", f"/people/{elder.person_id}/") if who is clerk else asked_for
+        assert front.ask("DELETE", path, who).json()["state"] == "withdrawn"
+    told = front.town.all("SELECT holders, data->>'state' FROM notices WHERE type = 'identity.request.answered'")
+    assert told == [([elder.holder_no], "withdrawn")]
+
+
 # ---------------------------------------------------------------- the copy
 
 

@@ -182,6 +182,8 @@ async def withdraw(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id:
         person_id=found.subject.person_id,
         data={"request_id": request_id},
     )
+    if found.subject.person_id != who.person_id:
+        await _tell(tx, row, "withdrawn")
     return await sql.rights.one(tx, request_id)
 
 
