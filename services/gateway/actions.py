@@ -8,13 +8,15 @@ from datetime import date
 
 from services.gateway import sql
 from services.gateway.arbiter import sql as ledger
-from shared import claims, errors
+from shared import audit, claims, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.rights import MOST, Tables, Whom
 
 CALENDAR_STAFF = frozenset({"manager"})
+TOWN = 9
+"""Digits of a town's code. A day counts in every place, so whoever manages less than a town does not say what it is."""
 
 
 async def leave(tx: Tx, group_id: uuid.UUID) -> None:
@@ -51,9 +53,16 @@ async def set_day(tx: Tx, caller: Caller, day: date, kind: str, name: str | None
     """Say what a date is for the whole town."""
     if caller.account_no is None:
         raise errors.NotKnown
-    if not any(role.role in CALENDAR_STAFF for role in caller.roles):
+    reach = [
+        one.prefix
+        for one in caller.roles
+        if one.role in CALENDAR_STAFF and one.place_id is None and len(one.prefix) <= TOWN
+    ]
+    if not reach:
         raise errors.NotAllowed
     await sql.set_day(tx, day, kind, name)
+    data = {"day": day.isoformat(), "kind": kind}
+    await audit.record(tx, caller.account_no, "days.set", community=min(reach, key=len), data=data)
 
 
 async def known_of(tx: Tx, _keys: Keyring, whom: Whom) -> Tables:

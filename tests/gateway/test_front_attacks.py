@@ -98,6 +98,25 @@ def test_a_way_back_in_a_path_leads_nowhere(
         assert front.taken(slot) == 0
 
 
+# ---------------------------------------------------------------- a day for everybody
+
+
+def test_the_manager_of_one_place_or_community_closes_no_day_for_everybody(front: Front) -> None:
+    """Whoever closes a day takes back what was given out on it, in every place of the town."""
+    at_a_place, of_a_community, clerk, manager = front.town.residents(4)
+    front.town.appoint(at_a_place, "manager", place_id=front.town.place_id)
+    front.town.appoint(of_a_community, "manager", "330411105003")
+    front.town.appoint(clerk, "staff")
+    front.town.appoint(manager, "manager")
+    told = {"kind": "closed", "name": "停电"}
+    for who in (at_a_place, of_a_community, clerk):
+        assert is_problem(front.ask("PUT", "/v1/days/2026-12-24", who, json=told), 403, "not_allowed")
+    assert front.town.one("SELECT count(*) FROM days WHERE date = '2026-12-24'") == 0
+    assert front.ask("PUT", "/v1/days/2026-12-24", manager, json=told).json()["kind"] == "closed"
+    written = front.town.all("SELECT account_no, action, community, data FROM audit")
+    assert written == [(manager.account_no, "days.set", "330411105", {"day": "2026-12-24", "kind": "closed"})]
+
+
 # ---------------------------------------------------------------- who waits
 
 
