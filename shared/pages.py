@@ -48,7 +48,7 @@ def after(told: str | None, *kinds: type[datetime | uuid.UUID | int | str]) -> t
             raise ValueError(told)
         key = tuple(_read(part, kind) for part, kind in zip(parts, kinds, strict=True))
     except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/cursor", "code": "cursor"}]) from error
+        raise errors.Unprocessable.at("/cursor", "cursor", where="query") from error
     return key
 
 

@@ -17,7 +17,7 @@ from shared.crypto.key_file import (
     replace,
 )
 from shared.crypto.keyring import Keyring, SigningKey, jwks
-from shared.crypto.sealing import KeyGone, Tampered, seal, unseal
+from shared.crypto.sealing import KeyGone, Tampered, seal, seal_json, unseal, unseal_json
 
 __all__ = [
     "FORMATS",
@@ -36,5 +36,7 @@ __all__ = [
     "read",
     "replace",
     "seal",
+    "seal_json",
     "unseal",
+    "unseal_json",
 ]

@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from shared import wire
 from shared.crypto.ciphers import CIPHERS, SM4GCM, TAG_BYTES
 from shared.crypto.keyring import Keyring
 
@@ -49,6 +52,17 @@ def unseal(keyring: Keyring, sealed: bytes, *, table: str, column: str, row: str
         return _cipher(keyring, sealed[0], version).decrypt(nonce, body, _place(table, column, row, version)).decode()
     except (InvalidTag, UnicodeDecodeError):
         raise Tampered(Tampered.__doc__) from None
+
+
+def seal_json(keyring: Keyring, value: Mapping[str, Any], *, table: str, column: str, row: str) -> bytes:
+    """Several things at once, sealed as JSON."""
+    return seal(keyring, wire.dumps(value).decode(), table=table, column=column, row=row)
+
+
+def unseal_json(keyring: Keyring, sealed: bytes, *, table: str, column: str, row: str) -> dict[str, Any]:
+    """What `seal_json` was given, in words that JSON has."""
+    found: dict[str, Any] = wire.loads(unseal(keyring, sealed, table=table, column=column, row=row))
+    return found
 
 
 def _cipher(keyring: Keyring, kind: int, version: int) -> AESGCM | SM4GCM:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 
 class Refusal(Exception):
@@ -20,6 +20,11 @@ class Refusal(Exception):
         self.detail = detail
         self.retry_after = retry_after
         self.extra: Mapping[str, Any] = extra
+
+    @classmethod
+    def at(cls, pointer: str, code: str, detail: str | None = None, *, where: str = "body", **extra: Any) -> Self:
+        """The refusal that says which part of the request is wrong, and how."""
+        return cls(detail, errors=[{"in": where, "pointer": pointer, "code": code}], **extra)
 
     @classmethod
     def title(cls, lang: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from services.childcare import sql
 from services.childcare.actions import Facts
-from services.childcare.actions.children import child_of, is_guardian, seen_by_carer
+from services.childcare.actions.children import child_of, child_of_guardian, is_guardian, seen_by_carer
 from services.childcare.actions.written import open_collector, seal_collector
 from services.childcare.rules import Entry
 from services.childcare.sql.children import Line
@@ -63,9 +63,9 @@ def entry_of(keys: Keyring, row: Any) -> Entry:
 
 async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: CollectorIn) -> Facts:
     """Write a line; a one-time code is told now and never again."""
-    child = await _mine(tx, who, child_id)
+    child = await child_of_guardian(tx, who, child_id)
     if told.person_id is not None and not await sql.named(tx, [told.person_id]):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person_id", "code": "unknown"}])
+        raise errors.Unprocessable.at("/person_id", "unknown")
     if len(await sql.collectors(tx, child["no"], who.account_no)) >= MOST:
         raise errors.LimitReached
     collector_id = clock.uuid7()
@@ -74,7 +74,7 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
     line = Line(
         collector_id,
         child["no"],
-        who.account_no or 0,
+        who.known(),
         child["community"],
         told.kind,
         told.person_id,
@@ -95,8 +95,8 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
 
 async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
     """One of the caller's own lines, also a removed one."""
-    child = await _mine(tx, who, child_id)
-    row = await sql.collector(tx, child["no"], who.account_no or 0, collector_id)
+    child = await child_of_guardian(tx, who, child_id)
+    row = await sql.collector(tx, child["no"], who.known(), collector_id)
     if row is None:
         raise errors.NotThere
     return _out(keys, row)
@@ -118,14 +118,6 @@ async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collec
     await one(tx, keys, who, child_id, collector_id)
     await sql.remove_collector(tx, collector_id)
     return await one(tx, keys, who, child_id, collector_id)
-
-
-async def _mine(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
-    if who.account_no is None:
-        raise errors.NotKnown
-    if not is_guardian(who, child_id):
-        raise errors.NotThere
-    return await child_of(tx, child_id)
 
 
 def _out(keys: Keyring, row: Any, name: str | None = None) -> Facts:

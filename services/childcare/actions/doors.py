@@ -157,11 +157,11 @@ def _claims_of(group: Group, person_id: uuid.UUID | None) -> list[Any]:
     """The claims of the child that is meant."""
     people = {row["person_id"] for row in group.claims}
     if person_id is None and len(people) > 1:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "missing"}])
+        raise errors.Unprocessable.at("/person", "missing")
     meant = person_id or next(iter(people))
     found = [row for row in group.claims if row["person_id"] == meant]
     if not found:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "unknown"}])
+        raise errors.Unprocessable.at("/person", "unknown")
     return found
 
 
@@ -209,7 +209,7 @@ def _passing(
         None,
         None,
         None,
-        who.account_no or 0,
+        who.known(),
         list(reasons),
         told.at,
     )
@@ -284,7 +284,7 @@ async def _wrong_hands(tx: Tx, keys: Keyring, who: Caller, visit: Any, claim: An
         None,
         False,  # noqa: FBT003 - a column
         None,
-        who.account_no or 0,
+        who.known(),
         told.at,
     )
     await write_down(tx, happened)

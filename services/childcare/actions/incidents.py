@@ -54,7 +54,7 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
         )
     before = await sql.incident(tx, told.follows) if told.follows is not None else None
     if told.follows is not None and (before is None or before["place_id"] != told.room):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/follows", "code": "unknown"}])
+        raise errors.Unprocessable.at("/follows", "unknown")
     incident_id = clock.uuid7()
     body = {"text": told.text, "witnessed_by": told.witnessed_by}
     await write_down(
@@ -70,7 +70,7 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
             told.guardian_notified_at,
             told.report_to_authority,
             told.follows,
-            who.account_no or 0,
+            who.known(),
             told.at,
         ),
     )
@@ -80,8 +80,7 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
 
 async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -> Facts:
     """One incident: for the carers and managers of its room, and for the guardians of its children."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.incident(tx, incident_id)
     if row is None:
         raise errors.NotThere
@@ -102,8 +101,7 @@ async def incidents(
     limit: int,
 ) -> list[Facts]:
     """The incidents of a room, of all rooms where the caller works, or of a child, latest first."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     child = await sql.child(tx, child_id) if child_id is not None else None
     if child is not None and is_guardian(who, child["id"]):
         rows = await sql.incidents_of_child(tx, [child["no"]], place_id, after, limit)

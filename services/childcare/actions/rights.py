@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.childcare import sql
-from services.childcare.actions.children import said_of
-from services.childcare.actions.written import open_collector, seal_collector
+from services.childcare.actions.written import open_collector, open_record, seal_collector
 from services.childcare.sql import rights
 from shared import crypto
 from shared.crypto import Keyring
@@ -26,7 +25,7 @@ async def known_of(tx: Tx, keys: Keyring, whom: Whom) -> Tables:
     for one in found["collectors"]:
         one["about"] = open_collector(keys, one["id"], one["about"])
     row = await sql.record(tx, whom.holder_no)
-    found["record"] = [said_of(keys, whom.holder_no, row["body"])] if row is not None else []
+    found["record"] = [open_record(keys, whom.holder_no, row["body"])] if row is not None else []
     return found
 
 

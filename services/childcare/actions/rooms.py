@@ -54,7 +54,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
     place = await room(tx, who, place_id)
     person = (await sql.named(tx, [person_id])).get(person_id) if person_id is not None else None
     if person is None or person_id is None:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "unknown"}])
+        raise errors.Unprocessable.at("/person", "unknown")
     shown = NamedOut(id=person["id"], name=person["name"])
     if earlier is not None:
         return earlier | {"person": shown}
@@ -64,7 +64,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
     inside = await sql.locked_room(tx, place_id, place.community, terms.most_children)
     reasons: list[str] = []
     if told.inside:
-        await sql.begin_duty(tx, place_id, place.community, person_id, who.account_no or 0, told.at)
+        await sql.begin_duty(tx, place_id, place.community, person_id, who.known(), told.at)
         inside = rules.with_carers(inside, 1)
     else:
         duty = await sql.duty(tx, place_id, person_id)
@@ -121,7 +121,7 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
                 None,
                 False,  # noqa: FBT003 - a column
                 None,
-                who.account_no or 0,
+                who.known(),
                 told.at,
             ),
         )

@@ -74,7 +74,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
 
 def _unsuited(one: Making, terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]) -> errors.Refusal | None:
     if len({slot.place_id for slot in one.grant.slots}) > 1:  # only one room's carers would know of the child
-        return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_ids", "code": "several_rooms"}])
+        return errors.Unprocessable.at("/slot_ids", "several_rooms")
     for slot in one.grant.slots:
         mode = rules.terms_of(terms.get(slot.place_id, (0, {}))[1]).stays
         if not rules.may_stay_away(mode, stays=one.stays):

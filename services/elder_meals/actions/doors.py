@@ -84,8 +84,7 @@ async def record(
 
 async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID) -> Any:
     """The order, for the courier of its round, any courier when the round is nobody's, and those who run the kitchen."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     order = await orders.order(tx, order_id)
     if order is None:
         raise errors.NotThere
@@ -159,8 +158,7 @@ async def escalate(tx: Tx, check_id: uuid.UUID, *, keys: Keyring) -> bool:
 
 async def _check(tx: Tx, who: Caller, check_id: uuid.UUID, *, locked: bool = False) -> Any:
     """A check, for those who look after the elder by office or by blood."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.check(tx, check_id, locked=locked)
     if row is None or not (_watches(who, row) or acts_for(who, row["holder_no"])):
         raise errors.NotThere
@@ -218,8 +216,7 @@ async def checks(
     tx: Tx, keys: Keyring, who: Caller, state: str | None, after: uuid.UUID | None, limit: int
 ) -> list[dict[str, Any]]:
     """Checks in the reach of the caller's offices, and of elders they act for; the newest first."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await sql.checks(
         tx,
         roles=[(one.prefix, one.place_id, one.role in STAFF) for one in who.roles if one.role in DOORS],

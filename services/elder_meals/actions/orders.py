@@ -108,7 +108,7 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     window, elder = one.grant.slots[0], one.grant.claims[0]
     ordered = [known.dishes.get(dish_id) for dish_id, _ in one.lines]
     if window.subject_id is not None:
-        return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "not_a_window"}])
+        return errors.Unprocessable.at("/slot_id", "not_a_window")
     strange = [n for n, row in enumerate(ordered) if row is None or row["place_id"] != window.place_id]
     if strange:
         return errors.NotOffered(errors=[{"pointer": f"/lines/{n}/dish_id", "code": "not_offered"} for n in strange])

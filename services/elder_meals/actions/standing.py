@@ -42,7 +42,7 @@ async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
     person = await elder(tx, who, _whom(who, wanted.person_id))
     place = await places.place(tx, SERVICE, wanted.kitchen_id)
     if place is None:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "unknown"}])
+        raise errors.Unprocessable.at("/kitchen_id", "unknown")
     await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
     return await sql.insert_standing(
@@ -59,8 +59,7 @@ async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
 
 
 def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = person_id or who.person_id
     if found is None:
         raise errors.NotAllowed
@@ -87,7 +86,7 @@ async def _knows_window(tx: Tx, wanted: Wanted) -> None:
     today = clock.today()
     coming = await dishes.windows(tx, [wanted.kitchen_id], today, today + timedelta(days=AHEAD_DAYS))
     if all(one.title != wanted.window for one in coming):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/window", "code": "unknown"}])
+        raise errors.Unprocessable.at("/window", "unknown")
 
 
 async def _knows_dishes(tx: Tx, wanted: Wanted) -> None:
@@ -96,13 +95,12 @@ async def _knows_dishes(tx: Tx, wanted: Wanted) -> None:
     for n, one in enumerate(lines):
         row = known.get(uuid.UUID(one["dish_id"]))
         if row is None or row["place_id"] != wanted.kitchen_id or row["state"] != "offered":
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": f"/lines/{n}/dish_id", "code": "unknown"}])
+            raise errors.Unprocessable.at(f"/lines/{n}/dish_id", "unknown")
 
 
 async def _standing(tx: Tx, who: Caller, standing_id: uuid.UUID, *, locked: bool = False) -> tuple[Any, Any]:
     """A standing order and its elder, for those who may speak for the elder."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.standing(tx, standing_id, locked=locked)
     if row is None:
         raise errors.NotThere
@@ -118,7 +116,7 @@ async def replace_standing(
     if row["state"] != "active":
         raise errors.AlreadyRecorded
     if wanted.kitchen_id != row["place_id"] or wanted.person_id not in (None, row["person_id"]):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "fixed"}])
+        raise errors.Unprocessable.at("/kitchen_id", "fixed")
     if wanted.window != row["title"]:
         await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
@@ -153,9 +151,8 @@ async def standings(
     limit: int,
 ) -> list[tuple[Any, Sequence[Any]]]:
     """Standing orders of those the caller may act for; staff ask by person or kitchen."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    prefixes = [one.prefix for one in who.roles if one.role in STAFF and one.place_id is None]
+    who.known()
+    prefixes = who.regions(STAFF)
     as_staff = bool(prefixes) and (person_id is not None or place_id is not None)
     found = await sql.standings(
         tx,

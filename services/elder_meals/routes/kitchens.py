@@ -170,7 +170,7 @@ async def list_menus(kitchen_id: KitchenId, ctx: Ctx, who: Who, first: From = No
     first = first or clock.today()
     last = last or first + timedelta(days=6)
     if not timedelta(0) <= last - first <= timedelta(days=31):
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/to", "code": "range"}])
+        raise errors.Unprocessable.at("/to", "range", where="query")
     drafts = await ctx.db.read(actions.may_see_drafts, who, kitchen_id)
     found = await ctx.db.read(sql.menus, kitchen_id, first, last)
     return web.json(WeekOut(items=[_menu(one) for one in found if drafts or one.is_published]))

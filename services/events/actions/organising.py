@@ -57,9 +57,7 @@ async def _checked(tx: Tx, who: Caller, told_: Description, place_id: uuid.UUID 
     _wrong([*rules.overlapping(told_.sessions), *rules.question_faults(told_.questions)])
     if told_.regions and (unknown := await places.unknown_regions(tx, told_.regions)):
         _wrong([Fault(f"/audience/regions/{told_.regions.index(unknown[0])}", "unknown")])
-    if who.account_no is None:  # pragma: no cover - `require` has refused already
-        raise errors.NotKnown
-    return who.account_no
+    return who.known()
 
 
 def _new(sessions: Sequence[Session]) -> list[Session]:
@@ -222,7 +220,7 @@ async def _venue(
     to_come = [one for one in sessions if not one.is_cancelled and one.ends_at > now]
     had = await sql.events.venue(tx, group_id, account_no, event["community"]) if group_id is not None else []
     if not rules.covers(had, to_come):
-        raise errors.VenueMissing(errors=[{"in": "body", "pointer": "/venue_group_id", "code": "venue_missing"}])
+        raise errors.VenueMissing.at("/venue_group_id", "venue_missing")
     place_id: uuid.UUID = had[0].place_id
     if event["place_id"] is not None and event["place_id"] != place_id:
         _wrong([Fault("/venue_group_id", "fixed")])
@@ -249,13 +247,11 @@ async def publish(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> None:
     event = await _locked(tx, who, kind, event_id)
     if event["state"] != "draft":
         raise errors.Conflict(say("Only a draft can be published.", "只有草稿可以发布。"))
-    if who.account_no is None:  # pragma: no cover - `_locked` has refused already
-        raise errors.NotKnown
     sessions = (await sql.events.sessions(tx, [event_id]))[event_id]
     now = clock.now()
     if rules.past(sessions, now) or (event["closes_at"] is not None and event["closes_at"] <= now):
         raise errors.Conflict(say("A session or the registration is over already.", "有场次或报名已经过期。"))
-    place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.account_no, now)
+    place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.known(), now)
     await sql.events.publish(tx, event_id, place_id)
     if await sql.slots.insert(tx, event, place_id, _rules(event, sessions)) != len(sessions):
         raise LookupError(place_id)  # a place has a policy from its first day

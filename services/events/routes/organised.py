@@ -42,7 +42,7 @@ Format = Annotated[
 
 def _begin(day: date, name: str) -> datetime:
     if not date(2000, 1, 1) <= day <= date(2200, 1, 1):
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": f"/{name}", "code": "range"}])
+        raise errors.Unprocessable.at(f"/{name}", "range", where="query")
     return clock.at(day, time())
 
 

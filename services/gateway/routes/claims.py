@@ -85,8 +85,7 @@ async def list_claims(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     nos = list(people(who, persons)[0]) if persons else who.holders if holder is None else []
     if holder is not None:
         who.require(claims.DESK, holder)
@@ -116,9 +115,7 @@ async def list_claims(
     summary=say("What became of a request whose answer was lost", "凭幂等键查询结果"),
 )
 async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gate, who: Who) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
-    ask = await gate.db.read(sql.ask_by_key, who.account_no, claiming.idempotency_key(key))
+    ask = await gate.db.read(sql.ask_by_key, who.known(), claiming.idempotency_key(key))
     if ask is None:
         raise errors.NotThere
     found = await _claim(gate, who, ask["group_id"])
@@ -135,8 +132,7 @@ async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gat
     summary=say("Read one claim", "查看一个预约"),
 )
 async def read_claim(group_id: uuid.UUID, gate: Gate, who: Who) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await _claim(gate, who, group_id)
     if found is None:
         raise errors.NotThere
@@ -158,8 +154,7 @@ async def delete_claim(
     call: Told,
     person: Annotated[uuid.UUID | None, Query(description=say("Only this person.", "仅此人。"))] = None,
 ) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await _claim(gate, who, group_id)
     if found is None:
         raise errors.NotThere

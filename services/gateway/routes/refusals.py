@@ -61,8 +61,7 @@ async def list_refusals(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     after = pages.after(cursor, int)
     asking = Asking(who, person, slot, request_id, after[0] if after else None, limit + 1)
     found = await gate.db.read(refusals.read, asking)

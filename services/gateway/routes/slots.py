@@ -28,7 +28,7 @@ def _moment(told: str | None, name: str) -> datetime | None:
         return None
     with contextlib.suppress(ValueError, OverflowError):
         return _aware(f"{told}T00:00" if len(told) == 10 else told)
-    raise errors.Unprocessable(errors=[{"in": "query", "pointer": f"/{name}", "code": "date_or_time"}])
+    raise errors.Unprocessable.at(f"/{name}", "date_or_time", where="query")
 
 
 def _aware(told: str) -> datetime:

@@ -74,7 +74,7 @@ async def list_days(
     except OverflowError:
         last = first
     if not timedelta(0) <= last - first <= timedelta(days=366):
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/to", "code": "window"}])
+        raise errors.Unprocessable.at("/to", "window", where="query")
     stored = {row["date"]: dict(row) for row in await gate.db.read(sql.days, first, last)}
     span = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     items = [DayOut(**stored.get(day) or days.provisional(day)._asdict()) for day in span]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-
-import asyncpg
 
 from services.identity import notices, rules, sealing, sql
 from services.identity.actions.consents import standing
@@ -39,17 +36,14 @@ class Evidence:
 
 def seal(keys: Keyring, relation_id: uuid.UUID, said: dict[str, Any]) -> bytes:
     """What is known of a relation and nobody else's business, sealed for its row."""
-    return crypto.seal(keys, json.dumps(said), table="relations", column="sealed", row=str(relation_id))
+    return crypto.seal_json(keys, said, table="relations", column="sealed", row=str(relation_id))
 
 
 def unseal(keys: Keyring, one: Relation) -> dict[str, Any]:
     """What was sealed of a relation."""
     if one.sealed is None:
         return {}
-    found: dict[str, Any] = json.loads(
-        crypto.unseal(keys, one.sealed, table="relations", column="sealed", row=str(one.id))
-    )
-    return found
+    return crypto.unseal_json(keys, one.sealed, table="relations", column="sealed", row=str(one.id))
 
 
 def _proof(keys: Keyring, relation_id: uuid.UUID, evidence: Evidence | None) -> bytes | None:
@@ -103,9 +97,10 @@ async def add_child(
     if guardian.level < BY_DOCUMENT or guardian.community is None or not is_adult(guardian.born, clock.today()):
         raise errors.VerificationRequired
     if document.born is None or is_adult(document.born, clock.today()):
-        raise errors.Unprocessable(
+        raise errors.Unprocessable.at(
+            "/document/number",
+            "not_a_child",
             say("This document is not that of a child under 18.", "该证件不属于未满 18 周岁的未成年人。"),
-            errors=[{"in": "body", "pointer": "/document/number", "code": "not_a_child"}],
         )
     index = sealing.document_index(keys, document)
     known = await sql.families.by_document(tx, index)
@@ -160,12 +155,8 @@ async def _made(
     sealed = _proof(keys, new_id, evidence)
     kind = evidence.kind if evidence is not None else None
     new = NewRelation(new_id, guardian_id, child_id, "guardian", level=level, evidence=kind, sealed=sealed)
-    try:
+    with db.referee({sql.families.ONE_RELATION_EACH: lambda: errors.InFlight(retry_after=1)}):
         await sql.families.insert(tx, new)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.families.ONE_RELATION_EACH:
-            raise errors.InFlight(retry_after=1) from None
-        raise
     made = await sql.families.relation(tx, new_id)
     if made is None:  # pragma: no cover - it was written a line ago
         raise errors.Broken
@@ -288,9 +279,11 @@ async def _of_office(tx: Tx, who: Caller, child_id: uuid.UUID, guardian_id: uuid
     if found is None or other is None:
         raise errors.NotThere
     if found.born is None or is_adult(found.born, clock.today()):
-        raise errors.Unprocessable(
+        raise errors.Unprocessable.at(
+            "/person_id",
+            "not_a_child",
             say("This person is not known to be a child.", "此人并非已登记的未成年人。"),
-            errors=[{"in": "path", "pointer": "/person_id", "code": "not_a_child"}],
+            where="path",
         )
     return found, other
 

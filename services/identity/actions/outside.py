@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import uuid
 
-import asyncpg
-
 from services.identity import notices, sealing, sql
 from services.identity.actions import people
 from services.identity.providers import Outside
 from services.identity.sql.logins import Login
 from services.identity.sql.people import Member
-from shared import audit, clock, db, errors
+from shared import audit, clock, errors
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.notices import announce
@@ -162,12 +160,8 @@ async def _first_account(tx: Tx, keys: Keyring, provider: str, told: Outside, pe
     """A person's account with this login, and with the phone they hold where that is nobody's login yet."""
     subject = sealing.login_index(keys, provider, told.subject)
     account = sql.people.NewAccount(clock.uuid7(), person_id, told.name or people.NEW_RESIDENT, provider, subject)
-    try:
+    with people.referee():  # the same person may log in elsewhere at the same moment
         numbers = await sql.people.insert_accounts(tx, [account])
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.logins.ACCOUNT_PER_LOGIN:  # the same person, at the same moment
-            raise errors.InFlight(retry_after=1) from None
-        raise
     account_no = numbers[account.id]
     if told.phone is not None and provider != "phone":
         await sql.logins.insert_login(tx, account_no, "phone", sealing.phone_index(keys, told.phone))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
-
-import asyncpg
 
 from services.identity import sealing, second, sql
 from services.identity.rules import Document
@@ -79,15 +77,14 @@ async def me(tx: Tx, keys: Keyring, account_no: int) -> Me:
     return Me(own, phone, await sql.people.roles(tx, account_no), relations)
 
 
-@contextlib.contextmanager
-def referee() -> Iterator[None]:
-    """The database says who came first with a document."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.people.PERSON_PER_DOCUMENT:
-            raise errors.DocumentTaken from None
-        raise
+def referee() -> contextlib.AbstractContextManager[None]:
+    """The database says who came first with a document, and with a login."""
+    return db.referee(
+        {
+            sql.people.PERSON_PER_DOCUMENT: errors.DocumentTaken,
+            sql.logins.ACCOUNT_PER_LOGIN: lambda: errors.InFlight(retry_after=1),
+        }
+    )
 
 
 async def set_real_name(tx: Tx, keys: Keyring, account_no: int, *, name: str, document: Document) -> Me:

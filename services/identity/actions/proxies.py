@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-import asyncpg
-
 from services.identity import notices, rules, sealing, sql
 from services.identity.actions import families
 from services.identity.actions.consents import standing
@@ -50,7 +48,7 @@ class Scope:
         today = clock.today()
         last = self.until or today + USUAL
         if not today <= last <= today + LONGEST:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/until", "code": "out_of_range"}])
+            raise errors.Unprocessable.at("/until", "out_of_range")
         return clock.at(last + timedelta(days=1), datetime.min.time())
 
 
@@ -130,7 +128,7 @@ async def _listed(tx: Tx, person_id: uuid.UUID, *, both: bool) -> list[Proxy]:
 
 async def one(tx: Tx, who: Caller, person_id: uuid.UUID | None, proxy_id: uuid.UUID) -> Proxy:
     """One of them."""
-    found = await theirs(tx, who, person_id) if person_id is not None else await mine(tx, who.account_no or 0)
+    found = await theirs(tx, who, person_id) if person_id is not None else await mine(tx, who.known())
     for each in found:
         if each.id == proxy_id:
             return each
@@ -153,7 +151,7 @@ async def ask_at_desk(
     elder, proxy = await _of_office(tx, who, person_id, proxy_id)
     if proxy.level < BY_DOCUMENT or not is_adult(proxy.born, clock.today()):
         raise errors.VerificationRequired
-    made = await _asked(tx, who.account_no or 0, elder, proxy, scope)
+    made = await _asked(tx, who.known(), elder, proxy, scope)
     await _recorded(tx, who, "proxies.ask", elder, made.id)
     return await _coded(tx, keys, made.id)
 
@@ -171,11 +169,12 @@ async def _verified(tx: Tx, account_no: int) -> Someone:
 async def _may_begin(tx: Tx, person: Someone, proxy: Someone) -> None:
     """Lock both, and refuse what cannot be: oneself, a child, what is there already, and too many."""
     if person.id == proxy.id:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "oneself"}])
+        raise errors.Unprocessable.at("/person", "oneself")
     if rules.is_under(person.born, 18, clock.today()):
-        raise errors.Unprocessable(
+        raise errors.Unprocessable.at(
+            "/person",
+            "not_an_adult",
             say("A child has guardians and no proxies.", "未成年人由监护人代办，不设受托人。"),
-            errors=[{"in": "body", "pointer": "/person", "code": "not_an_adult"}],
         )
     await sql.families.lock(tx, [person.id, proxy.id])
     await families.close_over(tx, pair=(proxy.id, person.id))
@@ -201,12 +200,9 @@ async def _asked(tx: Tx, account_no: int, person: Someone, proxy: Someone, scope
         scope.cap_fen,
         ends_at,
     )
-    try:
+    asked = say("They have been asked already.", "已提交申请，等待本人确认。")
+    with db.referee({sql.families.ONE_OPEN_ASK_EACH: lambda: errors.Exists(asked)}):
         await sql.families.insert_offer(tx, new)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.families.ONE_OPEN_ASK_EACH:
-            raise errors.Exists(say("They have been asked already.", "已提交申请，等待本人确认。")) from None
-        raise
     await announce(tx, [notices.proxy_asked(new.id, person.community, (person.no, proxy.no))])
     return _of_offer(await sql.families.offer(tx, new.id))
 
@@ -230,12 +226,8 @@ async def appoint(tx: Tx, keys: Keyring, account_no: int, *, name: str, phone: P
 
 
 async def _granted(tx: Tx, new: NewRelation) -> Proxy:
-    try:
+    with db.referee({sql.families.ONE_RELATION_EACH: errors.Exists}):
         await sql.families.insert(tx, new)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.families.ONE_RELATION_EACH:
-            raise errors.Exists from None
-        raise
     made = await sql.families.relation(tx, new.id)
     if made is None:
         raise errors.Gone(say("The time they asked for is over.", "申请的代办期限已过。"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -36,7 +35,7 @@ def _new(found: standing.Standing, who: Caller, kind: str, due: datetime, **more
         person_id=subject.person_id,
         community=subject.community,
         kind=kind,
-        account_no=who.account_no or 0,
+        account_no=who.known(),
         due_at=due,
         **told,
     )
@@ -102,16 +101,12 @@ def _read(field: str, told: dict[str, Any]) -> Any:
             case "name" if not rules.NAME.fullmatch(value):
                 raise ValueError(field)
     except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=_at_value(refused.code)) from None
+        raise errors.by_code(refused.code).at("/value", refused.code) from None
     except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=_at_value(refused.code)) from None
+        raise errors.PhoneMalformed.at("/value", refused.code) from None
     except ValueError:
-        raise errors.Unprocessable(errors=_at_value(field)) from None
+        raise errors.Unprocessable.at("/value", field) from None
     return value
-
-
-def _at_value(code: str) -> list[dict[str, str]]:
-    return [{"in": "body", "pointer": "/value", "code": code}]
 
 
 async def ask_correction(
@@ -121,7 +116,7 @@ async def ask_correction(
     found = await standing.of(tx, who, person_id)
     _read(field, told)
     request_id = clock.uuid7()
-    body = crypto.seal(keys, json.dumps(told, ensure_ascii=False), table="requests", column="body", row=str(request_id))
+    body = crypto.seal_json(keys, told, table="requests", column="body", row=str(request_id))
     due_at = clock.now() + ANSWERED_WITHIN
     new = _new(found, who, "correction", due_at, id=request_id, field=field, body=body)
     row = await _write(tx, who, new)
@@ -134,10 +129,7 @@ def said(keys: Keyring, row: Any) -> dict[str, Any] | None:
     """What a correction says, while it is not decided."""
     if row["body"] is None:
         return None
-    told: dict[str, Any] = json.loads(
-        crypto.unseal(keys, row["body"], table="requests", column="body", row=str(row["id"]))
-    )
-    return told
+    return crypto.unseal_json(keys, row["body"], table="requests", column="body", row=str(row["id"]))
 
 
 async def _own(
@@ -200,24 +192,15 @@ async def fetch(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID | None,
     return archives.unseal(keys, sealed, request_id)
 
 
-def _regions(who: Caller) -> list[str]:
-    if who.account_no is None:
-        raise errors.NotKnown
-    prefixes = [one.prefix for one in who.roles if one.role in standing.DESK and one.place_id is None]
-    if not prefixes:
-        raise errors.NotAllowed
-    return prefixes
-
-
 async def queue(
     tx: Tx, who: Caller, kind: str | None, state: str | None, after: tuple[datetime, uuid.UUID] | None, limit: int
 ) -> list[Any]:
     """What is asked in one's regions, what is due first at the front."""
-    return await sql.rights.queue(tx, _regions(who), kind, state, after, limit)
+    return await sql.rights.queue(tx, who.reach(standing.DESK), kind, state, after, limit)
 
 
 async def _at_the_desk(tx: Tx, who: Caller, request_id: uuid.UUID) -> Any:
-    _regions(who)
+    who.reach(standing.DESK)
     row = await sql.rights.locked(tx, request_id)
     if row is None or not who.may(standing.DESK, row["community"]):
         raise errors.NotThere

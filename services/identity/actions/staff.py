@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-import asyncpg
 import structlog
 
 from services.identity import oauth, passwords, second, sql, tokens
@@ -242,12 +241,9 @@ async def _invite(tx: Tx, keys: Keyring, account_no: int, account_id: uuid.UUID,
 
 
 async def _set_name(tx: Tx, keys: Keyring, account_no: int, name: str) -> None:
-    try:
+    taken = say("Somebody logs in by this name.", "此登录名已被使用。")
+    with db.referee({sql.logins.ACCOUNT_PER_LOGIN: lambda: errors.Exists(taken)}):
         await sql.staff.set_name(tx, account_no, _subject(keys, name))
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.staff.ONE_NAME_EACH:
-            raise errors.Exists(say("Somebody logs in by this name.", "此登录名已被使用。")) from None
-        raise
 
 
 async def give(tx: Tx, keys: Keyring, account_no: int, name: str, kept: str) -> None:
@@ -268,8 +264,7 @@ async def _colleague(
 
     Residents without a role are nobody's staff, or an administrator could log in as any of them.
     """
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     if not any(one.role in INVITES for one in who.roles):
         raise errors.NotAllowed
     found = await sql.staff.colleague(tx, account_id, person_id)
@@ -292,7 +287,7 @@ async def invite(
     if name is not None:
         await _set_name(tx, keys, found.account_no, name)
     elif not await sql.staff.has_name(tx, found.account_no):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/name", "code": "missing"}])
+        raise errors.Unprocessable.at("/name", "missing")
     await audit.record(
         tx,
         who.account_no,

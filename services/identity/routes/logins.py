@@ -12,7 +12,7 @@ from services.identity import actions, providers, sql
 from services.identity.limits import network
 from services.identity.providers import Told
 from services.identity.routes.consents import Lang
-from services.identity.routes.given import At, Mine, place, private, read_phone
+from services.identity.routes.given import At, Mine, private, read_phone
 from services.identity.rules import Phone
 from services.identity.schemas import LoginIn, LoginOut, ProviderOut
 from shared import errors, web
@@ -49,10 +49,12 @@ def checked(told: LoginIn) -> Phone | None:
         one for one in ("phone", "phone_code", "verifier", "redirect_uri", "nonce") if getattr(told, one) is not None
     }
     needs = _NEEDS[told.provider]
-    if wrong := sorted(needs - given):
-        raise errors.Unprocessable(errors=[at for one in wrong for at in place(f"/{one}", "missing")])
-    if wrong := sorted(given - needs - _MAY.get(told.provider, set())):
-        raise errors.Unprocessable(errors=[at for one in wrong for at in place(f"/{one}", "extra_forbidden")])
+    wrong = dict.fromkeys(sorted(needs - given), "missing")
+    wrong = wrong or dict.fromkeys(sorted(given - needs - _MAY.get(told.provider, set())), "extra_forbidden")
+    if wrong:
+        raise errors.Unprocessable(
+            errors=[{"in": "body", "pointer": f"/{one}", "code": code} for one, code in wrong.items()]
+        )
     return None if told.phone is None else read_phone(told.phone)
 
 

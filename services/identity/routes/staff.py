@@ -17,10 +17,6 @@ router = APIRouter(
 )
 
 
-def _at(pointer: str, code: str) -> errors.Refusal:
-    return errors.Unprocessable(errors=[{"in": "body", "pointer": pointer, "code": code}])
-
-
 @router.post(
     "/staff",
     operation_id="identity.staff.create",
@@ -71,14 +67,13 @@ async def forget_second_factor(account_id: uuid.UUID, ctx: Ctx, who: Who) -> Res
     ),
 )
 async def change_password(told: PasswordIn, ctx: Ctx, who: Who) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    account_no = who.known()
     if fault := passwords.fault(told.new):
-        raise _at("/new", fault)
+        raise errors.Unprocessable.at("/new", fault)
     passwords.require_room()
-    kept = await ctx.db.run(actions.staff.try_own_password, ctx.keys, who.account_no)
+    kept = await ctx.db.run(actions.staff.try_own_password, ctx.keys, account_no)
     if not await passwords.verify(kept, told.current):
-        raise _at("/current", "wrong")
+        raise errors.Unprocessable.at("/current", "wrong")
     new = await passwords.keep(told.new)
-    await ctx.db.run(actions.staff.change_password, ctx.keys, who.account_no, who.session_id, new)
+    await ctx.db.run(actions.staff.change_password, ctx.keys, account_no, who.session_id, new)
     return Response(status_code=204)

@@ -63,7 +63,7 @@ def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[
         who.require(readers, place.community, place_id)
         day = day or clock.today()
         if not date(2000, 1, 1) <= day <= date(2200, 1, 1):
-            raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/date", "code": "range"}])
+            raise errors.Unprocessable.at("/date", "range", where="query")
         sessions = await ctx.db.read(sql.sheet, place_id, day)
         lang = language(request.headers.get("accept-language"))
         private = {"Cache-Control": "no-store", "Vary": "Accept-Language"}

@@ -24,7 +24,7 @@ def add_places(made: APIRouter, service: str, collection: str, kinds: tuple[str,
 
     def of_kind(told: PlaceIn) -> actions.Description:
         if told.kind not in kinds:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kind", "code": "unknown"}])
+            raise errors.Unprocessable.at("/kind", "unknown")
         return told.said()
 
     all_kinds = ", ".join(kinds)
