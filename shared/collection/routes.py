@@ -73,7 +73,7 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
             slot_id=slot,
             person_id=person,
             day=day,
-            after=(after[0], after[1]) if after else None,
+            after=after,
             limit=limit + 1,
         )
         found = await ctx.db.read(actions.page, ctx.keys, who, of, asked)

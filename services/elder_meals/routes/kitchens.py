@@ -80,11 +80,11 @@ async def list_dishes(
     cursor: Cursor = None,
 ) -> Response:
     await ctx.db.read(actions.may_see_drafts, who, kitchen_id)
-    after: Any = pages.after(cursor, str, uuid.UUID)
+    after = pages.after(cursor, str, uuid.UUID)
     found = await ctx.db.read(sql.dishes, kitchen_id, is_retired=retired, after=after, limit=limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    items = [DishOut.model_validate(dict(row)) for row in found[:limit]]
-    return web.json(Page[DishOut](items=items, next=pages.cursor(last["name"], last["id"]) if last else None))
+    return web.json(
+        pages.page(found, limit, lambda row: DishOut.model_validate(dict(row)), lambda row: (row["name"], row["id"]))
+    )
 
 
 @router.post(

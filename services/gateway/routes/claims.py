@@ -97,7 +97,7 @@ async def list_claims(
         when=when,
         state=state,
         service=service,
-        after=(after[0], after[1]) if after else None,
+        after=after,
         limit=limit + 1,
     )
     more, found = len(found) > limit, found[:limit]

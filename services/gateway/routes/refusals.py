@@ -63,9 +63,7 @@ async def list_refusals(
 ) -> Response:
     who.known()
     after = pages.after(cursor, int)
-    asking = Asking(who, person, slot, request_id, after[0] if after else None, limit + 1)
+    asking = Asking(who, person, slot, request_id, after, limit + 1)
     found = await gate.db.read(refusals.read, asking)
     lang = language(request.headers.get("accept-language"))
-    following = pages.cursor(found[limit - 1].no) if len(found) > limit else None
-    shown = Page[RefusalOut](items=[_shown(one, lang) for one in found[:limit]], next=following)
-    return web.json(shown, 200, {"Cache-Control": "no-store"})
+    return web.private(pages.page(found, limit, lambda one: _shown(one, lang), lambda one: one.no))

@@ -62,7 +62,7 @@ async def list_slots(gate: Gate, call: Told, told: Annotated[SlotsQuery, Query()
         place_id=told.facility,
         community=told.community,
         subject_id=told.subject,
-        after=(after[0], after[1]) if after else None,
+        after=after,
         limit=told.limit,
     )
     who = await gate.credentials.with_facts(call.caller) if told.persons else call.caller

@@ -37,7 +37,7 @@ async def list_regions(
     cursor: Cursor = None,
 ) -> Response:
     after = pages.after(cursor, str)
-    found = await gate.db.read(sql.regions, parent, after[0] if after else "", limit + 1)
+    found = await gate.db.read(sql.regions, parent, after or "", limit + 1)
     items = [RegionOut.model_validate(dict(row)) for row in found[:limit]]
     return web.json(Page[RegionOut](items=items, next=pages.cursor(items[-1].code) if len(found) > limit else None))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
-from pydantic import BaseModel
+from fastapi import Depends, Request
 
 from services.identity import actions, codes, rules
 from services.identity.limits import Allowance
@@ -19,13 +18,13 @@ from shared import clock, errors, web
 from shared.claiming import NamedOut
 from shared.web import Who
 
-DOCUMENT_REFUSALS = (
+DOCUMENT_MALFORMED = (
     errors.DocumentMalformed,
     errors.DocumentOldFormat,
     errors.DocumentDate,
     errors.DocumentCheckDigit,
-    errors.DocumentTaken,
 )
+DOCUMENT_REFUSALS = (*DOCUMENT_MALFORMED, errors.DocumentTaken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,6 @@ async def known(who: Who) -> int:
 
 At = Annotated[Desk, Depends(desk)]
 Mine = Annotated[int, Depends(known)]
-
-
-def private(model: BaseModel, status: int = 200, **headers: str) -> Response:
-    """An answer that no cache may keep."""
-    return web.json(model, status, {"Cache-Control": "no-store"} | headers)
 
 
 def matches(request: Request) -> actions.desk.Matches:

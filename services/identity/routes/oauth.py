@@ -238,7 +238,7 @@ async def exchange(request: Request, ctx: Ctx) -> Response:
         )
     if issued is None:
         return _error("invalid_grant", "It is wrong, over, or was used before.")
-    return web.json(tokens_of(ctx, issued), 200, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+    return web.private(tokens_of(ctx, issued), Pragma="no-cache")
 
 
 @router.get("/invitation")

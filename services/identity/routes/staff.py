@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import uuid
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from services.identity import actions, passwords
 from services.identity.schemas.staff import PasswordIn, StaffInvitationIn, StaffInvitationOut
 from shared import errors, web
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import Ctx, Who, refuses
 
-router = APIRouter(
-    prefix="/v1/identity", responses=EVERYWHERE, tags=["staff log in"], dependencies=[Depends(web.caller)]
-)
+router = APIRouter(tags=["staff log in"])
 
 
 @router.post(
@@ -38,7 +36,7 @@ async def invite(told: StaffInvitationIn, ctx: Ctx, who: Who) -> Response:
     )
     page = f"{ctx.settings.public_url.rstrip('/')}/oauth/invitation"
     answer = StaffInvitationOut(account=made.account_id, page=page, code=made.code, expires_at=made.expires_at)
-    return web.json(answer, 201, {"Cache-Control": "no-store"})
+    return web.private(answer, 201)
 
 
 @router.delete(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -106,7 +105,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
     )
     async def list_closures(place_id: PlaceId, ctx: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Response:
         await place_of(ctx, service, place_id)
-        after: Any = pages.after(cursor, datetime, uuid.UUID)
+        after = pages.after(cursor, datetime, uuid.UUID)
         found = await ctx.db.read(sql.closures, place_id, after, limit + 1)
         last = found[limit - 1] if len(found) > limit else None
         return web.json(
