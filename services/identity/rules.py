@@ -208,6 +208,14 @@ def _plain(typed: str) -> str:
     return typed.translate(_TYPED)
 
 
+ADULT = 18
+
+
+def is_adult(born: date | None, today: date) -> bool:
+    """Whether somebody is known to be grown up."""
+    return born is not None and not is_under(born, ADULT, today)
+
+
 def is_under(born: date | None, years: int, today: date) -> bool:
     """Whether somebody is known to be younger; of whom nobody knows the age it cannot be said."""
     if born is None:

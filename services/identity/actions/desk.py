@@ -155,17 +155,6 @@ def _born(told: Told, before: date | None = None) -> date | None:
     return by_number or told.born or before
 
 
-def _number(keys: Keyring, document: Document, person_id: uuid.UUID) -> tuple[bytes | None, bytes | None, str | None]:
-    """How a number is kept: sealed, indexed, and its end; who has no document has none of it."""
-    if document.kind is DocumentKind.NONE:
-        return None, None, None
-    return (
-        sealing.document(keys, document, person_id),
-        sealing.document_index(keys, document),
-        document.last4,
-    )
-
-
 def _level(document: Document) -> int:
     return people.BY_PHONE if document.kind is DocumentKind.NONE else people.BY_DOCUMENT
 
@@ -176,26 +165,21 @@ async def enrol(tx: Tx, keys: Keyring, who: Caller, told: Told, community: str) 
     await require_region(tx, community, "/community")
     if told.name is None or told.document is None:  # pragma: no cover - the schema asks for both
         raise errors.Unprocessable
-    person_id, born = clock.uuid7(), _born(told)
-    sealed, index, last4 = _number(keys, told.document, person_id)
-    person = sql.people.NewPerson(
-        id=person_id,
+    born = _born(told)
+    person = people.new_person(
+        keys,
         name=told.name,
-        sex=told.document.sex or told.sex,
-        born=born,
         community=community,
         level=_level(told.document),
-        household_no=None,
-        document_kind=told.document.kind,
-        document_sealed=sealed,
-        document_index=index,
-        document_last4=last4,
-        phone_sealed=sealing.phone(keys, told.phone, person_id) if told.phone else None,
-        phone_index=sealing.contact_index(keys, told.phone) if told.phone else None,
+        sex=told.document.sex or told.sex,
+        born=born,
+        document=told.document,
+        phone=told.phone,
     )
+    person_id = person.id
     with people.referee():
         await sql.people.insert_people(tx, [person])
-        if told.phone and told.phone.kind == "mobile" and people.is_adult(born, clock.today()):
+        if told.phone and told.phone.kind == "mobile" and rules.is_adult(born, clock.today()):
             login = sealing.phone_index(keys, told.phone)
             if not await sql.people.taken_logins(tx, "phone", [login]):
                 account = sql.people.NewAccount(clock.uuid7(), person_id, told.name, "phone", login)
@@ -212,8 +196,8 @@ async def replace(
     one = await locked(tx, who, person_id)
     matches(one.version)
     document, phone = told.document, told.phone
-    sealed, index, last4 = _number(keys, document, person_id) if document else (None, None, None)
-    is_new_document = document is not None and (document.kind, index) != (one.document_kind, one.document_index)
+    kept = sealing.kept(keys, document, person_id)
+    is_new_document = document is not None and (kept.kind, kept.found_by) != (one.document_kind, one.document_index)
     born = _born(told, one.born)
     name, sex = told.name or one.name, (document.sex if document else None) or told.sex or one.sex
     is_other = is_new_document or (name, born, sex) != (one.name, one.born, one.sex)
@@ -229,10 +213,7 @@ async def replace(
         sex=sex,
         born=born,
         level=level,
-        document_kind=document.kind if document else None,
-        document_sealed=sealed,
-        document_index=index,
-        document_last4=last4,
+        document=kept,
         phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
         phone_index=sealing.contact_index(keys, phone) if phone else None,
     )

@@ -137,23 +137,9 @@ async def _new_resident(tx: Tx, keys: Keyring, provider: str, told: Outside) -> 
             if await sql.people.by_document(tx, index) != owner:
                 raise errors.InFlight(retry_after=1)
             return await _first_account(tx, keys, provider, told, owner.person_id)
-    person_id = clock.uuid7()
-    person = sql.people.NewPerson(
-        id=person_id,
-        name=told.name or people.NEW_RESIDENT,
-        sex=None,
-        born=None,
-        community=people.UNKNOWN_HOME,
-        level=0,
-        household_no=None,
-        document_kind=None,
-        document_sealed=None,
-        document_index=None,
-        document_last4=None,
-        phone_sealed=None,
-    )
+    person = people.new_person(keys, name=told.name or people.NEW_RESIDENT, community=people.UNKNOWN_HOME, level=0)
     await sql.people.insert_people(tx, [person])
-    return await _first_account(tx, keys, provider, told, person_id)
+    return await _first_account(tx, keys, provider, told, person.id)
 
 
 async def _first_account(tx: Tx, keys: Keyring, provider: str, told: Outside, person_id: uuid.UUID) -> Member:
@@ -189,19 +175,8 @@ async def _learn(tx: Tx, keys: Keyring, own: Member, provider: str, told: Outsid
     if told.document is not None and own.level < people.CONFIRMED:
         index = sealing.document_index(keys, told.document)
         if own.document_index in (None, index):
-            with people.referee():
-                await sql.people.set_real_name(
-                    tx,
-                    person_id,
-                    name=told.name or own.name,
-                    sex=told.document.sex,
-                    born=told.document.born,
-                    kind=told.document.kind,
-                    sealed=sealing.document(keys, told.document, person_id),
-                    index=index,
-                    last4=told.document.last4,
-                    level=people.CONFIRMED,
-                )
+            name = told.name or own.name
+            await people.write_name(tx, keys, person_id, name=name, document=told.document, level=people.CONFIRMED)
             await _confirmed(tx, await people.member(tx, own.account_no), provider)
     return await people.member(tx, own.account_no)
 

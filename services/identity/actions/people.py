@@ -10,8 +10,8 @@ from datetime import date
 from typing import Final
 
 from services.identity import sealing, second, sql
-from services.identity.rules import Document
-from shared import db, errors, masking
+from services.identity.rules import Document, Phone
+from shared import clock, db, errors, masking
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
@@ -19,23 +19,13 @@ from shared.texts import say
 BY_PHONE: Final = 1
 BY_DOCUMENT: Final = 2
 CONFIRMED: Final = 3
-ADULT: Final = 18
 NEW_RESIDENT: Final = "新居民"
 UNKNOWN_HOME: Final = sql.places.UNKNOWN_HOME
-
-
-def _age(born: date, today: date) -> int:
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 async def must_have_second(tx: Tx, account_no: int) -> bool:
     """Whether one of an account's roles is too powerful for a telephone or a password alone."""
     return any(one.role in second.MUST for one in await sql.people.roles(tx, account_no))
-
-
-def is_adult(born: date | None, today: date) -> bool:
-    """Whether somebody is known to be grown up."""
-    return born is not None and _age(born, today) >= ADULT
 
 
 async def member(tx: Tx, account_no: int) -> sql.people.Member:
@@ -87,6 +77,47 @@ def referee() -> contextlib.AbstractContextManager[None]:
     )
 
 
+def new_person(  # noqa: PLR0913 - what may be known of somebody
+    keys: Keyring,
+    *,
+    name: str,
+    community: str,
+    level: int,
+    sex: str | None = None,
+    born: date | None = None,
+    document: Document | None = None,
+    phone: Phone | None = None,
+    household_no: int | None = None,
+) -> sql.people.NewPerson:
+    """Somebody who is to be written down."""
+    person_id = clock.uuid7()
+    kept = sealing.kept(keys, document, person_id)
+    return sql.people.NewPerson(
+        id=person_id,
+        name=name,
+        sex=sex,
+        born=born,
+        community=community,
+        level=level,
+        household_no=household_no,
+        document_kind=kept.kind,
+        document_sealed=kept.sealed,
+        document_index=kept.index,
+        document_last4=kept.last4,
+        phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
+        phone_index=sealing.contact_index(keys, phone) if phone else None,
+    )
+
+
+async def write_name(tx: Tx, keys: Keyring, person_id: uuid.UUID, *, name: str, document: Document, level: int) -> None:
+    """Write who a person is by a document. Locked by the caller."""
+    kept = sealing.kept(keys, document, person_id)
+    with referee():
+        await sql.people.set_real_name(
+            tx, person_id, name=name, sex=document.sex, born=document.born, level=level, document=kept
+        )
+
+
 async def set_real_name(tx: Tx, keys: Keyring, account_no: int, *, name: str, document: Document) -> Me:
     """Say who one is, once; the same again changes nothing, and anything else is for the staff."""
     own, person_id = await locked_person(tx, account_no)
@@ -100,17 +131,5 @@ async def set_real_name(tx: Tx, keys: Keyring, account_no: int, *, name: str, do
                 )
             )
         return await me(tx, keys, account_no)
-    with referee():
-        await sql.people.set_real_name(
-            tx,
-            person_id,
-            name=name,
-            sex=document.sex,
-            born=document.born,
-            kind=document.kind,
-            sealed=sealing.document(keys, document, person_id),
-            index=index,
-            last4=document.last4,
-            level=BY_DOCUMENT,
-        )
+    await write_name(tx, keys, person_id, name=name, document=document, level=BY_DOCUMENT)
     return await me(tx, keys, account_no)

@@ -16,7 +16,7 @@ from typing import Any, Final
 from services.identity import notices, rules, sealing, sql
 from services.identity.actions import families
 from services.identity.actions.consents import standing
-from services.identity.actions.people import BY_DOCUMENT, is_adult, member
+from services.identity.actions.people import BY_DOCUMENT, member
 from services.identity.rules import Document, Phone
 from services.identity.sql.families import NewOffer, NewRelation, Relation, Someone
 from shared import audit, clock, crypto, db, errors
@@ -149,7 +149,7 @@ async def ask_at_desk(
 ) -> Proxy:
     """Staff write down who is to act for somebody, and show that person a code."""
     elder, proxy = await _of_office(tx, who, person_id, proxy_id)
-    if proxy.level < BY_DOCUMENT or not is_adult(proxy.born, clock.today()):
+    if proxy.level < BY_DOCUMENT or not rules.is_adult(proxy.born, clock.today()):
         raise errors.VerificationRequired
     made = await _asked(tx, who.known(), elder, proxy, scope)
     await _recorded(tx, who, "proxies.ask", elder, made.id)
@@ -161,7 +161,7 @@ async def _verified(tx: Tx, account_no: int) -> Someone:
     if own.person_id is None:
         raise errors.NotAllowed
     found = await sql.families.someone(tx, own.person_id)
-    if found is None or found.level < BY_DOCUMENT or not is_adult(found.born, clock.today()):
+    if found is None or found.level < BY_DOCUMENT or not rules.is_adult(found.born, clock.today()):
         raise errors.VerificationRequired
     return found
 
@@ -170,7 +170,7 @@ async def _may_begin(tx: Tx, person: Someone, proxy: Someone) -> None:
     """Lock both, and refuse what cannot be: oneself, a child, what is there already, and too many."""
     if person.id == proxy.id:
         raise errors.Unprocessable.at("/person", "oneself")
-    if rules.is_under(person.born, 18, clock.today()):
+    if rules.is_under(person.born, rules.ADULT, clock.today()):
         raise errors.Unprocessable.at(
             "/person",
             "not_an_adult",
@@ -214,7 +214,12 @@ async def appoint(tx: Tx, keys: Keyring, account_no: int, *, name: str, phone: P
     if person is None:
         raise errors.NotAllowed
     proxy = await sql.families.by_login(tx, "phone", sealing.phone_index(keys, phone))
-    if proxy is None or proxy.name != name or proxy.level < BY_DOCUMENT or not is_adult(proxy.born, clock.today()):
+    if (
+        proxy is None
+        or proxy.name != name
+        or proxy.level < BY_DOCUMENT
+        or not rules.is_adult(proxy.born, clock.today())
+    ):
         raise errors.NotThere
     ends_at = scope.ends_at()
     await _may_begin(tx, person, proxy)

@@ -27,7 +27,6 @@ LIFE: Final = timedelta(minutes=15)
 """For so long what was allowed can be seen."""
 WAITS: Final = timedelta(days=1)
 """For so long a question waits for its answer."""
-ADULT: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,10 @@ async def ask(
         raise errors.NotAllowed if is_theirs and known is not None else errors.NotThere
     if who.person_id is None:
         raise errors.NotAllowed
-    await sql.reveals.lock_account(tx, account_no)
+    await sql.logins.lock_account(tx, account_no)
     lately = await sql.reveals.lately(tx, account_no, person_id)
     is_beyond = lately.people >= most
-    is_minor = known.has_guardian or rules.is_under(known.born, ADULT, clock.today())
+    is_minor = known.has_guardian or rules.is_under(known.born, rules.ADULT, clock.today())
     new = NewReveal(
         clock.uuid7(),
         person_id,

@@ -25,7 +25,6 @@ KEPT: Final = timedelta(days=7)
 """For so long a copy can be fetched."""
 REMINDER: Final = timedelta(days=5)
 """So long before the end of its time the staff is reminded of a request."""
-ADULT: Final = 18
 
 
 def _new(found: standing.Standing, who: Caller, kind: str, due: datetime, **more: Any) -> NewRequest:
@@ -68,18 +67,11 @@ async def ask_closure(tx: Tx, who: Caller, person_id: uuid.UUID | None, days: in
     """Ask to be forgotten, after so many days in which it can be taken back."""
     found = await standing.of(tx, who, person_id)
     today = clock.today()
-    if await sql.rights.is_only_guardian(tx, found.subject.person_id, _years_before(today, ADULT)):
+    if await sql.rights.is_only_guardian(tx, found.subject.person_id, today):
         raise errors.LastGuardian
     now = clock.now()
     due = clock.at(rules.working_day_after(today, CLOSED_WITHIN), clock.local(now).time())
     return await _write(tx, who, _new(found, who, "closure", due, acts_at=now + timedelta(days=days)))
-
-
-def _years_before(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:  # the 29th of February
-        return day.replace(year=day.year - years, day=28)
 
 
 def _read(field: str, told: dict[str, Any]) -> Any:
@@ -272,19 +264,8 @@ async def _correct(tx: Tx, keys: Keyring, person_id: uuid.UUID, field: str, told
     value = _read(field, told)
     match value:
         case Document():
-            with people.referee():
-                await sql.people.set_real_name(
-                    tx,
-                    person_id,
-                    name=known.name,
-                    sex=value.sex,
-                    born=value.born,
-                    kind=value.kind,
-                    sealed=sealing.document(keys, value, person_id),
-                    index=sealing.document_index(keys, value),
-                    last4=value.last4,
-                    level=people.BY_DOCUMENT,  # whoever was confirmed was so with another number
-                )
+            # Whoever was confirmed was so with another number.
+            await people.write_name(tx, keys, person_id, name=known.name, document=value, level=people.BY_DOCUMENT)
         case Phone():
             sealed, index = sealing.phone(keys, value, person_id), sealing.contact_index(keys, value)
             await sql.rights.correct(tx, person_id, field, sealed, index)
@@ -329,7 +310,7 @@ async def close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
     if row is None or row["state"] != "asked":
         tx.discard()
         return False
-    if await sql.rights.is_only_guardian(tx, whom.person_id, _years_before(clock.today(), ADULT)):
+    if await sql.rights.is_only_guardian(tx, whom.person_id, clock.today()):
         await sql.rights.answer(
             tx, request_id, "denied", words=say("A child has no other guardian.", "有未成年人仅由其监护。")
         )
@@ -354,7 +335,7 @@ async def may_close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
     row = await sql.rights.one(tx, request_id)
     if row is None or row["state"] != "asked":
         return False
-    return not await sql.rights.is_only_guardian(tx, whom.person_id, _years_before(clock.today(), ADULT))
+    return not await sql.rights.is_only_guardian(tx, whom.person_id, clock.today())
 
 
 async def remind(tx: Tx) -> int:
