@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from services.booking import notices, sql
 from shared import claiming, clock
-from shared import notices as told
 from shared.claims import Grant
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.line import Answer
+from shared.notices import announce
 from shared.rights import MOST, Tables, Whom
 
 
@@ -38,7 +38,7 @@ async def make_reservations(tx: Tx, several: Sequence[Making], *, skip_locked: b
                 for first in one.grant.slots[:1]
             ],
         )
-        await told.announce(tx, [notices.reservation_made(one.grant, one.id) for one in made])
+        await announce(tx, [notices.reservation_made(one.grant, one.id) for one in made])
     return answers
 
 

@@ -16,7 +16,6 @@ from services.childcare.rules import Adult
 from services.childcare.sql.doors import Coming, Passing
 from services.childcare.sql.rooms import Happened
 from shared import claims, clock, errors, passes, uploads
-from shared import notices as told_
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.claims import Group
@@ -24,6 +23,7 @@ from shared.collection import Collection
 from shared.collection import actions as collection
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 
 if TYPE_CHECKING:
     from services.childcare.schemas import SignInIn, SignOutIn
@@ -81,7 +81,7 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     heard = [notices.child_arrived(*where, visit_id, claim["holder_no"], at)]
     if strains:
         heard.append(notices.room_strained(*where, strains, at))
-    await told_.announce(tx, heard)
+    await announce(tx, heard)
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
@@ -124,7 +124,7 @@ async def sign_out(
     )
     await sql.insert_handover(tx, passing)
     where = (visit["community"], passing.id, visit["place_id"])
-    await told_.announce(tx, [notices.child_collected(*where, visit_id, claim["holder_no"], at)])
+    await announce(tx, [notices.child_collected(*where, visit_id, claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
@@ -264,7 +264,7 @@ async def _turned_away(
     )
     at = clock.local(told.at)
     where = (visit["community"], try_id, visit["place_id"])
-    await told_.announce(tx, [notices.collector_refused(*where, visit["id"], claim["holder_no"], at)])
+    await announce(tx, [notices.collector_refused(*where, visit["id"], claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"refused": code})
     return errors.by_code(code)()
 

@@ -11,11 +11,11 @@ from services.childcare.actions.children import is_guardian
 from services.childcare.actions.written import open_incident, seal_incident
 from services.childcare.sql.rooms import Happened
 from shared import clock, errors, uploads
-from shared import notices as told_
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 
 if TYPE_CHECKING:
     from services.childcare.schemas import IncidentIn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def write_down(tx: Tx, happened: Happened) -> None:
     """Write an incident down, and say that there is one."""
     await sql.insert_incident(tx, happened)
-    await told_.announce(
+    await announce(
         tx,
         [
             notices.incident_opened(

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from services.childcare import notices, rules, sql
 from shared import claims, clock
-from shared import notices as told
 from shared.db import Tx
+from shared.notices import announce
 from shared.places import sql as places
 
 MOST: Final = 200
@@ -37,9 +37,7 @@ async def call(tx: Tx) -> int:
         )
     ]
     taken = await sql.insert_late(tx, due) if due else set()
-    await told.announce(
-        tx, [notices.collection_missed(row, step) for row, step in due if (row["claim_id"], step) in taken]
-    )
+    await announce(tx, [notices.collection_missed(row, step) for row, step in due if (row["claim_id"], step) in taken])
     return len(taken)
 
 

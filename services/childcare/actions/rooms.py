@@ -12,11 +12,11 @@ from services.childcare.actions.written import seal_incident
 from services.childcare.rules import Room
 from services.childcare.sql.rooms import Happened
 from shared import clock, errors, uploads
-from shared import notices as told_
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 from shared.places import sql as places
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
         if code is not None:  # has gone already: the children are there all the same
             reasons.append(code)
             at = clock.local(told.at)
-            await told_.announce(tx, [notices.room_strained(place.community, duty["id"], place_id, [code], at)])
+            await announce(tx, [notices.room_strained(place.community, duty["id"], place_id, [code], at)])
     await sql.write_room(tx, place_id, inside, is_unwatched=True if reasons else None)
     if rules.is_told_late(told.at, clock.now()):
         reasons.insert(0, "late")
@@ -138,7 +138,7 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
     await sql.insert_count(tx, row)
     if incident_id is None:
         at = clock.local(told.at)
-        await told_.announce(tx, [notices.room_closed(place.community, count_id, place_id, at)])
+        await announce(tx, [notices.room_closed(place.community, count_id, place_id, at)])
     reasons = ["late"] if rules.is_told_late(told.at, clock.now()) else []
     await uploads.finish(tx, told.id, {"id": count_id, "reasons": reasons})
     return await _counted(tx, count_id, reasons)

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 from services.childcare import notices, rules, sql
 from shared import claims, clock, crypto, errors
-from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Grant, Group
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.line import SKIPPED, Answer
+from shared.notices import announce
 from shared.places import sql as places
 
 
@@ -66,7 +66,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
                 for one in made
             ],
         )
-        await told.announce(tx, [notices.visit_made(one.grant, one.visit_id, stays=one.stays) for one in made])
+        await announce(tx, [notices.visit_made(one.grant, one.visit_id, stays=one.stays) for one in made])
     else:
         tx.discard()
     return answers

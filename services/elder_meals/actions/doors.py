@@ -14,11 +14,10 @@ from services.elder_meals.rules import Terms
 from services.elder_meals.sql import doors as sql
 from services.elder_meals.sql import elders, orders
 from shared import claims, clock, errors, uploads
-from shared import notices as told
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
-from shared.notices import Notice
+from shared.notices import Notice, announce
 from shared.places import sql as places
 from shared.texts import say
 from shared.uploads import UploadIn
@@ -69,7 +68,7 @@ async def record(
         check_id, more, opened = await _nobody_opened(tx, order, report, terms)
         reasons += more
         found += opened
-    await told.announce(tx, found)
+    await announce(tx, found)
     answer = {
         "id": str(report.id),
         "order_id": str(order_id),
@@ -151,7 +150,7 @@ async def escalate(tx: Tx, check_id: uuid.UUID, *, keys: Keyring) -> bool:
         values = [clock.uuid7(), check_id, check["community"], "escalated", n, None, check["due_at"], None, None]
         await sql.insert_step(tx, values)
         holders = await _close_to(tx, keys, check)
-        await told.announce(tx, [notices.welfare_escalated(check, holders, (n, ladder[n].step))])
+        await announce(tx, [notices.welfare_escalated(check, holders, (n, ladder[n].step))])
     await sql.climb(tx, check_id, n + 1, rules.due(ladder, check["opened_at"], n + 1))
     return True
 
@@ -201,7 +200,7 @@ async def step(  # noqa: PLR0913 - what one step says
         now = clock.now()
         await sql.close_check(tx, check_id, outcome, now)
         holders = await _close_to(tx, keys, check)
-        await told.announce(tx, [notices.welfare_closed(check, holders, outcome, now)])
+        await announce(tx, [notices.welfare_closed(check, holders, outcome, now)])
     answer = {"step_id": str(row_id)}
     await uploads.finish(tx, report.id, answer)
     return answer

@@ -82,17 +82,19 @@ async def create_absence(
     tx: Tx, who: Caller, person_id: uuid.UUID | None, first: date, last: date
 ) -> tuple[uuid.UUID, list[uuid.UUID]]:
     """An elder is away: nothing more is ordered by itself, and a closed door alarms nobody. What is ordered stays."""
-    row = await elder(tx, who, _whom(who, person_id))
+    row = await elder(tx, who, whom(who, person_id))
     if last < clock.today():
         raise errors.Unprocessable.at("/to", "past")
     absence_id = await sql.insert_absence(tx, row["id"], row["community"], who.known(), first, last)
     return absence_id, await orders.of_person(tx, row["id"], first, last)
 
 
-def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
+def whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
+    """The person that is named, or the caller's own."""
+    who.known()
     found = person_id or who.person_id
     if found is None:
-        raise errors.NotKnown if who.account_no is None else errors.NotAllowed
+        raise errors.NotAllowed
     return found
 
 

@@ -17,12 +17,12 @@ from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
 from shared import audit, claiming, clock, consents, errors
-from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Grant, Group
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.line import SKIPPED, Answer, Skip
+from shared.notices import announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ async def _within_caps(
 
 async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]]) -> dict[uuid.UUID, int]:
     nos = await sql.insert_orders(tx, [_row(keys, one, decided) for one, decided in made])
-    await told.announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
+    await announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
     return nos
 
 

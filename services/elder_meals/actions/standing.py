@@ -9,15 +9,15 @@ from typing import Any, Final, NamedTuple
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN, SERVICE, STAFF
-from services.elder_meals.actions.elders import elder, is_staff_only
+from services.elder_meals.actions.elders import elder, is_staff_only, whom
 from services.elder_meals.actions.sealing import needs_of, readable
 from services.elder_meals.sql import dishes
 from services.elder_meals.sql import elders as sql
 from shared import clock, errors
-from shared import notices as told
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 from shared.places import sql as places
 
 Matches = Callable[[object], None]
@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
 
 async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
     """A new standing order of an elder at a kitchen: one a window."""
-    person = await elder(tx, who, _whom(who, wanted.person_id))
+    person = await elder(tx, who, whom(who, wanted.person_id))
     place = await places.place(tx, SERVICE, wanted.kitchen_id)
     if place is None:
         raise errors.Unprocessable.at("/kitchen_id", "unknown")
@@ -56,14 +56,6 @@ async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
             *_said(who, person, wanted, clock.today()),
         ],
     )
-
-
-def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
-    who.known()
-    found = person_id or who.person_id
-    if found is None:
-        raise errors.NotAllowed
-    return found
 
 
 def _said(who: Caller, person: Any, wanted: Wanted, today: date) -> list[Any]:
@@ -194,7 +186,7 @@ async def begin_runs(tx: Tx, keys: Keyring, today: date) -> int:
             if await sql.begin_run(tx, row["id"], day, row["community"], state, code, body or {}):
                 begun += 1
                 if code is not None:
-                    await told.announce(
+                    await announce(
                         tx, [notices.standing_refused(row["id"], row["community"], row["holder_no"], day, code)]
                     )
     if not begun:
@@ -253,7 +245,7 @@ async def end_run(tx: Tx, run: Any, status: int, answer: Mapping[str, Any]) -> b
         return await sql.end_run(tx, run["standing_id"], run["day"], "ordered", None, uuid.UUID(str(order_id)))
     code = code or "conflict"
     if await sql.end_run(tx, run["standing_id"], run["day"], "refused", code, None):
-        await told.announce(
+        await announce(
             tx,
             [notices.standing_refused(run["standing_id"], run["community"], run["holder_no"], run["day"], code)],
         )

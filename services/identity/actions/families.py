@@ -94,11 +94,7 @@ async def add_child(
 ) -> Relation:
     """Become the guardian of a child nobody has registered yet; the same again is answered with the same child."""
     guardian, guardian_id = await people.locked_person(tx, account_no)
-    if (
-        guardian.level < people.BY_DOCUMENT
-        or guardian.community is None
-        or not rules.is_adult(guardian.born, clock.today())
-    ):
+    if guardian.community is None or not people.is_known_adult(guardian):
         raise errors.VerificationRequired
     if document.born is None or rules.is_adult(document.born, clock.today()):
         raise errors.Unprocessable.at(
@@ -255,7 +251,7 @@ async def accept(tx: Tx, keys: Keyring, account_no: int, told: str) -> Relation:
             tx.discard()
             return mine
         raise errors.Exists(say("You are a guardian of this child already.", "您已是该儿童的监护人。"))
-    if own.level < people.BY_DOCUMENT or not rules.is_adult(own.born, clock.today()):
+    if not people.is_known_adult(own):
         raise errors.VerificationRequired
     offer = await sql.families.offer(tx, offer["id"], locked=True)
     if offer is None or not offer["is_open"] or not await sql.families.is_still_meant(tx, offer["id"]):
@@ -292,7 +288,7 @@ async def enter(
 ) -> Relation:
     """Staff enter a guardian whose evidence they have seen."""
     found, guardian = await _of_office(tx, who, child_id, guardian_id)
-    if guardian.level < people.BY_DOCUMENT or not rules.is_adult(guardian.born, clock.today()):
+    if not people.is_known_adult(guardian):
         raise errors.VerificationRequired
     now = await sql.families.between(tx, guardian_id, child_id, "guardian")
     if now is not None:

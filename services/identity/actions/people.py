@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from services.identity import sealing, second, sql
+from services.identity import rules, sealing, second, sql
 from services.identity.rules import Document, Phone
 from shared import clock, db, errors, masking
 from shared.crypto import Keyring
@@ -43,6 +43,11 @@ async def locked_person(tx: Tx, account_no: int) -> tuple[sql.people.Member, uui
         raise errors.NotAllowed
     await sql.people.lock_person(tx, person_id)
     return await member(tx, account_no), person_id
+
+
+def is_known_adult(one: sql.people.Member | sql.families.Someone) -> bool:
+    """Whether somebody is grown up, and known by a document."""
+    return one.level >= BY_DOCUMENT and rules.is_adult(one.born, clock.today())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def new_person(  # noqa: PLR0913 - what may be known of somebody
         household_no=household_no,
         document_kind=kept.kind,
         document_sealed=kept.sealed,
-        document_index=kept.index,
+        document_index=kept.found_by,
         document_last4=kept.last4,
         phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
         phone_index=sealing.contact_index(keys, phone) if phone else None,

@@ -14,9 +14,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from services.identity import notices, rules, sealing, sql
-from services.identity.actions import families
+from services.identity.actions import families, people
 from services.identity.actions.consents import standing
-from services.identity.actions.people import BY_DOCUMENT, member
 from services.identity.rules import Document, Phone
 from services.identity.sql.families import NewOffer, NewRelation, Relation, Someone
 from shared import audit, clock, crypto, db, errors
@@ -104,7 +103,7 @@ def _of_offer(row: Any, code: str | None = None) -> Proxy:
 
 async def mine(tx: Tx, account_no: int) -> list[Proxy]:
     """My proxies and those whose proxy I am, with what waits for a yes."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     if own.person_id is None:
         return []
     return await _listed(tx, own.person_id, both=True)
@@ -149,7 +148,7 @@ async def ask_at_desk(
 ) -> Proxy:
     """Staff write down who is to act for somebody, and show that person a code."""
     elder, proxy = await _of_office(tx, who, person_id, proxy_id)
-    if proxy.level < BY_DOCUMENT or not rules.is_adult(proxy.born, clock.today()):
+    if not people.is_known_adult(proxy):
         raise errors.VerificationRequired
     made = await _asked(tx, who.known(), elder, proxy, scope)
     await _recorded(tx, who, "proxies.ask", elder, made.id)
@@ -157,11 +156,11 @@ async def ask_at_desk(
 
 
 async def _verified(tx: Tx, account_no: int) -> Someone:
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     if own.person_id is None:
         raise errors.NotAllowed
     found = await sql.families.someone(tx, own.person_id)
-    if found is None or found.level < BY_DOCUMENT or not rules.is_adult(found.born, clock.today()):
+    if found is None or not people.is_known_adult(found):
         raise errors.VerificationRequired
     return found
 
@@ -209,17 +208,12 @@ async def _asked(tx: Tx, account_no: int, person: Someone, proxy: Someone, scope
 
 async def appoint(tx: Tx, keys: Keyring, account_no: int, *, name: str, phone: Phone, scope: Scope) -> Proxy:
     """Let somebody, known by name and phone, act for me: that is my own word, so it counts at once."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     person = await sql.families.someone(tx, own.person_id) if own.person_id is not None else None
     if person is None:
         raise errors.NotAllowed
     proxy = await sql.families.by_login(tx, "phone", sealing.phone_index(keys, phone))
-    if (
-        proxy is None
-        or proxy.name != name
-        or proxy.level < BY_DOCUMENT
-        or not rules.is_adult(proxy.born, clock.today())
-    ):
+    if proxy is None or proxy.name != name or not people.is_known_adult(proxy):
         raise errors.NotThere
     ends_at = scope.ends_at()
     await _may_begin(tx, person, proxy)
@@ -270,7 +264,7 @@ async def _taken(tx: Tx, offer: Any) -> Proxy:
 
 async def confirm(tx: Tx, account_no: int, proxy_id: uuid.UUID) -> Proxy:
     """Agree that somebody acts for me; again is answered with what stands. Nobody can agree for somebody else here."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     stands = await sql.families.relation(tx, proxy_id)
     if stands is not None and stands.kind == "proxy" and stands.person_id == own.person_id:
         tx.discard()

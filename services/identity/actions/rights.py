@@ -57,6 +57,19 @@ async def _write(tx: Tx, who: Caller, new: NewRequest) -> Any:
     return await sql.rights.one(tx, new.id)
 
 
+async def _recorded(tx: Tx, who: Caller | None, deed: str, row: Any, *, reason: str | None = None, **data: Any) -> None:
+    """What was done about a request; by nobody where a task did it."""
+    await audit.record(
+        tx,
+        who.account_no if who is not None else None,
+        deed,
+        community=row["community"],
+        person_id=row["person_id"],
+        reason=reason,
+        data={"request_id": row["id"]} | data,
+    )
+
+
 async def ask_export(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> Any:
     """Ask for a copy of everything; while one is being made, that one."""
     found = await standing.of(tx, who, person_id)
@@ -124,20 +137,18 @@ def said(keys: Keyring, row: Any) -> dict[str, Any] | None:
     return crypto.unseal_json(keys, row["body"], table="requests", column="body", row=str(row["id"]))
 
 
-async def _own(
-    tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID
-) -> tuple[Any, standing.Standing]:
+async def _own(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> Any:
     """A request about oneself, or about somebody one speaks for."""
     found = await standing.of(tx, who, person_id)
     row = await sql.rights.locked(tx, request_id)
     if row is None or row["person_id"] != found.subject.person_id:
         raise errors.NotThere
-    return row, found
+    return row
 
 
 async def read(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> Any:
     """One request."""
-    row, _ = await _own(tx, who, person_id, request_id)
+    row = await _own(tx, who, person_id, request_id)
     tx.discard()
     return row
 
@@ -150,37 +161,23 @@ async def several(tx: Tx, who: Caller, person_id: uuid.UUID | None, before: uuid
 
 async def withdraw(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> Any:
     """Take it back while it has no answer; again changes nothing."""
-    row, found = await _own(tx, who, person_id, request_id)
+    row = await _own(tx, who, person_id, request_id)
     if row["state"] == "withdrawn":
         tx.discard()
         return row
     if not await sql.rights.answer(tx, request_id, "withdrawn"):
         raise errors.AlreadyRecorded
-    await audit.record(
-        tx,
-        who.account_no,
-        "requests.withdrawn",
-        community=row["community"],
-        person_id=found.subject.person_id,
-        data={"request_id": request_id},
-    )
+    await _recorded(tx, who, "requests.withdrawn", row)
     return await sql.rights.one(tx, request_id)
 
 
 async def fetch(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> bytes:
     """The copy that was made."""
-    row, found = await _own(tx, who, person_id, request_id)
+    row = await _own(tx, who, person_id, request_id)
     sealed = await sql.rights.archive(tx, request_id)
     if sealed is None:
         raise errors.Gone if row["kind"] == "export" and row["state"] == "done" else errors.NotThere
-    await audit.record(
-        tx,
-        who.account_no,
-        "people.export",
-        community=row["community"],
-        person_id=found.subject.person_id,
-        data={"request_id": request_id},
-    )
+    await _recorded(tx, who, "people.export", row)
     return archives.unseal(keys, sealed, request_id)
 
 
@@ -206,14 +203,7 @@ async def look(tx: Tx, keys: Keyring, who: Caller, request_id: uuid.UUID) -> tup
     if told is None:
         tx.discard()
         return row, None
-    await audit.record(
-        tx,
-        who.account_no,
-        "requests.read",
-        community=row["community"],
-        person_id=row["person_id"],
-        data={"request_id": request_id, "fields": [row["field"]]},
-    )
+    await _recorded(tx, who, "requests.read", row, fields=[row["field"]])
     return row, told
 
 
@@ -238,15 +228,8 @@ async def decide(
         )
     if is_right:
         await _correct(tx, keys, row["person_id"], row["field"], told)
-    await audit.record(
-        tx,
-        who.account_no,
-        "people.corrected" if is_right else "requests.denied",
-        community=row["community"],
-        person_id=row["person_id"],
-        reason=reason,
-        data={"request_id": request_id, "fields": [row["field"]]},
-    )
+    deed = "people.corrected" if is_right else "requests.denied"
+    await _recorded(tx, who, deed, row, reason=reason, fields=[row["field"]])
     await _tell(tx, row, "done" if is_right else "denied")
     return await sql.rights.one(tx, request_id)
 
@@ -318,14 +301,7 @@ async def close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
         return False
     await sql.rights.close(tx, whom)
     await sql.rights.answer(tx, request_id, "done")
-    await audit.record(
-        tx,
-        None,
-        "people.closed",
-        community=row["community"],
-        person_id=whom.person_id,
-        data={"request_id": request_id},
-    )
+    await _recorded(tx, None, "people.closed", row)
     await announce(tx, [notices.person_closed(whom.person_id, row["community"])])
     return True
 

@@ -110,8 +110,7 @@ async def grant(tx: Tx, who: Caller, wish: Wish) -> Granted:
             tx, role_id, account.no, wish.role, wish.prefix, wish.place_id, wish.until, who.account_id
         )
     await desk.require_region(tx, wish.prefix, "/region")  # again: writing waited for a region that was just ending
-    await _written(tx, who, "roles.grant", role_id, wish.reason)
-    return await _told(tx, role_id, is_granted=True)
+    return await _written(tx, who, role_id, wish.reason, is_granted=True)
 
 
 async def withdraw(tx: Tx, who: Caller, role_id: uuid.UUID, reason: str) -> None:
@@ -123,22 +122,21 @@ async def withdraw(tx: Tx, who: Caller, role_id: uuid.UUID, reason: str) -> None
     if not await sql.roles.end(tx, role_id):
         tx.discard()
         return
-    await _written(tx, who, "roles.withdraw", role_id, reason)
-    await _told(tx, role_id, is_granted=False)
+    await _written(tx, who, role_id, reason, is_granted=False)
 
 
-async def _written(tx: Tx, who: Caller, deed: str, role_id: uuid.UUID, reason: str) -> None:
-    found = await sql.roles.one(tx, role_id)
-    if found is not None:
-        await audit.record(
-            tx,
-            who.account_no,
-            deed,
-            community=found.prefix,
-            person_id=found.person_id,
-            reason=reason,
-            data={"id": str(role_id), "role": found.role, "account": str(found.account_id)},
-        )
+async def _written(tx: Tx, who: Caller, role_id: uuid.UUID, reason: str, *, is_granted: bool) -> Granted:
+    found = await _told(tx, role_id, is_granted=is_granted)
+    await audit.record(
+        tx,
+        who.account_no,
+        "roles.grant" if is_granted else "roles.withdraw",
+        community=found.prefix,
+        person_id=found.person_id,
+        reason=reason,
+        data={"id": str(role_id), "role": found.role, "account": str(found.account_id)},
+    )
+    return found
 
 
 async def _told(tx: Tx, role_id: uuid.UUID, *, is_granted: bool) -> Granted:

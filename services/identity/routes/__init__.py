@@ -9,7 +9,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Depends, Response
 
-from services.identity import actions, codes, rules, sql, tokens
+from services.identity import actions, codes, rules, sql
 from services.identity.limits import Allowance, network
 from services.identity.providers import Providers
 from services.identity.routes import (
@@ -36,7 +36,7 @@ from services.identity.routes.given import (
     read_document,
     read_phone,
 )
-from services.identity.routes.issued import tokens_of
+from services.identity.routes.issued import refreshed, tokens_of
 from services.identity.schemas import (
     CodeIn,
     CodeOut,
@@ -138,10 +138,7 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
     ),
 )
 async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
-    token = tokens.read(ctx.keys, told.refresh_token)
-    issued = (
-        await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo) if token else None
-    )
+    issued = await refreshed(ctx, told.refresh_token)
     if issued is None:
         raise errors.NotKnown
     return web.private(tokens_of(ctx, issued))
