@@ -32,7 +32,7 @@ def is_guardian(who: Caller, child_id: uuid.UUID) -> bool:
 
 async def child_of(tx: Tx, child_id: uuid.UUID) -> Any:
     """The child: no, id, name, community."""
-    found = await sql.child(tx, child_id)
+    found = await sql.children.child(tx, child_id)
     if found is None:
         raise errors.NotThere
     return found
@@ -51,10 +51,10 @@ async def seen_by_carer(tx: Tx, who: Caller, child_id: uuid.UUID, what: Literal[
     account_no = who.known()
     child = await child_of(tx, child_id)
     now = clock.now()
-    for visit in await sql.around(tx, child["no"], now - rules.AROUND, now + rules.AROUND):
+    for visit in await sql.children.around(tx, child["no"], now - rules.AROUND, now + rules.AROUND):
         is_time = visit["is_inside"] or rules.may_read(now, [(visit["starts_at"], visit["ends_at"])])
         if is_time and who.may(ON_DUTY, visit["community"], visit["place_id"]):
-            await sql.insert_read(tx, child["no"], child["community"], visit, account_no, what)
+            await sql.children.insert_read(tx, child["no"], child["community"], visit, account_no, what)
             await audit.record(
                 tx,
                 account_no,
@@ -79,7 +79,7 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts
         tx.discard()
     else:
         child = await seen_by_carer(tx, who, child_id, "record")
-    row = await sql.record(tx, child["no"])
+    row = await sql.children.record(tx, child["no"])
     body = written.open_record(keys, child["no"], row["body"]) if row is not None else {}
     return Facts(
         person=NamedOut(id=child["id"], name=child["name"]),
@@ -87,7 +87,7 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts
         allergies=body.get("allergies", []),
         notes=body.get("notes"),
         contacts=body.get("contacts", []),
-        guardians=[NamedOut(id=one["id"], name=one["name"]) for one in await sql.guardians(tx, child_id)],
+        guardians=[NamedOut(id=one["id"], name=one["name"]) for one in await sql.children.guardians(tx, child_id)],
         changed_at=row["changed_at"] if row is not None else None,
     )
 
@@ -98,7 +98,7 @@ async def write(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: C
     if told.is_about_health and not await consents.given(tx, [child_id], HEALTH):
         raise errors.ConsentRequired(purposes=[HEALTH])
     sealed = written.seal_record(keys, child["no"], told.model_dump(mode="json"))
-    if not await sql.write_record(tx, child["no"], child["community"], sealed, who.known(), version):
+    if not await sql.children.write_record(tx, child["no"], child["community"], sealed, who.known(), version):
         raise errors.Changed
 
 
@@ -116,7 +116,7 @@ async def reads(
             visit_id=row["visit_id"],
             at=row["read_at"],
         )
-        for row in await sql.reads(tx, child["no"], after, limit)
+        for row in await sql.children.reads(tx, child["no"], after, limit)
     ]
 
 
@@ -135,5 +135,5 @@ async def trips(
             or (written.collector_name(keys, row["collector_id"], row["about"]) if row["what"] == "out" else None),
             at=row["at"],
         )
-        for row in await sql.steps_of_child(tx, child["no"], after, limit)
+        for row in await sql.children.steps_of_child(tx, child["no"], after, limit)
     ]

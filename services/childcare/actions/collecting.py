@@ -64,9 +64,9 @@ def entry_of(keys: Keyring, row: Any) -> Entry:
 async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: CollectorIn) -> Facts:
     """Write a line; a one-time code is told now and never again."""
     child = await child_of_guardian(tx, who, child_id)
-    if told.person_id is not None and not await sql.named(tx, [told.person_id]):
+    if told.person_id is not None and not await sql.doors.named(tx, [told.person_id]):
         raise errors.Unprocessable.at("/person_id", "unknown")
-    if len(await sql.collectors(tx, child["no"], who.account_no)) >= MOST:
+    if len(await sql.children.collectors(tx, child["no"], who.account_no)) >= MOST:
         raise errors.LimitReached
     collector_id = clock.uuid7()
     about = About(told.name, told.phone_last4, told.id_last4, told.note)
@@ -86,7 +86,7 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
     code = None
     for _ in range(TRIES):
         code = f"{secrets.randbelow(10**8):08}" if told.kind == "once" else None
-        if await sql.insert_collector(tx, line._replace(code_index=index_of(keys, code) if code else None)):
+        if await sql.children.insert_collector(tx, line._replace(code_index=index_of(keys, code) if code else None)):
             break
     else:  # pragma: no cover - five times the same of a hundred million
         raise errors.Unavailable(retry_after=1)
@@ -96,7 +96,7 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
 async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
     """One of the caller's own lines, also a removed one."""
     child = await child_of_guardian(tx, who, child_id)
-    row = await sql.collector(tx, child["no"], who.known(), collector_id)
+    row = await sql.children.collector(tx, child["no"], who.known(), collector_id)
     if row is None:
         raise errors.NotThere
     return _out(keys, row)
@@ -107,16 +107,16 @@ async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> lis
     if is_guardian(who, child_id):
         child = await child_of(tx, child_id)
         tx.discard()
-        return [_out(keys, row) for row in await sql.collectors(tx, child["no"], who.account_no)]
+        return [_out(keys, row) for row in await sql.children.collectors(tx, child["no"], who.account_no)]
     child = await seen_by_carer(tx, who, child_id, "collectors")
-    lines = [row for row in await sql.collectors(tx, child["no"]) if row["is_in_force"]]
+    lines = [row for row in await sql.children.collectors(tx, child["no"]) if row["is_in_force"]]
     return [_out(keys, row, name=row["person_name"]) for row in lines]
 
 
 async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
     """Take one of one's own lines back; doing it again changes nothing."""
     await one(tx, keys, who, child_id, collector_id)
-    await sql.remove_collector(tx, collector_id)
+    await sql.children.remove_collector(tx, collector_id)
     return await one(tx, keys, who, child_id, collector_id)
 
 

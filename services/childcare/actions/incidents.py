@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def write_down(tx: Tx, happened: Happened) -> None:
     """Write an incident down, and say that there is one."""
-    await sql.insert_incident(tx, happened)
+    await sql.rooms.insert_incident(tx, happened)
     await announce(
         tx,
         [
@@ -46,13 +46,13 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
     place = await room(tx, who, told.room)
     if earlier is not None:
         return await incident(tx, keys, who, uuid.UUID(earlier["id"]))
-    people = await sql.named(tx, told.persons)
+    people = await sql.doors.named(tx, told.persons)
     wrong = [n for n, one in enumerate(told.persons) if one not in people]
     if wrong:
         raise errors.Unprocessable(
             errors=[{"in": "body", "pointer": f"/persons/{n}", "code": "unknown"} for n in wrong]
         )
-    before = await sql.incident(tx, told.follows) if told.follows is not None else None
+    before = await sql.rooms.incident(tx, told.follows) if told.follows is not None else None
     if told.follows is not None and (before is None or before["place_id"] != told.room):
         raise errors.Unprocessable.at("/follows", "unknown")
     incident_id = clock.uuid7()
@@ -81,12 +81,12 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
 async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -> Facts:
     """One incident: for the carers and managers of its room, and for the guardians of its children."""
     who.known()
-    row = await sql.incident(tx, incident_id)
+    row = await sql.rooms.incident(tx, incident_id)
     if row is None:
         raise errors.NotThere
     if who.may(CARERS, row["community"], row["place_id"]):
         return _shown(keys, row)
-    if not _theirs(who, row) or not await sql.incidents_of_child(tx, row["children"], None, None, 1, incident_id):
+    if not _theirs(who, row) or not await sql.rooms.incidents_of_child(tx, row["children"], None, None, 1, incident_id):
         raise errors.NotThere
     return _shown_to_guardian(keys, who, row)
 
@@ -102,9 +102,9 @@ async def incidents(
 ) -> list[Facts]:
     """The incidents of a room, of all rooms where the caller works, or of a child, latest first."""
     who.known()
-    child = await sql.child(tx, child_id) if child_id is not None else None
+    child = await sql.children.child(tx, child_id) if child_id is not None else None
     if child is not None and is_guardian(who, child["id"]):
-        rows = await sql.incidents_of_child(tx, [child["no"]], place_id, after, limit)
+        rows = await sql.rooms.incidents_of_child(tx, [child["no"]], place_id, after, limit)
         return [_shown_to_guardian(keys, who, row) for row in rows]
     reach = [(one.prefix, one.place_id) for one in who.roles if one.role in CARERS]
     if child_id is not None and (child is None or not reach):
@@ -114,7 +114,7 @@ async def incidents(
     if not reach:
         raise errors.NotAllowed
     no = child["no"] if child is not None else None
-    return [_shown(keys, row) for row in await sql.incidents(tx, reach, place_id, no, after, limit)]
+    return [_shown(keys, row) for row in await sql.rooms.incidents(tx, reach, place_id, no, after, limit)]
 
 
 def _theirs(who: Caller, row: Any) -> list[Any]:

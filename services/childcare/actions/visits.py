@@ -50,7 +50,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
         else:
             answers[n] = SKIPPED if is_confirmed is None else errors.HoldLapsed()
     if made:
-        await sql.insert_visits(
+        await sql.visits.insert_visits(
             tx,
             [
                 (
@@ -103,7 +103,7 @@ async def details(tx: Tx, keys: Keyring, visit_ids: Sequence[uuid.UUID]) -> Mapp
             else None,
             row["steps"],
         )
-        for row in await sql.steps(tx, visit_ids)
+        for row in await sql.visits.steps(tx, visit_ids)
     }
 
 
