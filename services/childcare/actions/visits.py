@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from services.childcare import notices, rules, sql
 from shared import claims, clock, crypto, errors
 from shared.assertion import Caller
-from shared.claims import Grant, Group
+from shared.claims import Group
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.grants import Grant
 from shared.line import SKIPPED, Answer
 from shared.notices import announce
 from shared.places import sql as places

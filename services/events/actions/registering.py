@@ -10,9 +10,9 @@ from typing import Any
 from services.events import notices, rules, sql
 from services.events.rules import Fault
 from shared import claiming, clock, crypto, errors, wire
-from shared.claims import Grant
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.grants import Grant
 from shared.line import Answer
 from shared.notices import announce
 
