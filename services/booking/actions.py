@@ -44,7 +44,7 @@ async def make_reservations(tx: Tx, several: Sequence[Making], *, skip_locked: b
 
 async def known_of(tx: Tx, _keys: Keyring, whom: Whom) -> Tables:
     """All that booking knows of somebody."""
-    return {"reservations": [dict(row) for row in await sql.reservations_of(tx, whom.holder_no, MOST)]}
+    return {"reservations": [dict(row) for row in await sql.known_of(tx, whom.holder_no, MOST)]}
 
 
 async def forget(tx: Tx, _keys: Keyring, whom: Whom) -> int:

@@ -69,10 +69,10 @@ class Overlaps(Conflict):
 
 
 class LimitReached(Conflict):
-    """The limit of bookings has been reached."""
+    """There are as many as there may be."""
 
     code = "limit_reached"
-    zh = "已达到预约次数上限。"
+    zh = "已达到数量上限。"
 
 
 class Suspended(Conflict):

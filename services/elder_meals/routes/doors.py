@@ -34,7 +34,15 @@ Day = Annotated[
     Query(alias="date", ge=date(2000, 1, 1), le=date(2200, 1, 1), description=say("Default: today.", "默认当天。")),
 ]
 Window = Annotated[uuid.UUID | None, Query(alias="slot", description=say("Only this window.", "仅此时段。"))]
-State = Annotated[Literal["open", "closed"] | None, Query(description=say("Only these.", "仅此状态。"))]
+State = Annotated[
+    Literal["open", "closed"] | None,
+    Query(
+        description=say(
+            "Only these: `open` (somebody must still look) or `closed` (it is over).",
+            "仅此状态：`open` 进行中，`closed` 已结束。",
+        )
+    ),
+]
 
 
 @router.post(

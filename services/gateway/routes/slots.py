@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from services.gateway import actions, availability
 from services.gateway.availability import Looking
 from services.gateway.routes.given import Gate, Told, Who, call_of, parts_of, people
-from services.gateway.schemas import CapacityIn, SlotOut, SlotsQuery
+from services.gateway.schemas import FOR, CapacityIn, SlotOut, SlotsQuery
 from shared import clock, errors, pages, problems, web, wire
 from shared.pages import Page
 from shared.texts import say
@@ -99,7 +99,11 @@ async def read_slot(
     who: Who,
     persons: Annotated[
         list[uuid.UUID] | None,
-        Query(alias="for", max_length=20, description=say("For whom; repeatable.", "为谁查询，可重复。")),
+        Query(
+            alias="for",
+            max_length=20,
+            description=FOR,
+        ),
     ] = None,
 ) -> Response:
     nos, guards, limited = people(who, persons)

@@ -120,7 +120,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
         operation_id=named("create_closure"),
         status_code=201,
         response_model=schemas.ClosingOut,
-        summary=say("Shut a place for a time (staff, or its own kitchen)", "临时关闭场所（工作人员或本厨房）"),
+        summary=say("Shut a place for a time (its staff)", "临时关闭场所（本场所工作人员）"),
         description=say(
             "Its slots are closed, and everybody who has a place in them is released and told. With `dry_run` it only says "
             "how many, with 200.",
@@ -154,9 +154,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
         "/{place_id}/closures/{closure_id}",
         operation_id=named("delete_closure"),
         status_code=204,
-        summary=say(
-            "Take back a closure that is not over (staff, or its own kitchen)", "撤销尚未结束的关闭（工作人员或本厨房）"
-        ),
+        summary=say("Take back a closure that is not over (its staff)", "撤销尚未结束的关闭（本场所工作人员）"),
         description=say(
             "What it closed and has not begun opens again. Who was released is not put back.",
             "恢复尚未开始的场次；已释放的名额不会恢复。",
