@@ -51,8 +51,7 @@ async def set_capacity(
 
 async def set_day(tx: Tx, caller: Caller, day: date, kind: str, name: str | None) -> None:
     """Say what a date is for the whole town."""
-    if caller.account_no is None:
-        raise errors.NotKnown
+    caller.known()
     reach = [
         one.prefix
         for one in caller.roles
