@@ -97,96 +97,92 @@ async def begun(desk: Desk) -> Day:
     return Day(desk, admin, security, clerk, people)
 
 
-def test_three_founders_name_who_runs_a_town_and_leave(database_url: str, keys: Keyring, settings: Settings) -> None:
-    async def play(desk: Desk) -> None:
-        day = await begun(desk)
-        await day.admin.ask("POST", "/people/search", {"q": "沈经理"}, 403)
+@at_the_desk()
+async def test_three_founders_name_who_runs_a_town_and_leave(desk: Desk) -> None:
+    day = await begun(desk)
+    await day.admin.ask("POST", "/people/search", {"q": "沈经理"}, 403)
 
-        # One manager for two towns, and an operator over two facilities.
-        for town in (TOWN, OTHER_TOWN):
-            await day.give(day.admin, "沈经理", "manager", region=town)
-        manager = await day.invite(day.admin, "沈经理", "shen.jl")
-        told = {"kind": "fitness_centre", "community": COMMUNITY}
-        places = [
-            (await manager.ask("POST", "/v1/booking/facilities", told | {"name": name}, 201))["id"]
-            for name in ("健身中心", "羽毛球馆", "游泳馆")
-        ]
-        for place in places[:2]:
-            await day.give(day.admin, "冯设施", "operator", place, region=COMMUNITY)
-        operator = await day.invite(day.admin, "冯设施", "feng.ss")
-        day_after = clock.today() + timedelta(days=2)
-        closed = {
-            "starts_at": f"{day_after}T08:00:00+08:00",
-            "ends_at": f"{day_after}T10:00:00+08:00",
-            "reason": "检修",
-        }
-        for place, status in zip(places, (201, 201, 403), strict=True):
-            await operator.ask("POST", f"/v1/booking/facilities/{place}/closures", closed, status)
+    # One manager for two towns, and an operator over two facilities.
+    for town in (TOWN, OTHER_TOWN):
+        await day.give(day.admin, "沈经理", "manager", region=town)
+    manager = await day.invite(day.admin, "沈经理", "shen.jl")
+    told = {"kind": "fitness_centre", "community": COMMUNITY}
+    places = [
+        (await manager.ask("POST", "/v1/booking/facilities", told | {"name": name}, 201))["id"]
+        for name in ("健身中心", "羽毛球馆", "游泳馆")
+    ]
+    for place in places[:2]:
+        await day.give(day.admin, "冯设施", "operator", place, region=COMMUNITY)
+    operator = await day.invite(day.admin, "冯设施", "feng.ss")
+    day_after = clock.today() + timedelta(days=2)
+    closed = {
+        "starts_at": f"{day_after}T08:00:00+08:00",
+        "ends_at": f"{day_after}T10:00:00+08:00",
+        "reason": "检修",
+    }
+    for place, status in zip(places, (201, 201, 403), strict=True):
+        await operator.ask("POST", f"/v1/booking/facilities/{place}/closures", closed, status)
 
-        # Powers stay apart, whoever asks.
-        await day.give(day.admin, "褚审计", "auditor", status=403)
-        await day.give(day.security, "褚审计", "auditor")
-        await day.give(day.security, "褚审计", "security", status=409)
-        await day.give(day.security, "陈安全", "security")
-        await day.admin.ask("POST", "/staff", {"person": day.people["陈安全"], "name": "chen.aq"}, 404)
-        security = await day.invite(day.security, "陈安全", "chen.aq")
+    # Powers stay apart, whoever asks.
+    await day.give(day.admin, "褚审计", "auditor", status=403)
+    await day.give(day.security, "褚审计", "auditor")
+    await day.give(day.security, "褚审计", "security", status=409)
+    await day.give(day.security, "陈安全", "security")
+    await day.admin.ask("POST", "/staff", {"person": day.people["陈安全"], "name": "chen.aq"}, 404)
+    security = await day.invite(day.security, "陈安全", "chen.aq")
 
-        # The founders leave; nobody takes back their own role.
-        for who, role in ((day.admin, "staff"), (security, "security")):
-            listed = (await who.ask("GET", f"/roles?role={role}"))["items"]
-            (founding,) = [one["id"] for one in listed if one["person"] is None]
-            await who.ask("DELETE", f"/roles/{founding}?reason=moved_on", status=204)
-        (own,) = (await day.admin.ask("GET", "/roles?role=administrator"))["items"]
-        await day.admin.ask("DELETE", f"/roles/{own['id']}?reason=moved_on", status=403)
-        assert [one for one in await doctor.examine(desk.town.url) if one[1]] == []
-
-    at_the_desk(database_url, keys, settings, play)
+    # The founders leave; nobody takes back their own role.
+    for who, role in ((day.admin, "staff"), (security, "security")):
+        listed = (await who.ask("GET", f"/roles?role={role}"))["items"]
+        (founding,) = [one["id"] for one in listed if one["person"] is None]
+        await who.ask("DELETE", f"/roles/{founding}?reason=moved_on", status=204)
+    (own,) = (await day.admin.ask("GET", "/roles?role=administrator"))["items"]
+    await day.admin.ask("DELETE", f"/roles/{own['id']}?reason=moved_on", status=403)
+    assert [one for one in await doctor.examine(desk.town.url) if one[1]] == []
 
 
-def test_a_resident_comes_to_the_desk_and_the_auditor_reads_what_was_done(
-    database_url: str, keys: Keyring, settings: Settings
+@at_the_desk()
+async def test_a_resident_comes_to_the_desk_and_the_auditor_reads_what_was_done(
+    desk: Desk, keys: Keyring, settings: Settings
 ) -> None:
-    async def play(desk: Desk) -> None:
-        day = await begun(desk)
-        await day.give(day.admin, "沈经理", "manager")
-        await day.give(day.security, "褚审计", "auditor")
-        manager, auditor = (
-            await day.invite(day.admin, "沈经理", "shen.jl"),
-            await day.invite(day.security, "褚审计", "chu.sj"),
-        )
-        where, why = f"/people/{day.people['卫居民']}", {"fields": ALL, "reason": "打印本人信息副本"}
-        refused = await day.clerk.ask("POST", f"{where}/reveal", why, 403)
-        assert "command line" in refused["detail"], "a founder is nobody's person"
-        assert (await manager.ask("POST", f"{where}/reveal", why))["values"]["name"] == "卫居民"
-        copy = await manager.ask("POST", f"{where}/export", status=202)
-        wrong = await manager.ask("POST", f"{where}/corrections", {"field": "name", "value": "卫大明"}, 202)
-        await manager.ask("POST", f"/requests/{wrong['id']}/approve", status=403)
-        await manager.ask("POST", f"{where}/closure", status=202)
-        parts = desk.gateway.parts
-        assert parts is not None
-        context = Context(parts.db.of("linli_identity"), keys, settings, rights=gateway_tasks.People(parts))
-        assert await tasks.export(context) == 1
-        await manager.ask("GET", f"{where}/requests/{copy['id']}/archive")
-        done = [
-            "people.export",
-            "requests.closure",
-            "requests.correction",
-            "requests.export",
-            "people.reveal",
-            "people.enrol",
-        ]
-        assert [one["action"] for one in (await manager.ask("GET", f"{where}/ledger"))["items"]] == done
+    day = await begun(desk)
+    await day.give(day.admin, "沈经理", "manager")
+    await day.give(day.security, "褚审计", "auditor")
+    manager, auditor = (
+        await day.invite(day.admin, "沈经理", "shen.jl"),
+        await day.invite(day.security, "褚审计", "chu.sj"),
+    )
+    where, why = f"/people/{day.people['卫居民']}", {"fields": ALL, "reason": "打印本人信息副本"}
+    refused = await day.clerk.ask("POST", f"{where}/reveal", why, 403)
+    assert "command line" in refused["detail"], "a founder is nobody's person"
+    assert (await manager.ask("POST", f"{where}/reveal", why))["values"]["name"] == "卫居民"
+    copy = await manager.ask("POST", f"{where}/export", status=202)
+    wrong = await manager.ask("POST", f"{where}/corrections", {"field": "name", "value": "卫大明"}, 202)
+    await manager.ask("POST", f"/requests/{wrong['id']}/approve", status=403)
+    await manager.ask("POST", f"{where}/closure", status=202)
+    parts = desk.gateway.parts
+    assert parts is not None
+    context = Context(parts.db.of("linli_identity"), keys, settings, rights=gateway_tasks.People(parts))
+    assert await tasks.export(context) == 1
+    await manager.ask("GET", f"{where}/requests/{copy['id']}/archive")
+    done = [
+        "people.export",
+        "requests.closure",
+        "requests.correction",
+        "requests.export",
+        "people.reveal",
+        "people.enrol",
+    ]
+    assert [one["action"] for one in (await manager.ask("GET", f"{where}/ledger"))["items"]] == done
 
-        await tasks.chain(context)
-        await tasks.sign(context)
-        for other in (day.admin, day.security, manager):
-            for path in ("/audit", "/audit/verify", "/audit/export"):
-                await other.ask("GET", path, status=403)
-        assert (await auditor.ask("GET", "/audit/verify"))["whole"] is True
-        lines = [json.loads(one) for one in (await auditor.ask("GET", "/audit/export")).splitlines()]
-        assert (lines[0]["kind"], lines[-1]["kind"]) == ("start", "end")
-        deeds = {one["entry"]["action"] for one in lines if one["kind"] == "entry"}
-        assert {"roles.grant", "invitation.made", "totp.enrolled", *done} <= deeds
-        assert [one for one in await doctor.examine(desk.town.url) if one[1]] == []
-
-    at_the_desk(database_url, keys, settings, play)
+    await tasks.chain(context)
+    await tasks.sign(context)
+    for other in (day.admin, day.security, manager):
+        for path in ("/audit", "/audit/verify", "/audit/export"):
+            await other.ask("GET", path, status=403)
+    assert (await auditor.ask("GET", "/audit/verify"))["whole"] is True
+    lines = [json.loads(one) for one in (await auditor.ask("GET", "/audit/export")).splitlines()]
+    assert (lines[0]["kind"], lines[-1]["kind"]) == ("start", "end")
+    deeds = {one["entry"]["action"] for one in lines if one["kind"] == "entry"}
+    assert {"roles.grant", "invitation.made", "totp.enrolled", *done} <= deeds
+    assert [one for one in await doctor.examine(desk.town.url) if one[1]] == []

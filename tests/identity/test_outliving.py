@@ -48,20 +48,15 @@ async def stopped(desk: Desk, page: httpx.Response, **fields: str) -> None:
     assert 'name="password"' in answer.text
 
 
-def test_who_knew_the_old_password_sets_up_no_second_factor_after_it_was_changed(
-    database_url: str, keys: Keyring, settings: Settings
-) -> None:
+@at_the_desk()
+async def test_who_knew_the_old_password_sets_up_no_second_factor_after_it_was_changed(desk: Desk) -> None:
     """Else the thief of a password would lock its owner out, who has just set a new one."""
-
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        thief = await desk.log_in(asking(), "qian.zheng")
-        secret = secret_on(thief)
-        await reset(desk, "qian.zheng")
-        await stopped(desk, thief, code=pyotp.TOTP(secret).now())
-        assert desk.town.one("SELECT count(*) FROM second_factors") == 0
-
-    at_the_desk(database_url, keys, settings, play)
+    desk.staff("qian.zheng", "auditor")
+    thief = await desk.log_in(asking(), "qian.zheng")
+    secret = secret_on(thief)
+    await reset(desk, "qian.zheng")
+    await stopped(desk, thief, code=pyotp.TOTP(secret).now())
+    assert desk.town.one("SELECT count(*) FROM second_factors") == 0
 
 
 async def _password(desk: Desk) -> None:
@@ -80,19 +75,17 @@ async def _closed(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("taken", [_password, _factor, _closed])
-def test_a_page_that_stayed_open_leads_nowhere_once_what_it_was_shown_is_taken_away(
-    database_url: str, keys: Keyring, settings: Settings, taken: Callable[[Desk], Awaitable[None]]
+@at_the_desk()
+async def test_a_page_that_stayed_open_leads_nowhere_once_what_it_was_shown_is_taken_away(
+    desk: Desk, taken: Callable[[Desk], Awaitable[None]]
 ) -> None:
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        page = await desk.log_in(asking(), "qian.zheng")
-        shown = await desk.submit(page, code=pyotp.TOTP(secret_on(page)).now())
-        assert re.search(r"<li>[^<]+</li>", shown.text), "the recovery codes; the next step sends back to the client"
-        await taken(desk)
-        await stopped(desk, shown)
-        assert desk.town.one("SELECT count(*) FROM authorization_codes") == 0
-
-    at_the_desk(database_url, keys, settings, play)
+    desk.staff("qian.zheng", "auditor")
+    page = await desk.log_in(asking(), "qian.zheng")
+    shown = await desk.submit(page, code=pyotp.TOTP(secret_on(page)).now())
+    assert re.search(r"<li>[^<]+</li>", shown.text), "the recovery codes; the next step sends back to the client"
+    await taken(desk)
+    await stopped(desk, shown)
+    assert desk.town.one("SELECT count(*) FROM authorization_codes") == 0
 
 
 async def _changed(desk: Desk, who: Resident) -> None:
@@ -105,61 +98,51 @@ async def _everywhere(desk: Desk, who: Resident) -> None:
 
 
 @pytest.mark.parametrize("taken", [_changed, _everywhere])
-def test_a_code_on_its_way_is_void_once_every_session_is_ended(
-    database_url: str, keys: Keyring, settings: Settings, taken: Callable[[Desk, Resident], Awaitable[None]]
+@at_the_desk()
+async def test_a_code_on_its_way_is_void_once_every_session_is_ended(
+    desk: Desk, taken: Callable[[Desk, Resident], Awaitable[None]]
 ) -> None:
-    async def play(desk: Desk) -> None:
-        who = desk.staff("zhou.min")
-        ask: Asking = asking()
-        sent_back = await desk.log_in(ask, "zhou.min")
-        await taken(desk, who)
-        refused = await desk.redeem(ask, sent_back)
-        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
-        assert desk.town.one("SELECT count(*) FROM sessions") == 0
-
-    at_the_desk(database_url, keys, settings, play)
+    who = desk.staff("zhou.min")
+    ask: Asking = asking()
+    sent_back = await desk.log_in(ask, "zhou.min")
+    await taken(desk, who)
+    refused = await desk.redeem(ask, sent_back)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert desk.town.one("SELECT count(*) FROM sessions") == 0
 
 
-def test_whose_login_is_reset_by_another_is_told(database_url: str, keys: Keyring, settings: Settings) -> None:
+@at_the_desk()
+async def test_whose_login_is_reset_by_another_is_told(desk: Desk) -> None:
     """Whoever may invite could set the password themselves: the owner hears of it also when nobody says a word."""
-
-    async def play(desk: Desk) -> None:
-        who = desk.staff("qian.zheng", "auditor")
-        await enrolled(desk, "qian.zheng")
-        await _factor(desk)
-        await _password(desk)
-        told = desk.town.all(
-            "SELECT holders, subject, data->>'what' FROM notices WHERE type = 'identity.login.changed' ORDER BY no"
-        )
-        assert told == [([who.holder_no], who.account_id, what) for what in ("second_factor", "password")]
-
-    at_the_desk(database_url, keys, settings, play)
+    who = desk.staff("qian.zheng", "auditor")
+    await enrolled(desk, "qian.zheng")
+    await _factor(desk)
+    await _password(desk)
+    told = desk.town.all(
+        "SELECT holders, subject, data->>'what' FROM notices WHERE type = 'identity.login.changed' ORDER BY no"
+    )
+    assert told == [([who.holder_no], who.account_id, what) for what in ("second_factor", "password")]
 
 
-def test_power_that_takes_a_second_factor_is_not_had_with_a_login_from_before(
-    database_url: str, keys: Keyring, settings: Settings
-) -> None:
+@at_the_desk(demo=False)
+async def test_power_that_takes_a_second_factor_is_not_had_with_a_login_from_before(desk: Desk, keys: Keyring) -> None:
     """An access token lives for minutes: whoever holds the colleague's password would be the auditor for so long."""
-
-    async def play(desk: Desk) -> None:
-        who, chief = desk.staff("qian.zheng", "manager"), desk.staff("chief", "security", "33")
-        ask: Asking = asking()
-        token = (await desk.session("qian.zheng"))["access_token"]
-        sent_back = await desk.log_in(ask, "qian.zheng")
-        told = {"person": str(who.person_id), "role": "auditor", "region": "330411105", "reason": "任命"}
-        granted = await desk.api("POST", "/roles", chief.token(desk.keys), told)
-        assert granted.status_code == 201, granted.text
-        await asyncio.sleep(credentials.FACTS_SECONDS)
-        assert (await desk.api("GET", "/audit", token)).status_code == 401
-        assert (await desk.redeem(ask, sent_back)).status_code == 400
-        await enrolled(desk, "qian.zheng")
-        ask = asking()
-        secret = second.opened(keys, bytes(desk.town.one("SELECT secret_sealed FROM second_factors")), who.account_no)
-        page = await desk.log_in(ask, "qian.zheng")
-        session = await desk.redeem(ask, await desk.submit(page, code=pyotp.TOTP(secret).now()))
-        assert (await desk.api("GET", "/audit", session.json()["access_token"])).status_code == 200
-
-    at_the_desk(database_url, keys, settings.model_copy(update={"demo": False}), play)
+    who, chief = desk.staff("qian.zheng", "manager"), desk.staff("chief", "security", "33")
+    ask: Asking = asking()
+    token = (await desk.session("qian.zheng"))["access_token"]
+    sent_back = await desk.log_in(ask, "qian.zheng")
+    told = {"person": str(who.person_id), "role": "auditor", "region": "330411105", "reason": "任命"}
+    granted = await desk.api("POST", "/roles", chief.token(desk.keys), told)
+    assert granted.status_code == 201, granted.text
+    await asyncio.sleep(credentials.FACTS_SECONDS)
+    assert (await desk.api("GET", "/audit", token)).status_code == 401
+    assert (await desk.redeem(ask, sent_back)).status_code == 400
+    await enrolled(desk, "qian.zheng")
+    ask = asking()
+    secret = second.opened(keys, bytes(desk.town.one("SELECT secret_sealed FROM second_factors")), who.account_no)
+    page = await desk.log_in(ask, "qian.zheng")
+    session = await desk.redeem(ask, await desk.submit(page, code=pyotp.TOTP(secret).now()))
+    assert (await desk.api("GET", "/audit", session.json()["access_token"])).status_code == 200
 
 
 @pytest.fixture
