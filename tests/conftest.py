@@ -19,6 +19,7 @@ from shared import embedded, migrate, notices, wire
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.settings import Settings
+from tests import overheard
 
 _MEMORY = Path("/dev/shm")
 if (
@@ -47,6 +48,16 @@ def _every_notice_is_of_a_known_kind() -> Iterator[None]:
     notices.announce = checked
     yield
     notices.announce = announce
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """What a test was answered tells nobody what is not theirs to see, or the test has failed."""
+    yield
+    overheard.examine()
+
+
+overheard.listen()
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +90,11 @@ def copy_of(server: embedded.Embedded, template: str) -> contextlib.AbstractCont
         name = f"t_{uuid.uuid4().hex[:16]}"
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            overheard.opened(server.url(name))
             try:
                 yield server.url(name)
             finally:
+                overheard.closed(server.url(name))
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     return made()

@@ -48,6 +48,7 @@ class Resident:
             name=self.name,
             session_id=None,
             seconds=seconds,
+            has_second=True,
         )
 
     def headers(self, keys: Keyring, key: str | None = None) -> dict[str, str]:
@@ -128,7 +129,7 @@ class Town:
                 """
                 WITH h AS (
                     INSERT INTO holders (id, kind, name, community, born, level, household_no)
-                    SELECT gen_random_uuid(), 'person', '居民' || n, %(community)s, %(born)s, %(level)s, %(home)s
+                    SELECT gen_random_uuid(), 'person', '居民' || (SELECT count(*) FROM persons) + n, %(community)s, %(born)s, %(level)s, %(home)s
                     FROM generate_series(1, %(count)s) n RETURNING id, no, name
                 ), p AS (
                     INSERT INTO persons (id, name, born, community, level)
