@@ -336,6 +336,7 @@ class Arbiter:
         return any(
             role["account_no"] == one.caller.account_no
             and role["role"] in claims.DESK
+            and one.caller.has_second
             and (one.holder or "").startswith(role["prefix"])
             and role["place_id"] is None
             for role in roles
@@ -351,7 +352,9 @@ class Arbiter:
                 and (
                     role["place_id"] == row["place_id"]
                     if role["role"] in KEEPERS
-                    else role["role"] in claims.DESK and role["place_id"] in (None, row["place_id"])
+                    else role["role"] in claims.DESK
+                    and one.caller.has_second
+                    and role["place_id"] in (None, row["place_id"])
                 )
                 for role in roles
             )

@@ -11,9 +11,10 @@ from typing import Final
 
 import asyncpg
 
-from services.identity import sealing, second, sql
+from services.identity import sealing, sql
 from services.identity.rules import Document
 from shared import db, errors, masking
+from shared.assertion import TWO_FACTORS
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
@@ -30,9 +31,9 @@ def _age(born: date, today: date) -> int:
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
-async def must_have_second(tx: Tx, account_no: int) -> bool:
+async def must_have_second(tx: Tx, account_no: int, among: frozenset[str] = TWO_FACTORS) -> bool:
     """Whether one of an account's roles is too powerful for a telephone or a password alone."""
-    return any(one.role in second.MUST for one in await sql.people.roles(tx, account_no))
+    return any(one.role in among for one in await sql.people.roles(tx, account_no))
 
 
 def is_adult(born: date | None, today: date) -> bool:

@@ -18,12 +18,12 @@ from typing import Final, Literal
 import asyncpg
 import structlog
 
-from services.identity import oauth, passwords, second, sql, tokens
+from services.identity import oauth, passwords, rules, second, sql, tokens
 from services.identity.actions import people
 from services.identity.actions.logins import Issued
 from services.identity.oauth import Ask
 from shared import audit, clock, crypto, db, errors
-from shared.assertion import Caller
+from shared.assertion import TWO_FACTORS, Caller
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
@@ -100,8 +100,8 @@ async def wrong(tx: Tx, account_no: int | None, tries: int) -> None:
     )
 
 
-async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str) -> Standing:
-    """The password was right, so its tries do not count; says what else is needed."""
+async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str, *, demo: bool) -> Standing:
+    """The password was right, so its tries do not count; says what else is needed: in a demo, the desks need nothing."""
     ends = {
         _tries(keys, "name", plain_name(name)): sql.staff.delete_delay,
         _tries(keys, "address", network): sql.staff.give_back_try,
@@ -110,7 +110,8 @@ async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str)
         await ends[key](tx, key)
     if await sql.staff.secret(tx, account_no) is not None:
         return "second"
-    return "enrol" if await people.must_have_second(tx, account_no) else "in"
+    among = rules.POWERS if demo else TWO_FACTORS
+    return "enrol" if await people.must_have_second(tx, account_no, among) else "in"
 
 
 async def try_second(tx: Tx, keys: Keyring, account_no: int) -> int:
@@ -148,8 +149,8 @@ async def enrol(tx: Tx, keys: Keyring, account_no: int, secret: str, code: str) 
     return codes
 
 
-async def send_back(tx: Tx, account_no: int, ask: Ask) -> str:
-    """A code for the client that asked."""
+async def send_back(tx: Tx, account_no: int, ask: Ask, *, has_second: bool) -> str:
+    """A code for the client that asked; `has_second`: more than a password was shown."""
     code = oauth.make()
     await sql.staff.insert_code(
         tx,
@@ -159,6 +160,7 @@ async def send_back(tx: Tx, account_no: int, ask: Ask) -> str:
         redirect_uri=ask.redirect_uri,
         challenge=ask.challenge,
         life=oauth.LIFE,
+        has_second=has_second,
     )
     return code
 
@@ -205,6 +207,7 @@ async def redeem(tx: Tx, keys: Keyring, told: Redeeming, *, life: timedelta, idl
         refresh_hash=token.digest,
         expires_at=clock.now() + life,
         idle_seconds=int(idle.total_seconds()),
+        has_second=found.has_second,
     )
     await sql.staff.use_code(tx, kept, session_id)
     await audit.record(
@@ -214,7 +217,7 @@ async def redeem(tx: Tx, keys: Keyring, told: Redeeming, *, life: timedelta, idl
         community=await _community(tx, member.account_no),
         data={"session": str(session_id), "client": told.client},
     )
-    return Issued(member, session_id, token.text, min(life, idle).total_seconds())
+    return Issued(member, session_id, token.text, min(life, idle).total_seconds(), found.has_second)
 
 
 # Passwords and invitations

@@ -176,9 +176,9 @@ async def _by_password(visit: Visit, ask: Ask, name: str, password: str, address
     if not await passwords.verify(kept, password) or tried.account_no is None:
         await ctx.db.run(actions.staff.wrong, tried.account_no, tried.tries)
         return visit.step(None, name, pages.PROBLEMS["wrong"], 400)
-    standing = await ctx.db.run(actions.staff.right, ctx.keys, tried.account_no, name, address)
+    standing = await ctx.db.run(actions.staff.right, ctx.keys, tried.account_no, name, address, demo=ctx.settings.demo)
     if standing == "in":
-        return await _back(ctx, ask, tried.account_no)
+        return await _back(ctx, ask, tried.account_no, has_second=False)
     secret = second.secret() if standing == "enrol" else None
     return visit.step(Ticket(tried.account_no, actions.staff.plain_name(name), secret), name)
 
@@ -186,7 +186,7 @@ async def _by_password(visit: Visit, ask: Ask, name: str, password: str, address
 async def _by_second(visit: Visit, ask: Ask, ticket: Ticket, code: str) -> Response:
     ctx = visit.ctx
     if ticket.is_done:
-        return await _back(ctx, ask, ticket.account_no)
+        return await _back(ctx, ask, ticket.account_no, has_second=True)
     if ticket.secret is not None:
         try:
             codes = await ctx.db.run(actions.staff.enrol, ctx.keys, ticket.account_no, ticket.secret, code)
@@ -199,11 +199,11 @@ async def _by_second(visit: Visit, ask: Ask, ticket: Ticket, code: str) -> Respo
     tries = await ctx.db.run(actions.staff.try_second, ctx.keys, ticket.account_no)
     if not await ctx.db.run(actions.staff.use_second, ctx.keys, ticket.account_no, code, tries):
         return visit.step(ticket, "", pages.PROBLEMS["code"], 400)
-    return await _back(ctx, ask, ticket.account_no)
+    return await _back(ctx, ask, ticket.account_no, has_second=True)
 
 
-async def _back(ctx: Context, ask: Ask, account_no: int) -> Response:
-    code = await ctx.db.run(actions.staff.send_back, account_no, ask)
+async def _back(ctx: Context, ask: Ask, account_no: int, *, has_second: bool) -> Response:
+    code = await ctx.db.run(actions.staff.send_back, account_no, ask, has_second=has_second)
     location = oauth.back(ask.redirect_uri, ctx.settings, code=code, state=ask.state)
     return Response(status_code=303, headers={"Location": location, **_HEADERS})
 
