@@ -7,7 +7,11 @@ import uuid
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
+import pytest
+
 from services.identity import tasks, tokens
+from services.identity.actions import logins
 from shared import clock
 from shared.web import Context
 from tests.identity.town import ANYONE, Login, Town, play
@@ -38,10 +42,18 @@ def test_each_refresh_brings_the_next_token(database_url: str) -> None:
     play(database_url, scenario)
 
 
-def test_twenty_refreshes_at_once_get_one_successor(database_url: str) -> None:
+def test_twenty_refreshes_at_once_get_one_successor(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins, "GRACE_SECONDS", 3600)  # how long a slow machine takes is not what is asked here
+
     async def scenario(town: Town) -> None:
         login = await town.login(PHONE)
-        answers = await asyncio.gather(*(town.refresh(login.refresh) for _ in range(20)))
+
+        async def refreshed() -> httpx.Response:
+            while (answer := await town.refresh(login.refresh)).status_code == 503:
+                await asyncio.sleep(0.1)  # the line was too long: a phone asks again
+            return answer
+
+        answers = await asyncio.gather(*(refreshed() for _ in range(20)))
         assert {one.status_code for one in answers} == {200}
         successors = {one.json()["refresh_token"] for one in answers}
         assert len(successors) == 1
