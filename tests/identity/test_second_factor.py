@@ -282,8 +282,12 @@ def test_roles_of_power_count_only_in_a_session_with_a_second_factor(
         page = await desk.log_in(ask, "qian.zheng")
         shown = await desk.submit(page, code=pyotp.TOTP(secret).now())
         strong = (await desk.redeem(ask, shown)).json()["access_token"]
+        discovered = (await desk.http.get("/.well-known/openid-configuration")).json()
+        assert discovered["acr_values_supported"] == ["1", "2"]
+        assert (await desk.api("GET", "/me", someone.token(keys))).status_code == 401, "not by that issuer"
         for token, acr, status, booked in ((held, "1", 403, 403), (strong, "2", 200, 201)):
-            assert jwt.decode(token, options={"verify_signature": False})["acr"] == acr
+            claims = jwt.decode(token, options={"verify_signature": False})
+            assert (claims["acr"], claims["iss"]) == (acr, discovered["issuer"])
             assert (await desk.api("GET", "/audit", token)).status_code == status
             assert (await desk.api("POST", "/people/search", token, {"q": "居民"})).status_code == status
             headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
