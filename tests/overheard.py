@@ -6,7 +6,7 @@ for the same, and what they sent themselves. What else legitimately shows is in 
 fails the test that received it.
 
 `listen` puts an ear on httpx, through which the tests ask; a crowd on bare sockets calls `heard` itself. It costs a look over
-each body; whose a name is, is asked once a test, and only if there was an answer to look at.
+each body and one question a test: what people are called. Only if another's name is found it is asked who they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import base64
 import re
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, LiteralString, NamedTuple
 
 import httpx
 import orjson
@@ -102,12 +102,11 @@ class Known(NamedTuple):
     accounts: dict[uuid.UUID, tuple[uuid.UUID | None, frozenset[str]]]
 
 
-_PEOPLE: Final = """
-SELECT 'name', id, name, NULL::uuid, NULL::text[] FROM holders WHERE kind = 'person'
-UNION ALL SELECT 'name', id, name, NULL, NULL FROM persons
-UNION ALL SELECT 'near', actor_id, NULL, person_id, NULL FROM relations
-UNION ALL SELECT 'near', actor_id, NULL, person_id, NULL FROM offers WHERE actor_id IS NOT NULL
-UNION ALL SELECT 'account', id, NULL, person_id, ARRAY(SELECT role FROM roles WHERE account_no = a.no) FROM accounts a
+_NAMES: Final = "SELECT name, id FROM holders WHERE kind = 'person'"
+_REST: Final = """
+SELECT 'near', actor_id, person_id, NULL::text[] FROM relations
+UNION ALL SELECT 'near', actor_id, person_id, NULL FROM offers WHERE actor_id IS NOT NULL
+UNION ALL SELECT 'account', id, person_id, ARRAY(SELECT role FROM roles WHERE account_no = a.no) FROM accounts a
 """
 
 _heard: list[Heard] = []
@@ -150,28 +149,36 @@ def opened(url: str) -> None:
 def closed(url: str) -> None:
     """The database goes; who was in it is known until the test has ended."""
     if _heard:
-        _learn(url)
+        _learn_names(url)
+        _learn_the_rest(url)
     connection = _towns.pop(url)
     if connection is not None:
         connection.close()
 
 
-def _learn(url: str) -> None:
+def _rows(url: str, asked: LiteralString) -> list[Any]:
     connection = _towns[url]
     if connection is None:
         connection = _towns[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=1000")
     try:
-        rows = connection.execute(_PEOPLE, prepare=False).fetchall()
+        return connection.execute(asked, prepare=False).fetchall()
     except psycopg.Error:  # a test that breaks its database, or holds on to its tables, has its reasons
-        return
-    for kind, one, name, other, roles in rows:
-        if kind == "name" and name not in NOBODYS:
-            _known.names.setdefault(name, set()).add(one)
-        elif kind == "near":
-            _known.near.setdefault(one, set()).add(other)
-            _known.near.setdefault(other, set()).add(one)
-        elif kind == "account":
-            _known.accounts[one] = (other, frozenset(roles))
+        return []
+
+
+def _learn_names(url: str) -> None:
+    for name, person in _rows(url, _NAMES):
+        if name not in NOBODYS:
+            _known.names.setdefault(name, set()).add(person)
+
+
+def _learn_the_rest(url: str) -> None:
+    for kind, one, person, roles in _rows(url, _REST):
+        if kind == "near":
+            _known.near.setdefault(one, set()).add(person)
+            _known.near.setdefault(person, set()).add(one)
+        else:
+            _known.accounts[one] = (person, frozenset(roles))
 
 
 def examine() -> None:
@@ -180,35 +187,62 @@ def examine() -> None:
     try:
         if answers:
             for url in _towns:
-                _learn(url)
-            told = given_away(answers, _known)
+                _learn_names(url)
+            suspects = _suspects(answers, _known)
+            if suspects:  # few tests come so far
+                for url in _towns:
+                    _learn_the_rest(url)
+            told = given_away(suspects, _known)
             assert told == [], "somebody was told what is not theirs to see:\n" + "\n".join(told)
     finally:
         for part in _known:
             part.clear()
 
 
-def given_away(answers: list[Heard], known: Known) -> list[str]:
-    """What these answers tell that their askers may not see: each with its route and field."""
-    stems = sorted({re.escape(name.rstrip("0123456789")) for name in known.names} - {""}, key=len, reverse=True)
-    names = re.compile(f"(?:{'|'.join(stems)})[0-9]*") if stems else None
-    sent = {one for answer in answers for one in _SENT.findall(answer.sent)}
-    odd = [one for one in sent if not _RAW.fullmatch(one)]
-    found: list[str] = []
+class Suspect(NamedTuple):
+    """An answer with something in it that is not its asker's by name: raw numbers and phones, others' names."""
+
+    answer: Heard
+    text: str
+    raw: set[str]
+    others: set[str]
+
+
+def _suspects(answers: list[Heard], known: Known) -> list[Suspect]:
+    names = _pattern(known)
+    odd = {one for answer in answers for one in _SENT.findall(answer.sent) if not _RAW.fullmatch(one)}
+    found = []
     for answer in answers:
         raw = {one.decode() for one in (*_RAW.findall(answer.body), *(word for word in odd if word in answer.body))}
         text = answer.body.decode("utf-8", "replace")
-        others = set(names.findall(text)) & known.names.keys() if names else set()
-        if not raw and not others:
-            continue
-        asker = _asker(answer.headers, known)
-        own = asker.people | {near for one in asker.people for near in known.near.get(one, ())}
-        own |= {near for one in own for near in known.near.get(one, ())}
-        said = answer.sent.decode("utf-8", "replace")
-        others = {one for one in others if one != asker.name and not known.names[one] & own and one not in said}
-        for field, value in _fields(answer.body, text):
-            words = {one for one in raw if one in value} | (set(names.findall(value)) & others if names else set())
-            if words and not _may_show(answer.path, field, asker.roles):
+        others = {one for one in names.findall(text) if one in known.names}
+        if others:
+            others -= {one for one in others if one in answer.sent.decode("utf-8", "replace")} | {_asked(answer).name}
+        if raw or others:
+            found.append(Suspect(answer, text, raw, others))
+    return found
+
+
+def _pattern(known: Known) -> re.Pattern[str]:
+    """Any of the names; digits behind one belong to it."""
+    stems = sorted({re.escape(name.rstrip("0123456789")) for name in known.names} - {""}, key=len, reverse=True)
+    return re.compile(f"(?:{'|'.join(stems) or '(?!)'})[0-9]*")
+
+
+def given_away(suspects: list[Suspect], known: Known) -> list[str]:
+    """What these answers tell that their askers may not see: each with its route and field."""
+    names = _pattern(known)
+    found: list[str] = []
+    for answer, text, raw, others in suspects:
+        asker = _asked(answer)
+        person, roles = known.accounts.get(asker.account_id, (None, ANYBODY)) if asker.account_id else (None, ANYBODY)
+        own = asker.people | ({person} if person is not None else set())
+        for _ in range(2):  # those they act for, and who acts for the same
+            own = own.union(*(known.near.get(one, ()) for one in own))
+        left = {one for one in others if not known.names[one] & own}
+        for field, value in _fields(answer.body, text) if raw or left else ():
+            words = {one for one in raw if one in value} | (set(names.findall(value)) & left)
+            if words and not _may_show(answer.path, field, asker.roles | roles):
                 found.append(
                     f"{answer.method} {answer.path} {field}: {sorted(words)}, asked by {asker.name or 'nobody'}"
                 )
@@ -222,20 +256,18 @@ def _may_show(path: str, field: str, roles: frozenset[str]) -> bool:
     )
 
 
-def _asker(headers: Mapping[str, str], known: Known) -> Asker:
+def _asked(answer: Heard) -> Asker:
     """Whom the gateway, or the service, would take them for; nobody where it says nothing that can be read."""
-    signed = headers.get("authorization", "").removeprefix("Bearer ")
-    signed = signed if signed.count(".") == 2 else headers.get(assertion.HEADER, "")
+    signed = answer.headers.get("authorization", "").removeprefix("Bearer ")
+    signed = signed if signed.count(".") == 2 else answer.headers.get(assertion.HEADER, "")
     part = signed.split(".")[1] if signed.count(".") == 2 else ""
     try:
         told = orjson.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         account_id = uuid.UUID(told.get("acc") or told.get("sub"))
         people = {uuid.UUID(one) for one in (told.get("per"), *(each[0] for each in told.get("for", ()))) if one}
     except (ValueError, TypeError, AttributeError):
-        return Asker(None, "", frozenset(), frozenset())
-    person, roles = known.accounts.get(account_id, (None, frozenset()))
-    people |= {person} if person is not None else set()
-    return Asker(account_id, told.get("nam") or "", frozenset(people), roles | {one[0] for one in told.get("rol", ())})
+        return Asker(None, "", frozenset(), ANYBODY)
+    return Asker(account_id, told.get("nam") or "", frozenset(people), frozenset(one[0] for one in told.get("rol", ())))
 
 
 def _fields(body: bytes, text: str) -> Iterator[tuple[str, str]]:

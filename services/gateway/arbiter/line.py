@@ -331,10 +331,9 @@ class Arbiter:
     @staticmethod
     def _is_office_of(one: Asked, roles: Sequence[Any]) -> bool:
         """Whether the account works for the committee of the region that is to hold the places."""
-        return any(
+        return one.caller.has_second and any(
             role["account_no"] == one.caller.account_no
             and role["role"] in claims.DESK
-            and one.caller.has_second
             and (one.holder or "").startswith(role["prefix"])
             and role["place_id"] is None
             for role in roles
