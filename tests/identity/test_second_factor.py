@@ -13,6 +13,7 @@ import jwt
 import pyotp
 import pytest
 
+from services import doctor
 from services.identity import second
 from shared.crypto import Keyring
 from shared.settings import Settings
@@ -293,6 +294,12 @@ def test_roles_of_power_count_only_in_a_session_with_a_second_factor(
             headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
             answer = await desk.http.post("/v1/booking/reservations", json=booking, headers=headers)
             assert answer.status_code == booked, answer.text
+        assert [one for one in await doctor.examine(database_url) if one[1]] == []
+        desk.town.do("DELETE FROM recovery_codes")
+        desk.town.do("DELETE FROM second_factors")
+        assert [name for name, wrong in await doctor.examine(database_url) if wrong] == [
+            "who logged in with a password and a second factor has one"
+        ]
 
     at_the_desk(database_url, keys, settings.model_copy(update={"demo": False}), act)
 
