@@ -161,12 +161,12 @@ def closed(url: str) -> None:
 
 
 def _rows(url: str, asked: LiteralString) -> list[Any]:
-    connection = _towns[url]
-    if connection is None:
-        connection = _towns[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=1000")
     try:
+        connection = _towns[url] or psycopg.connect(url, autocommit=True, options="-c lock_timeout=1000")
+        _towns[url] = connection
         return connection.execute(asked, prepare=False).fetchall()
     except psycopg.Error:  # a test that breaks its database, or holds on to its tables, has its reasons
+        _towns[url] = None
         return []
 
 
@@ -245,8 +245,11 @@ def given_away(suspects: list[Suspect], known: Known) -> list[str]:
             own = own.union(*(known.near.get(one, ()) for one in own))
         left = {one for one in others if not known.names[one] & own}
         for field, value in _fields(answer.body, text) if raw or left else ():
-            words = {one for one in raw if one in value} | (set(names.findall(value)) & left)
-            if words and not _may_show(answer.path, field, asker.roles | roles):
+            words = {one for one in raw if one in value}
+            if not (words and field == "text"):  # sheets and lists have names on them, and neither numbers nor phones
+                words |= set(names.findall(value)) & left
+                words = set() if _may_show(answer.path, field, asker.roles | roles) else words
+            if words:
                 found.append(
                     f"{answer.method} {answer.path} {field}: {sorted(words)}, asked by {asker.name or 'nobody'}"
                 )
