@@ -114,6 +114,7 @@ class Town:
             name="居民",
             session_id=None,
             seconds=7200,
+            issuer=self.base,
         )
 
 

@@ -383,6 +383,9 @@ CHECKS: Final = {
         SELECT s.id FROM sessions s WHERE s.provider = 'password' AND NOT EXISTS (
             SELECT 1 FROM audit a WHERE a.action = 'staff.login' AND a.account_no = s.account_no
             AND a.data->>'session' = s.id::text)""",
+    "who logged in with a password and a second factor has one": """
+        SELECT s.id FROM sessions s LEFT JOIN second_factors f ON f.account_no = s.account_no
+        WHERE s.has_second AND s.provider = 'password' AND s.revoked_at IS NULL AND f.account_no IS NULL""",
     "recovery codes belong to a second factor": """
         SELECT r.account_no FROM recovery_codes r LEFT JOIN second_factors f ON f.account_no = r.account_no
         WHERE f.account_no IS NULL""",

@@ -36,6 +36,10 @@ KEEPERS: Final = frozenset({"kitchen"})
 """Roles that, bound to one place, act for residents at its desk and may shut it for a time."""
 
 
+TWO_FACTORS: Final = frozenset({"administrator", "security", "auditor", "manager", "staff", "operator"})
+"""Roles that count only where a second factor was shown: power over others' roles, and the desks that see everybody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """What the account may do, for everything whose region code starts with `prefix`."""
@@ -86,7 +90,10 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking. Anonymous callers have no account."""
+    """Who is asking. Anonymous callers have no account.
+
+    `has_second`: their session began with a second factor, or this is a demo, which asks for none.
+    """
 
     account_id: uuid.UUID | None = None
     account_no: int | None = None
@@ -94,6 +101,7 @@ class Caller:
     holder_no: int | None = None
     name: str = ""
     session_id: uuid.UUID | None = None
+    has_second: bool = False
     roles: tuple[Role, ...] = ()
     acts_for: tuple[ActsFor, ...] = ()
     address: str = ""
@@ -168,6 +176,7 @@ def sign(caller: Caller, *, audience: str, key: bytes, grant: Grant | None = Non
         "hol": caller.holder_no,
         "nam": caller.name,
         "sid": caller.session_id,
+        "two": caller.has_second,
         "adr": caller.address,
         "rol": [(role.role, role.prefix, role.place_id) for role in caller.roles],
         "for": [(one.person_id, one.holder_no, one.name, one.relation, one.services) for one in caller.acts_for],
@@ -213,6 +222,7 @@ def verify(token: str | None, *, audience: str, key: bytes, more: Sequence[bytes
             holder_no=payload["hol"],
             name=payload["nam"],
             session_id=_id(payload["sid"]),
+            has_second=payload["two"] is True,
             address=payload["adr"],
             roles=tuple(Role(role, prefix, _id(place)) for role, prefix, place in payload["rol"]),
             acts_for=tuple(

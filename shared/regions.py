@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from shared.db import Tx
+
 LEVELS: Mapping[str, int] = MappingProxyType(
     {"province": 2, "city": 4, "county": 6, "street": 9, "community": 12, "village": 12, "estate": 15}
 )
@@ -179,3 +181,22 @@ def _region(row: list[str], line: int) -> Region:
     if not name.strip() or name != name.strip() or not name.isprintable():
         raise RegionFileWrong(line, f"{code} has no proper name")
     return Region(code, name, level, parent or None)
+
+
+async def former(tx: Tx, prefixes: Sequence[str]) -> list[tuple[str, str]]:
+    """Codes that ended and are followed, however often, by regions below these prefixes: each code with such a prefix.
+
+    What was said under such a code is read there now. Of a region that was split, what cannot be told apart is for all that
+    follow it.
+    """
+    rows = await tx.fetch(
+        """
+        WITH RECURSIVE former AS (
+            SELECT c.old_code, t.prefix FROM region_changes c, unnest($1::text[]) AS t(prefix)
+            WHERE starts_with(c.new_code, t.prefix)
+            UNION SELECT c.old_code, f.prefix FROM region_changes c JOIN former f ON f.old_code = c.new_code)
+        SELECT old_code, prefix FROM former ORDER BY 1, 2
+        """,
+        list(prefixes),
+    )
+    return [(row[0], row[1]) for row in rows]

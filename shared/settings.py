@@ -34,7 +34,10 @@ class Settings(BaseSettings):
         description="A PostgreSQL 18 to use instead of the embedded one (postgresql://user:password@host/name).",
     )
     demo: bool = Field(default=False, description="Demo helpers: codes shown in answers, demo accounts, tokens.")
-    public_url: str = Field(default="http://127.0.0.1:8000", description="How the outside reaches the gateway.")
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="How the outside reaches the gateway; access tokens name it as their issuer, so it is the same in every process.",
+    )
     upstreams: dict[str, str] = Field(
         default_factory=dict,
         description='Services that run elsewhere, as JSON: {"booking": "http://booking:8000"}; others run inside.',
@@ -95,6 +98,10 @@ class Settings(BaseSettings):
     oidc_client_id: str | None = Field(default=None, description="Our client id there.")
     oidc_client_secret: SecretStr | None = Field(default=None, description="Our client's secret; none: public client.")
     oidc_redirects: tuple[str, ...] = Field(default=(), description="Redirect URIs that may receive codes, exactly so.")
+    oidc_two_factors: tuple[str, ...] = Field(
+        default=("mfa",),
+        description="What its id_token says in `acr` or `amr` when it was shown a second factor; others do not open desks.",
+    )
     cipher: Literal["aes", "sm4"] = Field(
         default="aes",
         description="What seals personal data from now on; what is sealed already opens either way.",
@@ -118,6 +125,11 @@ class Settings(BaseSettings):
         '{"desk": ["https://desk.example/login"]}; the docs console is always one.',
     )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
+
+    @property
+    def issuer(self) -> str:
+        """Who issues the access tokens: the address by which the outside knows us."""
+        return self.public_url.rstrip("/")
 
     @cached_property
     def guardians(self) -> dict[str, int]:

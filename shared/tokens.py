@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -18,7 +19,11 @@ from shared import errors, wire
 from shared.crypto import Keyring
 
 ISSUER: Final = "linli"
+"""Who signs what is not for frontends: passes, heads of the audit, and the tokens that a demo's command line makes."""
 AUDIENCE: Final = "linli-api"
+ONE_FACTOR: Final = "1"
+TWO_FACTORS: Final = "2"
+"""What a token's `acr` says of the login that it comes from."""
 _TYPE: Final = "at+jwt"
 _LONGEST: Final = 4096
 """Characters; ours have a tenth of that."""
@@ -35,6 +40,7 @@ class Claims:
     holder_no: int | None
     name: str = field(repr=False)
     session_id: uuid.UUID | None
+    has_second: bool
     expires_at: float
 
 
@@ -48,12 +54,14 @@ def issue(  # noqa: PLR0913 - the claims of the token
     name: str,
     session_id: uuid.UUID | None,
     seconds: int,
+    issuer: str = ISSUER,
+    has_second: bool = False,
 ) -> str:
-    """A new access token."""
+    """A new access token; `issuer` is the address by which the outside knows us."""
     now = int(time.time())
     newest = keys.signing[0]
     payload = {
-        "iss": ISSUER,
+        "iss": issuer,
         "aud": AUDIENCE,
         "sub": account_id,
         "no": account_no,
@@ -61,6 +69,7 @@ def issue(  # noqa: PLR0913 - the claims of the token
         "hol": holder_no,
         "nam": name,
         "sid": session_id,
+        "acr": TWO_FACTORS if has_second else ONE_FACTOR,
         "iat": now,
         "exp": now + seconds,
         "jti": uuid.uuid4(),
@@ -76,8 +85,8 @@ def _header(segment: str) -> dict[str, Any]:
     return jwt.get_unverified_header(segment + "..")
 
 
-def verify(keys: Keyring, token: str) -> Claims:
-    """What the token says. Refuses what is malformed, forged, meant for somebody else, or expired."""
+def verify(keys: Keyring, token: str, *, issuers: Collection[str] = (ISSUER,)) -> Claims:
+    """What the token says. Refuses what is malformed, forged, of another issuer, meant for somebody else, or expired."""
     if len(token) > _LONGEST:
         raise errors.NotKnown
     try:
@@ -86,7 +95,7 @@ def verify(keys: Keyring, token: str) -> Claims:
         if key is None or header.get("typ") != _TYPE:
             raise errors.NotKnown
         payload = wire.loads(_JWS.decode(token, key, algorithms=["EdDSA"]))
-        if payload["iss"] != ISSUER or payload["aud"] != AUDIENCE:
+        if payload["iss"] not in issuers or payload["aud"] != AUDIENCE:
             raise errors.NotKnown
         claims = Claims(
             account_id=uuid.UUID(payload["sub"]),
@@ -95,6 +104,7 @@ def verify(keys: Keyring, token: str) -> Claims:
             holder_no=payload["hol"],
             name=payload["nam"],
             session_id=uuid.UUID(payload["sid"]) if payload["sid"] else None,
+            has_second=payload.get("acr") == TWO_FACTORS,
             expires_at=float(payload["exp"]),
         )
     except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, AttributeError) as error:

@@ -21,6 +21,7 @@ from shared import embedded, migrate, notices, wire
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.settings import Settings
+from tests import overheard
 
 _MEMORY = Path("/dev/shm")
 if (
@@ -48,6 +49,16 @@ async def _announce(tx: Tx, several: Sequence[notices.Notice], announce: Any = n
 
 
 notices.announce = _announce  # before any service is read, so that all of them have this one
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """What a test was answered tells nobody what is not theirs to see, or the test has failed."""
+    yield
+    overheard.examine()
+
+
+overheard.listen()
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +91,11 @@ def copy_of(server: embedded.Embedded, template: str) -> contextlib.AbstractCont
         name = f"t_{uuid.uuid4().hex[:16]}"
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            overheard.opened(server.url(name))
             try:
                 yield server.url(name)
             finally:
+                overheard.closed(server.url(name))
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     return made()

@@ -37,8 +37,8 @@ class Resident:
     account_no: int
     name: str
 
-    def token(self, keys: Keyring, seconds: int = 900) -> str:
-        """A fresh access token."""
+    def token(self, keys: Keyring, seconds: int = 900, issuer: str = tokens.ISSUER) -> str:
+        """A fresh access token; outside of a demo it is believed where `issuer` is the address of the front door."""
         return tokens.issue(
             keys,
             account_id=self.account_id,
@@ -48,11 +48,13 @@ class Resident:
             name=self.name,
             session_id=None,
             seconds=seconds,
+            issuer=issuer,
+            has_second=True,
         )
 
-    def headers(self, keys: Keyring, key: str | None = None) -> dict[str, str]:
+    def headers(self, keys: Keyring, key: str | None = None, issuer: str = tokens.ISSUER) -> dict[str, str]:
         """Request headers of this resident."""
-        made = {"Authorization": f"Bearer {self.token(keys)}", "Accept-Language": "en"}
+        made = {"Authorization": f"Bearer {self.token(keys, issuer=issuer)}", "Accept-Language": "en"}
         return made | {"Idempotency-Key": key} if key else made
 
 
@@ -128,7 +130,7 @@ class Town:
                 """
                 WITH h AS (
                     INSERT INTO holders (id, kind, name, community, born, level, household_no)
-                    SELECT gen_random_uuid(), 'person', '居民' || n, %(community)s, %(born)s, %(level)s, %(home)s
+                    SELECT gen_random_uuid(), 'person', '居民' || (SELECT count(*) FROM persons) + n, %(community)s, %(born)s, %(level)s, %(home)s
                     FROM generate_series(1, %(count)s) n RETURNING id, no, name
                 ), p AS (
                     INSERT INTO persons (id, name, born, community, level)

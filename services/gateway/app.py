@@ -147,7 +147,9 @@ class Gateway:
                 claiming=Claiming(gateway_db, self._keys, line, guards, refusals, settings.guardians),
                 availability=Readers("availability", gateway_db, availability.read),
                 told=Readers("told", gateway_db, told.read),
-                credentials=Credentials(self._keys, gateway_db, settings.guardians),
+                credentials=Credentials(
+                    self._keys, gateway_db, settings.guardians, issuer=settings.issuer, demo=settings.demo
+                ),
                 metrics=Metrics(),
                 refusals=refusals,
                 stopping=self.stopping,

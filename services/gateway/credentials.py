@@ -17,7 +17,7 @@ from services import SERVICES
 from services.gateway import sql as gateway_sql
 from services.gateway.arbiter import sql
 from shared import errors, tokens
-from shared.assertion import ActsFor, Caller, Key, Role
+from shared.assertion import TWO_FACTORS, ActsFor, Caller, Key, Role
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.line import Readers
@@ -38,8 +38,18 @@ KEY: Final = "lk_"
 class Credentials:
     """Verified tokens and the freshest facts about their accounts; both caches are bounded."""
 
-    def __init__(self, keys: Keyring, db: Database, guardians: Mapping[str, int] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        keys: Keyring,
+        db: Database,
+        guardians: Mapping[str, int] = MappingProxyType({}),
+        *,
+        issuer: str = tokens.ISSUER,
+        demo: bool = False,
+    ) -> None:
         self._keys = keys
+        self._issuers = {issuer, tokens.ISSUER} if demo else {issuer}
+        self._demo = demo
         self._signing = keys.signing
         self._facts_line = Readers("facts", db, partial(facts, guardians=guardians))
         self._known: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
@@ -102,7 +112,7 @@ class Credentials:
             if known[0] <= time.time():
                 raise errors.TokenExpired
             return known[1]
-        claims = tokens.verify(self._keys, token)
+        claims = tokens.verify(self._keys, token, issuers=self._issuers)
         caller = Caller(
             account_id=claims.account_id,
             account_no=claims.account_no,
@@ -110,6 +120,7 @@ class Credentials:
             holder_no=claims.holder_no,
             name=claims.name,
             session_id=claims.session_id,
+            has_second=claims.has_second or self._demo,
         )
         self._known[token] = (claims.expires_at, caller)
         if len(self._known) > _REMEMBERED:
@@ -134,8 +145,10 @@ class Credentials:
 
 
 def told_of(caller: Caller, told: Caller) -> Caller:
-    """The caller with the facts that `told` carries; roles no further than a partner's key reaches."""
+    """The caller with the facts that `told` carries; roles no further than a partner's key, or the way they came in, reaches."""
     roles = told.roles if caller.key is None else caller.key.narrowed(told.roles)
+    if caller.key is None and not caller.has_second:
+        roles = tuple(one for one in roles if one.role not in TWO_FACTORS)
     return replace(caller, roles=roles, acts_for=told.acts_for)
 
 

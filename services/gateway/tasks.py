@@ -66,6 +66,7 @@ def _asked(parts: Parts, row: Any) -> Asked | None:
             person_id=row["person_id"],
             holder_no=row["holder_no"],
             name=row["name"] or "",
+            has_second=True,  # they were let in when they asked
         ),
         key=row["key"],
         fingerprint=row["fingerprint"] or b"",
@@ -120,7 +121,7 @@ async def ask(
         f"/v1/{one.name}/{one.collection}",
         {b"content-type": b"application/json", b"idempotency-key": key.encode()},
         wire.dumps(body),
-        Caller(row["id"], account_no, row["person_id"], row["holder_no"], row["name"]),
+        Caller(row["id"], account_no, row["person_id"], row["holder_no"], row["name"], has_second=True),
         f"asked-{clock.uuid7().hex}",
     )
     try:

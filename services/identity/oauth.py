@@ -94,7 +94,7 @@ def is_ours(settings: Settings, client: str, redirect_uri: str) -> bool:
         return True
     if client != CONSOLE:
         return False
-    if redirect_uri == settings.public_url.rstrip("/") + CONSOLE_REDIRECT:
+    if redirect_uri == settings.issuer + CONSOLE_REDIRECT:
         return True
     # A demo is opened under whatever name its reader's own machine has; RFC 8252 §7.3 leaves the port open, too.
     try:
@@ -138,7 +138,7 @@ def _if(**told: str) -> dict[str, str]:
 def back(redirect_uri: str, settings: Settings, **told: str) -> str:
     """The way back to the client, with what it is told; and who tells it (RFC 9207)."""
     joint = "&" if urlsplit(redirect_uri).query else "?"
-    return f"{redirect_uri}{joint}{urlencode({**told, 'iss': settings.public_url.rstrip('/')})}"
+    return f"{redirect_uri}{joint}{urlencode({**told, 'iss': settings.issuer})}"
 
 
 def origin(redirect_uri: str) -> str:

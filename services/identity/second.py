@@ -12,10 +12,6 @@ from services.identity import rules
 from shared import crypto
 from shared.crypto import Keyring
 
-MUST: Final = frozenset({"administrator", "security", "auditor"})
-"""Roles that do not log in without one: they hold power over others' roles, or over what is known of everybody."""
-ELSEWHERE: Final = frozenset({"oidc"})
-"""Providers of logins that ask for a second factor themselves."""
 STEP_SECONDS: Final = 30
 DRIFT: Final = 1
 """So many steps a phone's clock may be early or late."""

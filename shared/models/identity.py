@@ -155,7 +155,10 @@ class Account(Base):
 
 
 class Login(Base):
-    """One way into an account: a provider and, as a blind index, what that provider calls the account."""
+    """One way into an account: a provider and, as a blind index, what that provider calls the account.
+
+    `has_second`: whoever added it had shown a second factor, so that the provider's may stand for ours.
+    """
 
     __tablename__ = "logins"
 
@@ -164,6 +167,7 @@ class Login(Base):
     provider: Mapped[str]
     subject_index: Mapped[Bytes]
     made_at: Mapped[Made]
+    has_second: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         UniqueConstraint("provider", "subject_index", name="one_account_per_login"),
@@ -198,7 +202,8 @@ class Session(Base):
     """One login on one device: a chain of refresh tokens, of which only hashes are kept.
 
     Within thirty seconds a retry with the last token gets the same successor; later use of an old token ends the chain.
-    Where `idle_seconds` is set, it also ends when it was not refreshed for so long.
+    Where `idle_seconds` is set, it also ends when it was not refreshed for so long. `has_second`: it began with a second
+    factor.
     """
 
     __tablename__ = "sessions"
@@ -216,6 +221,7 @@ class Session(Base):
     revoked_at: Mapped[Moment | None]
     idle_seconds: Mapped[int | None]
     was_reused: Mapped[bool] = mapped_column(server_default=text("false"))
+    has_second: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         CheckConstraint("NOT was_reused OR revoked_at IS NOT NULL", name="a_reused_session_is_over"),

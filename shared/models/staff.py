@@ -61,6 +61,7 @@ class AuthorizationCode(Base):
     expires_at: Mapped[Moment]
     used_at: Mapped[Moment | None]
     session_id: Mapped[uuid.UUID | None]
+    has_second: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         CheckConstraint("session_id IS NULL OR used_at IS NOT NULL", name="a_session_comes_of_a_used_code"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.gateway import tasks
-from shared import clock
+from shared import clock, masking
 from tests.childcare.nursery import REGION, VISITS, Nursery
 from tests.gateway import doors
 from tests.gateway.test_front import Front, examined, is_problem, opened
@@ -145,7 +145,11 @@ def test_somebody_who_never_was_a_guardian_can_be_barred_before_they_try(room: N
     tried = front.ask("POST", "/v1/identity/me/family/accept", stranger, json={"code": code})
     assert is_problem(tried, 403, "guardian_barred")
     listed = front.get(family(child), staff).json()["items"]
-    assert [(one["person"]["name"], one["barred"]) for one in listed] == [(mother.name, False), (stranger.name, True)]
+    assert [(one["person"]["id"], one["barred"]) for one in listed] == [
+        (str(mother.person_id), False),
+        (str(stranger.person_id), True),
+    ]
+    assert {one["person"]["name"] for one in listed} == {masking.name(mother.name)}
     assert [(one["reason"], one["document"]) for one in listed] == [(None, None), (WHY["reason"], WHY["document"])]
     read = "SELECT count(*) FROM audit WHERE action = 'guardians.read' AND account_no = %s AND person_id = %s"
     assert front.town.one(read, staff.account_no, child.person_id) == 1

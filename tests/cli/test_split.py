@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import time
@@ -40,9 +41,14 @@ class Door:
         self.address = address
         self._keys = keys
 
+    @functools.cached_property
+    def _issuer(self) -> str:
+        found = httpx.get(f"{self.address}/.well-known/openid-configuration", timeout=20, trust_env=False)
+        return str(found.json()["issuer"])
+
     def ask(self, method: str, path: str, who: Resident | None = None, **more: Any) -> httpx.Response:
         key = uuid.uuid4().hex if method == "POST" else None
-        headers = who.headers(self._keys, key) if who else {"Accept-Language": "en"}
+        headers = who.headers(self._keys, key, self._issuer) if who else {"Accept-Language": "en"}
         return httpx.request(method, self.address + path, headers=headers, timeout=20, trust_env=False, **more)
 
     def book(self, who: Resident, slot: uuid.UUID) -> httpx.Response:

@@ -127,7 +127,7 @@ def test_a_first_start_answers_and_a_second_one_keeps_the_data(folder: Path) -> 
         assert other.stderr.splitlines()[-1].startswith("linli: Another process already serves ")
         _, slot, people = town_of(data_dir)
         keys = commands.keys_of(data_dir)
-        slow = Slow(address, people[0].headers(keys), slot)
+        slow = Slow(address, people[0].headers(keys, issuer=address), slot)
         booked = [stops_in_the_middle_of_a_request(first, address, data_dir, slow, signal.SIGTERM)]
 
     with Serving("up", "--port", 0, "--no-demo", "--data-dir", data_dir, folder=folder) as second:
@@ -136,7 +136,7 @@ def test_a_first_start_answers_and_a_second_one_keeps_the_data(folder: Path) -> 
         assert commands.keys_of(data_dir).fingerprint() == keys.fingerprint()
         kept = get(address, f"/v1/slots/{slot}").json()
         assert kept["capacity"] - kept["free"] == 1
-        slow = Slow(address, people[1].headers(keys), slot)
+        slow = Slow(address, people[1].headers(keys, issuer=address), slot)
         booked.append(stops_in_the_middle_of_a_request(second, address, data_dir, slow, signal.SIGINT))
     assert second_start < first_start * 1.5  # no database is made, nothing is migrated
     assert "Preparing the database" in first.err
@@ -157,7 +157,7 @@ def booking_without_end(address: str, data_dir: Path, slot: uuid.UUID, people: l
             for one in people:
                 try:
                     answer = client.post(
-                        RESERVATIONS, json={"slot_id": str(slot)}, headers=one.headers(keys, uuid.uuid4().hex)
+                        RESERVATIONS, json={"slot_id": str(slot)}, headers=one.headers(keys, uuid.uuid4().hex, address)
                     )
                 except httpx.TransportError:
                     return

@@ -22,6 +22,7 @@ from shared.crypto import Keyring
 from shared.db import Database
 from shared.settings import Settings
 from shared.web import Context
+from tests import overheard
 from tests.town import Resident
 
 RESERVATIONS = "/v1/booking/reservations"
@@ -149,4 +150,5 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     first, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest) if name}
     told = await reader.readexactly(int(headers["content-length"]))
+    overheard.heard("POST", RESERVATIONS, {"authorization": f"Bearer {token}"}, body, told)
     return Said(int(first.split(" ")[1]), headers, orjson.loads(told))

@@ -62,7 +62,11 @@ class Front:
         headers: dict[str, str] | None = None,
         **more: Any,
     ) -> httpx.Response:
-        told = who.headers(self.keys, key) if who else ({"Idempotency-Key": key} if key else {})
+        told = (
+            who.headers(self.keys, key, self.parts.settings.issuer)
+            if who
+            else ({"Idempotency-Key": key} if key else {})
+        )
         return self.runner.run(self.client.request(method, path, headers=told | (headers or {}), **more))
 
     def get(self, path: str, who: Resident | None = None, **more: Any) -> httpx.Response:

@@ -251,3 +251,23 @@ def test_what_guardians_proxies_and_consents_said_before_keeps_its_meaning_with_
     migrate.downgrade(database_url, before)
     assert town.all("SELECT ends_at FROM relations WHERE person_id = %s", child.person_id) == [(None,)]
     migrate.upgrade(database_url)
+
+
+def test_sessions_that_began_with_a_second_factor_go_on_and_no_others_of_power(database_url: str) -> None:
+    before = next(one.down_revision for one in SCRIPTS.walk_revisions() if one.path.endswith("_second_factors.py"))
+    assert isinstance(before, str)
+    migrate.downgrade(database_url, before)
+    town = Town(database_url)
+    (auditor,) = town.residents()
+    town.do(
+        "INSERT INTO second_factors (account_no, secret_sealed, enrolled_at) VALUES (%s, '\\x00', now())",
+        auditor.account_no,
+    )
+    for provider, hours in (("password", 1), ("password", -1), ("oidc", 1), ("phone", 1)):
+        town.do(
+            "INSERT INTO sessions (id, account_no, provider, refresh_hash, made_at, expires_at) VALUES"
+            " (uuidv7(), %s, %s, '\\x00', now() + %s * interval '1 hour', now() + interval '9 hours')",
+            *(auditor.account_no, provider, hours),
+        )
+    migrate.upgrade(database_url)
+    assert town.all("SELECT provider, made_at > now() FROM sessions WHERE has_second") == [("password", True)]

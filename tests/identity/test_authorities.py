@@ -8,6 +8,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.identity.test_enrolment import HOMES
 from tests.identity.town import ADULT, ADULT_TOO, Town, play
 
 PHONE, OTHER = "15400000001", "15400000002"
+EMPOWER = "INSERT INTO roles (account_no, role, prefix) VALUES ($1, 'administrator', '33')"
 TERMS = logins.Terms(device=None, life=timedelta(days=30), idle=timedelta(days=14), demo=False)
 EN = {"accept-language": "en"}
 
@@ -357,19 +359,64 @@ def test_power_over_others_comes_in_by_the_staffs_own_provider_and_by_no_residen
     database_url: str, oidc: OidcServer
 ) -> None:
     async def scenario(town: Town) -> None:
-        account = (await linked(town, oidc)).caller.account_no
-        await town.execute("INSERT INTO roles (account_no, role, prefix) VALUES ($1, 'administrator', '33')", account)
+        mine = (await town.login(PHONE)).caller
+        added = await staff(town, oidc, path="/me/logins", caller=replace(mine, has_second=True))
+        assert added.status_code == 201, added.text
+        await town.execute(EMPOWER, mine.account_no)
         answer = await staff(town, oidc)
         assert answer.status_code == 201, answer.text
+        assert town.of(answer.json()).caller.has_second
         following = await town.refresh(answer.json()["refresh_token"])
         assert following.status_code == 200
         by_phone = Outside("subject", phone=normalise_phone(PHONE))
         for provider in ("wechat", "alipay", "zheliban"):
             with pytest.raises(errors.NotAllowed):
                 await town.root.run(logins.open_session, town.keys, TERMS, provider, by_phone)
-        await town.execute("UPDATE sessions SET provider = 'wechat'")
+        await town.execute("UPDATE sessions SET has_second = false")
         assert (await town.refresh(following.json()["refresh_token"])).status_code == 401
 
+    oidc.claims = {"amr": ["pwd", "mfa"]}
+    play(database_url, scenario, demo=False, **oidc.settings())
+
+
+def test_a_staff_login_that_was_there_before_the_power_does_not_stand_for_a_second_factor(
+    database_url: str, oidc: OidcServer
+) -> None:
+    """Whoever was inside for a moment, with a stolen phone say, may have added a login of their own."""
+
+    async def scenario(town: Town) -> None:
+        mine = await linked(town, oidc)
+        before = await staff(town, oidc)
+        assert before.status_code == 201, "nobody without such a role needs more"
+        assert not town.of(before.json()).caller.has_second
+        await town.execute(EMPOWER, mine.caller.account_no)
+        assert refused(await staff(town, oidc), 403, "not_allowed")
+        assert (await town.refresh(before.json()["refresh_token"])).status_code == 401, "nor does its session go on"
+        by_password = replace(mine.caller, has_second=True)
+        again = await staff(town, oidc, path="/me/logins", caller=by_password)
+        assert again.status_code == 201, "whoever shows a second factor may add it anew"
+        assert (await staff(town, oidc)).status_code == 201
+
+    oidc.claims = {"amr": ["mfa"]}
+    play(database_url, scenario, demo=False, **oidc.settings())
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"amr": ["pwd"]}, {"amr": "mfa"}, {"acr": "1"}, {"acr": None, "amr": [None, 2, {}]}, {"acr": ["mfa"]}]
+)
+def test_a_provider_that_was_shown_no_second_factor_lets_nobody_with_power_in(
+    database_url: str, oidc: OidcServer, said: dict[str, Any]
+) -> None:
+    async def scenario(town: Town) -> None:
+        mine = (await town.login(PHONE)).caller
+        added = await staff(town, oidc, path="/me/logins", caller=replace(mine, has_second=True))
+        assert added.status_code == 201, added.text
+        await town.execute(EMPOWER, mine.account_no)
+        assert refused(await staff(town, oidc), 403, "not_allowed")
+        oidc.claims = {"acr": "mfa"}
+        assert (await staff(town, oidc)).status_code == 201
+
+    oidc.claims = said
     play(database_url, scenario, demo=False, **oidc.settings())
 
 

@@ -486,3 +486,30 @@ def test_phones_of_before_the_index_are_found_after_the_task(database_url: str) 
         await healthy(town)
 
     play(database_url, scenario)
+
+
+def test_whoever_lost_their_phone_is_logged_out_at_the_desk(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        clerk, manager = await appointed(town, CLERK), await appointed(town, OTHER, "manager", "330411105")
+        made = await enrolled(town, clerk, 1, phone=PHONE)
+        path = f"/people/{made['id']}/sessions"
+        assert (await ask(town, clerk, "DELETE", path)).status_code == 204, "nobody has logged in yet"
+        theirs, again = await town.login(PHONE), await town.login(PHONE)
+        stranger = await appointed(town, THIRD, "staff", FAR)
+        assert code_of(await ask(town, stranger, "DELETE", path)) == (404, "not_there")
+        assert code_of(await ask(town, theirs, "DELETE", path)) == (403, "own_matter"), "they have a way of their own"
+        assert code_of(await ask(town, clerk, "DELETE", f"/people/{clerk.caller.person_id}/sessions"))[0] == 403
+        assert (await town.call("DELETE", path)).status_code == 401
+        assert [(await town.refresh(one.refresh)).status_code for one in (theirs, again)] == [200, 200]
+        assert (await ask(town, manager, "DELETE", path)).status_code == 204
+        assert (await ask(town, manager, "DELETE", path)).status_code == 204, "the same again changes nothing"
+        for one in (theirs, again):
+            assert (await town.refresh(one.refresh)).status_code == 401
+        assert (await town.refresh(manager.refresh)).status_code == 200
+        assert await town.value("SELECT count(*) FROM audit WHERE action = 'people.log_out'") == 1
+        new = await town.login(PHONE)
+        ledger = (await ask(town, new, "GET", "/me/ledger")).json()["items"]
+        assert "people.log_out" in [one["action"] for one in ledger]
+        await healthy(town)
+
+    play(database_url, scenario)

@@ -14,8 +14,12 @@ from psycopg.types.json import Jsonb
 from services import doctor
 from services.gateway.arbiter import rules
 from services.identity import sql
+from services.identity.actions import audit as auditing
 from services.identity.actions import regions as changing
-from shared import clock, regions
+from services.identity.sql.audit import Wanted
+from services.partners.actions import reading
+from shared import audit, clock, notices, regions
+from shared.assertion import Caller, Role
 from shared.db import Database
 from shared.regions import Region
 from tests.town import Resident, Town
@@ -255,6 +259,55 @@ def test_one_town_takes_in_another_and_ties_committees_and_roles_are_not_doubled
     assert county.all(works, person.person_id) == [(staying,)]
     committees = county.all("SELECT community FROM holders WHERE kind = 'organisation' ORDER BY no")
     assert committees == [(staying,), (ending,)], "a second one keeps what it had under its old code"
+
+
+def test_what_was_written_under_codes_that_ended_is_read_in_the_regions_that_follow(database_url: str) -> None:
+    first, second, elsewhere = TOWNS[:3]
+    county = County(database_url, [first, second, elsewhere])
+    for code in (f"{first}001", second, f"{elsewhere}001"):
+        county.do("INSERT INTO audit (action, community, person_id, data) VALUES ('t.done', %s, uuidv7(), '{}')", code)
+        county.do(
+            "INSERT INTO notices (type, community, subject, holders, data) VALUES ('test.fact.came', %s, uuidv7(), '{}', '{}')",
+            code,
+        )
+
+    def read(code: str) -> tuple[list[str], list[str], list[str]]:
+        """What an auditor there reads and takes away, and what a manager's system reads of notices."""
+        auditor = Caller(account_no=county.managers[first].account_no, roles=(Role("auditor", code),))
+        manager = Caller(account_no=auditor.account_no, roles=(Role("manager", code),))
+        wanted = reading.Wanted(0, ("test.fact.*",), code, 100)
+        got: dict[str, list[str]] = {}
+
+        async def look(db: Database) -> None:
+            asked = db.of("linli_identity")
+            rows = await asked.read(auditing.entries, auditor, None, Wanted(action="t"), None, 100)
+            lines = await asked.run(auditing.export, auditor, None, 0, 100)
+            found = await db.of("linli_partners").read(reading.look, manager, wanted)
+            got["read"] = [row["community"] for row in rows]
+            got["taken"] = [one["entry"]["community"] for one in lines if one["kind"] == "entry"]
+            got["noticed"] = [row["community"] for row in found.items]
+
+        run(database_url, look)
+        return (
+            got["read"],
+            [one for one in got["taken"] if one in (f"{first}001", second, f"{elsewhere}001")],
+            got["noticed"],
+        )
+
+    async def merge(db: Database) -> None:
+        await db.run(notices.stamp)
+        await db.run(audit.stamp)
+        await db.run(changing.merge, [first, second], FOLLOWING[0], "新", clock.today())
+
+    run(database_url, merge)
+    mine = [f"{first}001", second]
+    assert read(FOLLOWING[0]) == (mine[::-1], mine, mine)
+    assert read(elsewhere) == ([f"{elsewhere}001"],) * 3, "and nobody else's"
+    into = {f"{COUNTY}301": "甲镇", f"{COUNTY}302": "乙镇"}
+    child = county.home(county.people[first][0])
+    run(database_url, lambda db: db.run(changing.split, FOLLOWING[0], into, {child: f"{COUNTY}302"}, clock.today()))
+    assert read(f"{COUNTY}302") == (mine[::-1], mine, mine), "what was the whole town's is for both that follow"
+    assert read(f"{COUNTY}301") == ([second],) * 3, "and a community's for the one to which it went"
 
 
 @pytest.mark.parametrize(

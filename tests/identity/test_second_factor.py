@@ -6,16 +6,20 @@ import asyncio
 import html
 import re
 import time
+import uuid
 
 import httpx
+import jwt
 import pyotp
 import pytest
 
+from services import doctor
 from services.identity import second
 from shared.crypto import Keyring
 from tests.identity.staffroom import Desk, asking, at_the_desk, hidden, said
 from tests.identity.town import Town as IdentityTown
 from tests.identity.town import play
+from tests.town import COMMUNITY
 
 WRONG = "The code is wrong or was used before."
 
@@ -222,9 +226,52 @@ def test_a_telephone_is_not_enough_for_power_over_others(database_url: str) -> N
     play(database_url, scenario, demo=False)
 
 
+@pytest.mark.parametrize("role", ["manager", "staff", "operator"])
+@at_the_desk(demo=False)
+async def test_whoever_sees_a_whole_town_needs_a_second_factor_too(desk: Desk, role: str) -> None:
+    desk.staff("qian.zheng", role)
+    desk.staff("rider", "courier")
+    assert "otpauth://" in (await desk.log_in(asking(), "qian.zheng")).text
+    assert (await desk.log_in(asking(), "rider")).status_code == 303, "who sees a day's doors does not"
+
+
+@at_the_desk(demo=False)
+async def test_roles_of_power_count_only_in_a_session_with_a_second_factor(
+    desk: Desk, database_url: str, keys: Keyring
+) -> None:
+    someone = desk.staff("qian.zheng", "courier")
+    held = (await desk.session("qian.zheng"))["access_token"]
+    desk.town.appoint(someone, "staff", COMMUNITY)
+    desk.town.appoint(someone, "auditor", "33")
+    (neighbour,) = desk.town.residents()
+    booking = {"slot_id": str(desk.town.slot()), "persons": [str(neighbour.person_id)], "channel": "desk"}
+    secret, _ = await enrolled(desk, "qian.zheng")
+    ask = asking()
+    page = await desk.log_in(ask, "qian.zheng")
+    shown = await desk.submit(page, code=pyotp.TOTP(secret).now())
+    strong = (await desk.redeem(ask, shown)).json()["access_token"]
+    discovered = (await desk.http.get("/.well-known/openid-configuration")).json()
+    assert discovered["acr_values_supported"] == ["1", "2"]
+    assert (await desk.api("GET", "/me", someone.token(keys))).status_code == 401, "not by that issuer"
+    for token, acr, status, booked in ((held, "1", 403, 403), (strong, "2", 200, 201)):
+        claims = jwt.decode(token, options={"verify_signature": False})
+        assert (claims["acr"], claims["iss"]) == (acr, discovered["issuer"])
+        assert (await desk.api("GET", "/audit", token)).status_code == status
+        assert (await desk.api("POST", "/people/search", token, {"q": "居民"})).status_code == status
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid.uuid4().hex}
+        answer = await desk.http.post("/v1/booking/reservations", json=booking, headers=headers)
+        assert answer.status_code == booked, answer.text
+    assert [one for one in await doctor.examine(database_url) if one[1]] == []
+    desk.town.do("DELETE FROM recovery_codes")
+    desk.town.do("DELETE FROM second_factors")
+    assert [name for name, wrong in await doctor.examine(database_url) if wrong] == [
+        "who logged in with a password and a second factor has one"
+    ]
+
+
 @at_the_desk(demo=False)
 async def test_a_password_is_not_enough_from_the_moment_power_is_given(desk: Desk) -> None:
-    someone = desk.staff("qian.zheng", "manager")
+    someone = desk.staff("qian.zheng", "courier")
     session = await desk.session("qian.zheng")
     desk.town.appoint(someone, "auditor", "33")
     refresh = {"grant_type": "refresh_token"}

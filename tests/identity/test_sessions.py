@@ -7,9 +7,12 @@ import uuid
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
+import pytest
+
 from services.identity import tasks, tokens
+from services.identity.actions import logins
 from shared import clock
-from shared import tokens as access
 from shared.web import Context
 from tests.identity.town import ANYONE, Login, Town, play
 
@@ -39,10 +42,17 @@ def test_each_refresh_brings_the_next_token(database_url: str) -> None:
     play(database_url, scenario)
 
 
-def test_twenty_refreshes_at_once_get_one_successor(database_url: str) -> None:
+def test_twenty_refreshes_at_once_get_one_successor(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins, "GRACE_SECONDS", 3600)  # how long a slow machine takes is not what is asked here
+
     async def scenario(town: Town) -> None:
         login = await town.login(PHONE)
-        answers = await asyncio.gather(*(town.refresh(login.refresh) for _ in range(20)))
+
+        async def refreshed() -> httpx.Response:
+            answer = await town.refresh(login.refresh)
+            return await refreshed() if answer.status_code == 503 else answer  # the line was too long: it asks again
+
+        answers = await asyncio.gather(*(refreshed() for _ in range(20)))
         assert {one.status_code for one in answers} == {200}
         successors = {one.json()["refresh_token"] for one in answers}
         assert len(successors) == 1
@@ -156,7 +166,7 @@ def test_a_session_ends_however_often_it_is_refreshed(database_url: str) -> None
         await town.execute("UPDATE sessions SET expires_at = now() + interval '70 seconds'")
         last = (await town.refresh(following["refresh_token"])).json()
         assert 60 <= last["expires_in"] <= 70
-        assert access.verify(town.keys, last["access_token"]).session_id == session_of(login)
+        assert town.of(last).caller.session_id == session_of(login)
         await town.execute("UPDATE sessions SET expires_at = now() - interval '1 second'")
         assert (await town.refresh(last["refresh_token"])).status_code == 401
 

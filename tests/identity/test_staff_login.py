@@ -34,7 +34,7 @@ async def test_a_login_is_a_session_like_any_other(
     told = answer.json()
     assert answer.headers["cache-control"] == "no-store"
     assert told["token_type"] == "Bearer"
-    assert tokens.verify(keys, told["access_token"]).account_no == someone.account_no
+    assert tokens.verify(keys, told["access_token"], issuers=[settings.issuer]).account_no == someone.account_no
     me = (await desk.api("GET", "/me", told["access_token"])).json()
     assert [one["role"] for one in me["roles"]] == ["manager"]
     (session,) = (await desk.api("GET", "/sessions", told["access_token"])).json()["items"]

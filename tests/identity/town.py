@@ -83,7 +83,8 @@ class Town:
         return self.of(answer.json())
 
     def of(self, answer: dict[str, Any]) -> Login:
-        claims = tokens.verify(self.keys, answer["access_token"])
+        issuer = self.app.fastapi.state.context.settings.issuer
+        claims = tokens.verify(self.keys, answer["access_token"], issuers=[issuer])
         caller = replace(
             ANYONE,
             account_id=claims.account_id,
@@ -92,6 +93,7 @@ class Town:
             holder_no=claims.holder_no,
             name=claims.name,
             session_id=claims.session_id,
+            has_second=claims.has_second or self.app.fastapi.state.context.settings.demo,
         )
         return Login(caller, answer["access_token"], answer["refresh_token"], answer)
 

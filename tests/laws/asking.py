@@ -27,7 +27,7 @@ BookingLine = Line[booking.Making, uuid.UUID]
 
 def caller(who: Resident) -> Caller:
     """What the front door knows of a resident."""
-    return Caller(who.account_id, who.account_no, who.person_id, who.holder_no, who.name)
+    return Caller(who.account_id, who.account_no, who.person_id, who.holder_no, who.name, has_second=True)
 
 
 def ask(

@@ -120,7 +120,9 @@ class Rush:
     async def _ask(self, client: httpx.AsyncClient, who: Resident, slot: uuid.UUID, key: str) -> None:
         try:
             answer = await client.post(
-                "/v1/booking/reservations", json={"slot_id": str(slot)}, headers=who.headers(self._keys, key)
+                "/v1/booking/reservations",
+                json={"slot_id": str(slot)},
+                headers=who.headers(self._keys, key, str(client.base_url).rstrip("/")),
             )
         except httpx.HTTPError:
             return

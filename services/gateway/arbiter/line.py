@@ -331,7 +331,7 @@ class Arbiter:
     @staticmethod
     def _is_office_of(one: Asked, roles: Sequence[Any]) -> bool:
         """Whether the account works for the committee of the region that is to hold the places."""
-        return any(
+        return one.caller.has_second and any(
             role["account_no"] == one.caller.account_no
             and role["role"] in claims.DESK
             and (one.holder or "").startswith(role["prefix"])
@@ -349,7 +349,9 @@ class Arbiter:
                 and (
                     role["place_id"] == row["place_id"]
                     if role["role"] in KEEPERS
-                    else role["role"] in claims.DESK and role["place_id"] in (None, row["place_id"])
+                    else role["role"] in claims.DESK
+                    and one.caller.has_second
+                    and role["place_id"] in (None, row["place_id"])
                 )
                 for role in roles
             )

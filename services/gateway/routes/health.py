@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from services.gateway import sql
 from services.gateway.routes.given import Gate
-from shared import crypto, errors, migrate, wire
+from shared import crypto, errors, migrate, tokens, wire
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,7 +52,7 @@ async def jwks(gate: Gate) -> Response:
 @router.get("/.well-known/oauth-authorization-server")
 async def discovery(gate: Gate) -> Response:
     """Where staff log in (RFC 8414). There are access and refresh tokens, and no id tokens."""
-    base = gate.settings.public_url.rstrip("/")
+    base = gate.settings.issuer
     told = {
         "issuer": base,
         "authorization_endpoint": f"{base}/oauth/authorize",
@@ -67,6 +67,7 @@ async def discovery(gate: Gate) -> Response:
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "scopes_supported": [],
+        "acr_values_supported": [tokens.ONE_FACTOR, tokens.TWO_FACTORS],
         "subject_types_supported": ["public"],
     }
     return Response(wire.dumps(told), media_type="application/json", headers={"Cache-Control": "public, max-age=300"})

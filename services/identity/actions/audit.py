@@ -12,7 +12,7 @@ import jwt
 from services.identity import notices, sql
 from services.identity.actions import standing
 from services.identity.sql.audit import Wanted
-from shared import audit, clock, errors, wire
+from shared import audit, clock, errors, regions, wire
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
@@ -37,8 +37,10 @@ def reach(who: Caller, region: str | None = None) -> list[str]:
 
 
 async def entries(tx: Tx, who: Caller, region: str | None, wanted: Wanted, before: int | None, limit: int) -> list[Any]:
-    """What was done in the caller's regions, the newest first."""
-    return await sql.audit.entries(tx, wanted._replace(prefixes=reach(who, region)), before, limit)
+    """What was done in the caller's regions, and in those that they follow, the newest first."""
+    prefixes = reach(who, region)
+    wanted = wanted._replace(prefixes=prefixes, former=[code for code, _ in await regions.former(tx, prefixes)])
+    return await sql.audit.entries(tx, wanted, before, limit)
 
 
 class Broken(NamedTuple):
@@ -138,12 +140,13 @@ async def export(tx: Tx, who: Caller, region: str | None, after: int, limit: int
     With the hash at `after` all of it can be checked by anybody; the last line says where to go on.
     """
     prefixes = reach(who, region)
+    former = frozenset(code for code, _ in await regions.former(tx, prefixes))
     links = await sql.audit.links(tx, after, limit)
     last = links[-1]["position"] if links else after
     heads = {row["position"]: row for row in await sql.audit.signed_heads(tx, after, last)}
     lines: list[dict[str, Any]] = []
     for entry in links:
-        lines.append(_line(entry, prefixes))
+        lines.append(_line(entry, prefixes, former))
         if entry["position"] in heads:
             head = heads[entry["position"]]
             lines.append(
@@ -157,10 +160,12 @@ async def export(tx: Tx, who: Caller, region: str | None, after: int, limit: int
     return [first, *lines, {"kind": "end", "next": last if len(links) == limit else None}]
 
 
-def _line(entry: Any, prefixes: Sequence[str]) -> dict[str, Any]:
+def _line(entry: Any, prefixes: Sequence[str], former: frozenset[str]) -> dict[str, Any]:
     position, hash_ = entry["position"], entry["hash"].hex()
     community, is_general = entry["community"], entry["person_id"] is None
-    if not any(community.startswith(one) or (is_general and one.startswith(community)) for one in prefixes):
+    if community not in former and not any(
+        community.startswith(one) or (is_general and one.startswith(community)) for one in prefixes
+    ):
         return {"kind": "digest", "position": position, "digest": audit.digest(entry, position).hex(), "hash": hash_}
     told = wire.loads(audit.canonical(entry, position))
     return {"kind": "entry", "entry": told, "position": position, "hash": hash_}

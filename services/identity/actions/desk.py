@@ -273,3 +273,13 @@ async def index_phones(tx: Tx, keys: Keyring, *, most: int = 1000) -> int:
     phones = [(one, rules.normalise_phone("+" + sealing.open_phone(keys, sealed, one))) for one, sealed in found]
     await sql.desk.set_phone_indexes(tx, [(one, sealing.contact_index(keys, phone)) for one, phone in phones])
     return len(found)
+
+
+async def log_out(tx: Tx, who: Caller, person_id: uuid.UUID) -> None:
+    """End every session of a resident who cannot do it: the phone is lost, say."""
+    one = await locked(tx, who, person_id)
+    account = await sql.roles.account(tx, None, person_id)
+    if account is None or not await sql.logins.revoke_sessions(tx, account.no):
+        tx.discard()
+        return
+    await audit.record(tx, who.account_no, "people.log_out", community=one.community, person_id=person_id)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from services.identity import codes, notices, sealing, second, sql, tokens
+from services.identity import codes, notices, sealing, sql, tokens
 from services.identity.actions import outside, people
 from services.identity.providers import Outside
 from services.identity.rules import Phone
@@ -77,6 +77,7 @@ class Issued:
     session_id: uuid.UUID
     refresh_token: str = field(repr=False)
     seconds_left: float
+    has_second: bool
 
 
 async def right_code(tx: Tx, keys: Keyring, phone: Phone, code: str) -> Outside | None:
@@ -108,17 +109,23 @@ async def open_by_code(tx: Tx, keys: Keyring, terms: Terms, *, phone: Phone, cod
 async def open_session(tx: Tx, keys: Keyring, terms: Terms, provider: str, told: Outside) -> Issued:
     """Log in whom a provider vouches for.
 
-    Refuses whose role asks for more than that, but in a demo; whom the staff's own provider lets in has shown it there.
+    Refuses whose role asks for more than that, but in a demo. A provider's word that it was shown a second factor counts
+    for a login that was added with one; anybody who was inside for a moment may have added any other.
     """
     member = await outside.member_of(tx, keys, provider, told)
-    if not terms.demo and provider not in second.ELSEWHERE and await people.must_have_second(tx, member.account_no):
+    has_second = told.has_second and await sql.logins.has_second(
+        tx, provider, sealing.login_index(keys, provider, told.subject)
+    )
+    if not terms.demo and not has_second and await people.must_have_second(tx, member.account_no):
         raise errors.NotAllowed(
             say("Your role logs in with a password and a second factor.", "您的角色须使用密码与动态口令登录。")
         )
-    return await begin(tx, keys, terms, provider, member)
+    return await begin(tx, keys, terms, provider, member, has_second=has_second)
 
 
-async def begin(tx: Tx, keys: Keyring, terms: Terms, provider: str, member: sql.people.Member) -> Issued:
+async def begin(
+    tx: Tx, keys: Keyring, terms: Terms, provider: str, member: sql.people.Member, *, has_second: bool
+) -> Issued:
     """A session of somebody who has shown all that they must."""
     session_id = clock.uuid7()
     token = tokens.make(keys, session_id)
@@ -131,8 +138,9 @@ async def begin(tx: Tx, keys: Keyring, terms: Terms, provider: str, member: sql.
         refresh_hash=token.digest,
         expires_at=clock.now() + terms.life,
         idle_seconds=int(terms.idle.total_seconds()),
+        has_second=has_second,
     )
-    return Issued(member, session_id, token.text, min(terms.life, terms.idle).total_seconds())
+    return Issued(member, session_id, token.text, min(terms.life, terms.idle).total_seconds(), has_second)
 
 
 async def add_by_code(tx: Tx, keys: Keyring, account_no: int, *, phone: Phone, code: str) -> sql.logins.Login | None:
@@ -163,7 +171,7 @@ async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, demo:
             following=following.digest,
             sealed=sealing.successor(keys, following.text, token.session_id),
         )
-        return Issued(member, token.session_id, following.text, live.seconds_left)
+        return Issued(member, token.session_id, following.text, live.seconds_left, live.has_second)
     if (
         hmac.compare_digest(token.digest, live.previous_hash or b"")
         and live.seconds_since is not None
@@ -171,7 +179,7 @@ async def refresh_session(tx: Tx, keys: Keyring, token: tokens.Refresh, *, demo:
         and live.successor_sealed is not None
     ):
         text = sealing.open_successor(keys, live.successor_sealed, token.session_id)
-        return Issued(member, token.session_id, text, live.seconds_left)
+        return Issued(member, token.session_id, text, live.seconds_left, live.has_second)
     await sql.logins.revoke_session(tx, token.session_id, live.account_no, reused=True)
     if member.community is not None and member.holder_no is not None:
         await town.announce(tx, [notices.session_revoked(token.session_id, member.community, member.holder_no)])

@@ -39,8 +39,13 @@ async def member_of(tx: Tx, keys: Keyring, provider: str, told: Outside) -> Memb
     return found
 
 
-async def add(tx: Tx, keys: Keyring, account_no: int, provider: str, told: Outside) -> Login:
-    """Another way into one's own account; the same again is answered with the same."""
+async def add(
+    tx: Tx, keys: Keyring, account_no: int, provider: str, told: Outside, *, has_second: bool = False
+) -> Login:
+    """Another way into one's own account; the same again is answered with the same.
+
+    `has_second`: whoever adds it has shown a second factor, so that it may be as good as that.
+    """
     own = await people.member(tx, account_no)
     if own.kind != "person":
         raise errors.NotAllowed
@@ -51,7 +56,10 @@ async def add(tx: Tx, keys: Keyring, account_no: int, provider: str, told: Outsi
         if (own.document_index or index) != index or (owner is not None and owner.person_id != own.person_id):
             raise errors.LoginTaken(say("This login is of another person.", "此登录方式属于他人。"))
     own = await _learn(tx, keys, own, provider, told)
-    return await _add(tx, keys, own, provider, told)
+    login = await _add(tx, keys, own, provider, told)
+    if has_second:
+        await sql.logins.vouch(tx, login.id)
+    return login
 
 
 async def remove(tx: Tx, account_no: int, login_id: uuid.UUID, *, session_id: uuid.UUID | None) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from services.identity import rules, sealing, second, sql
+from services.identity import rules, sealing, sql
 from services.identity.rules import Document, Phone
 from shared import clock, db, errors, masking
+from shared.assertion import TWO_FACTORS
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
@@ -23,9 +24,9 @@ NEW_RESIDENT: Final = "新居民"
 UNKNOWN_HOME: Final = sql.places.UNKNOWN_HOME
 
 
-async def must_have_second(tx: Tx, account_no: int) -> bool:
+async def must_have_second(tx: Tx, account_no: int, among: frozenset[str] = TWO_FACTORS) -> bool:
     """Whether one of an account's roles is too powerful for a telephone or a password alone."""
-    return any(one.role in second.MUST for one in await sql.people.roles(tx, account_no))
+    return any(one.role in among for one in await sql.people.roles(tx, account_no))
 
 
 async def member(tx: Tx, account_no: int) -> sql.people.Member:

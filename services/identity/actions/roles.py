@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.identity import notices, rules, second, sql
+from services.identity import notices, rules, sql
 from services.identity.actions import desk
 from services.identity.sql.roles import Granted
 from shared import audit, clock, db, errors
@@ -114,7 +114,7 @@ async def grant(tx: Tx, who: Caller, wish: Wish, *, demo: bool) -> Granted:
             tx, role_id, account.no, wish.role, wish.prefix, wish.place_id, wish.until, who.account_id
         )
     await desk.require_region(tx, wish.prefix, "/region")  # again: writing waited for a region that was just ending
-    if wish.role in second.MUST and not demo:
+    if wish.role in rules.POWERS and not demo:
         await sql.staff.void_codes(tx, account.no)
         await sql.logins.revoke_weak(tx, account.no)
     return await _written(tx, who, role_id, wish.reason, is_granted=True)

@@ -21,7 +21,7 @@ from services.identity.actions import logins, people
 from services.identity.actions.logins import Issued, Terms
 from services.identity.oauth import Ask
 from shared import audit, clock, crypto, db, errors
-from shared.assertion import Caller
+from shared.assertion import TWO_FACTORS, Caller
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.notices import announce
@@ -100,8 +100,8 @@ async def wrong(tx: Tx, account_no: int | None, tries: int) -> None:
     )
 
 
-async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str) -> Standing:
-    """The password was right, so its tries do not count; says what else is needed."""
+async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str, *, demo: bool) -> Standing:
+    """The password was right, so its tries do not count; says what else is needed: in a demo, the desks need nothing."""
     ends = {
         _tries(keys, "name", plain_name(name)): sql.staff.delete_delay,
         _tries(keys, "address", network): sql.staff.give_back_try,
@@ -110,7 +110,8 @@ async def right(tx: Tx, keys: Keyring, account_no: int, name: str, network: str)
         await ends[key](tx, key)
     if await sql.staff.secret(tx, account_no) is not None:
         return "second"
-    return "enrol" if await people.must_have_second(tx, account_no) else "in"
+    among = rules.POWERS if demo else TWO_FACTORS
+    return "enrol" if await people.must_have_second(tx, account_no, among) else "in"
 
 
 async def try_second(tx: Tx, keys: Keyring, account_no: int) -> int:
@@ -155,11 +156,14 @@ async def enrol(
     return codes
 
 
-async def send_back(tx: Tx, account_no: int, set_at: datetime, ask: Ask, *, needs_second: bool) -> str:
-    """A code for the client that asked. Refuses when the password, or the second factor, was taken away meanwhile."""
+async def send_back(tx: Tx, account_no: int, set_at: datetime, ask: Ask, *, has_second: bool) -> str:
+    """A code for the client that asked; `has_second`: more than a password was shown.
+
+    Refuses when the password, or the second factor, was taken away meanwhile.
+    """
     if not await sql.staff.still_has(tx, account_no, set_at):
         raise errors.Conflict
-    if needs_second and await sql.staff.secret(tx, account_no) is None:
+    if has_second and await sql.staff.secret(tx, account_no) is None:
         raise errors.Conflict
     code = oauth.make()
     await sql.staff.insert_code(
@@ -170,6 +174,7 @@ async def send_back(tx: Tx, account_no: int, set_at: datetime, ask: Ask, *, need
         redirect_uri=ask.redirect_uri,
         challenge=ask.challenge,
         life=oauth.LIFE,
+        has_second=has_second,
     )
     return code
 
@@ -205,7 +210,7 @@ async def redeem(tx: Tx, keys: Keyring, terms: Terms, told: Redeeming) -> Issued
     if not is_good or member is None:
         await sql.staff.use_code(tx, kept, None)
         return None
-    issued = await logins.begin(tx, keys, terms, "password", member)
+    issued = await logins.begin(tx, keys, terms, "password", member, has_second=found.has_second)
     await sql.staff.use_code(tx, kept, issued.session_id)
     await audit.record(
         tx,

@@ -68,7 +68,15 @@ class Providers:
             )
         if settings.oidc_issuer and settings.oidc_client_id:
             secret = _open(settings.oidc_client_secret)
-            on.append(Oidc(settings.oidc_issuer, settings.oidc_client_id, secret, settings.oidc_redirects))
+            on.append(
+                Oidc(
+                    settings.oidc_issuer,
+                    settings.oidc_client_id,
+                    secret,
+                    settings.oidc_redirects,
+                    settings.oidc_two_factors,
+                )
+            )
         return cls(on, seconds=min(settings.provider_seconds, settings.upstream_seconds * 0.8))
 
     def facts(self, name: str) -> Mapping[str, str] | None:

@@ -37,7 +37,8 @@ class Outside:
     """Whom a provider vouches for: what it calls them, and how much it knows of them.
 
     `phone` is one that they hold now: it opens the account that logs in with it. `contact` is only on record there, and the
-    number may be somebody else's by now. `document` was checked by an authority, and `name` with it.
+    number may be somebody else's by now. `document` was checked by an authority, and `name` with it. `has_second`: the
+    provider says that it was shown a second factor.
     """
 
     subject: str = field(repr=False)
@@ -47,6 +48,7 @@ class Outside:
     document: Document | None = field(default=None, repr=False)
     once: bytes | None = field(default=None, repr=False)
     """The digest of something that the provider itself lets one use again, and we do not."""
+    has_second: bool = False
 
 
 class Provider(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -29,17 +29,32 @@ _AGAIN: Final = 60
 _OUR_FAULT: Final = {"invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_request"}
 
 
+def _how(claims: Mapping[str, Any]) -> set[str]:
+    """What an id_token says of how somebody logged in: its `acr`, and the methods in its `amr`."""
+    methods = claims.get("amr")
+    told = [claims.get("acr"), *(methods if isinstance(methods, list) else ())]
+    return {one for one in told if isinstance(one, str)}
+
+
 class Oidc:
     """One client at one provider."""
 
     name = "oidc"
 
-    def __init__(self, issuer: str, client_id: str, secret: str | None, redirects: Sequence[str]) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        client_id: str,
+        secret: str | None,
+        redirects: Sequence[str],
+        two_factors: Collection[str] = (),
+    ) -> None:
         self.facts: Mapping[str, str] = {"client_id": client_id, "issuer": issuer}
         self._issuer = issuer
         self._client_id = client_id
         self._secret = secret
         self._redirects = redirects
+        self._two_factors = frozenset(two_factors)
         self._found: tuple[float, str, str, bool] | None = None
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._keys_at = -_KEPT * 1.0
@@ -70,7 +85,8 @@ class Oidc:
         claims = await self._verified(text(found, "id_token", most=16_384), keys_url)
         if not hmac.compare_digest(str(claims.get("nonce")).encode(), (told.nonce or "").encode()):
             raise errors.CodeWrong
-        return Outside(f"{self._issuer}|{text(claims, 'sub', most=255)}")
+        has_second = not self._two_factors.isdisjoint(_how(claims))
+        return Outside(f"{self._issuer}|{text(claims, 'sub', most=255)}", has_second=has_second)
 
     async def _configuration(self) -> tuple[str, str, bool]:
         """Where tokens and keys are, and whether our secret goes into the body."""

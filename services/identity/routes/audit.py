@@ -64,7 +64,7 @@ async def list_audit(
     cursor: Cursor = None,
 ) -> Response:
     before = pages.after(cursor, int)
-    wanted = Wanted(None, person, account, action, _bounded(since), _bounded(until))
+    wanted = Wanted(person_id=person, account_id=account, action=action, since=_bounded(since), until=_bounded(until))
     found = await ctx.db.read(actions.audit.entries, who, region, wanted, before, limit + 1)
     return web.private(pages.page(found, limit, _entry, lambda row: row["no"]))
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from services.identity import actions, rules
 from services.identity.actions.families import Evidence, unseal
-from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, acts_for, read_document
+from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, acts_for, named, read_document
 from services.identity.schemas import ActsForOut
 from services.identity.schemas.families import (
     AcceptIn,
@@ -25,6 +25,7 @@ from services.identity.schemas.families import (
 )
 from services.identity.sql.families import Relation
 from shared import errors, pages, web
+from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.pages import Cursor, Limit, Page
@@ -44,13 +45,14 @@ def _evidence(told: EvidenceIn | SeenIn) -> Evidence:
     return Evidence(told.kind, told.last4, told.note)
 
 
-def _relative(keys: Keyring, one: Relation, asked: uuid.UUID, *, to_staff: bool) -> RelativeOut:
+def _relative(keys: Keyring, who: Caller, one: Relation, asked: uuid.UUID, *, to_staff: bool) -> RelativeOut:
     is_child = one.person_id == asked
-    who = NamedOut(id=one.actor_id, name=one.actor_name) if is_child else NamedOut(id=one.person_id, name=one.name)
+    parties = (one.actor_id, one.actor_name), (one.person_id, one.name)
+    guardian, child = named(who, *parties) if to_staff else [NamedOut(id=id_, name=name) for id_, name in parties]
     said, is_shown = unseal(keys, one), to_staff and one.is_barred
     return RelativeOut.model_validate(
         {
-            "person": who,
+            "person": guardian if is_child else child,
             "relation": "guardian" if is_child else "child",
             "level": rules.LEVELS[one.level],
             "evidence": one.evidence,
@@ -174,7 +176,7 @@ async def list_relatives(
 ) -> Response:
     after = pages.after(cursor, uuid.UUID)
     found, is_staff = await ctx.db.run(actions.families.read, who, person_id, after=after, limit=limit + 1)
-    shown = partial(_relative, ctx.keys, asked=person_id, to_staff=is_staff)
+    shown = partial(_relative, ctx.keys, who, asked=person_id, to_staff=is_staff)
     return web.private(pages.page(found, limit, shown, lambda one: one.id))
 
 
@@ -190,7 +192,9 @@ async def enter(person_id: uuid.UUID, told: GuardianIn, ctx: Ctx, who: Who) -> R
     seen, level = _evidence(told.evidence), rules.LEVELS.index(told.level)
     made = await ctx.db.run(actions.families.enter, ctx.keys, who, person_id, told.guardian, seen, level)
     return web.private(
-        _relative(ctx.keys, made, person_id, to_staff=True), 201, Location=f"/v1/identity/people/{person_id}/family"
+        _relative(ctx.keys, who, made, person_id, to_staff=True),
+        201,
+        Location=f"/v1/identity/people/{person_id}/family",
     )
 
 
@@ -203,7 +207,7 @@ async def enter(person_id: uuid.UUID, told: GuardianIn, ctx: Ctx, who: Who) -> R
 async def check(person_id: uuid.UUID, guardian_id: uuid.UUID, told: LevelIn, ctx: Ctx, who: Who) -> Response:
     seen, level = _evidence(told.evidence), rules.LEVELS.index(told.level)
     made = await ctx.db.run(actions.families.check, ctx.keys, who, person_id, guardian_id, seen, level)
-    return web.private(_relative(ctx.keys, made, person_id, to_staff=True))
+    return web.private(_relative(ctx.keys, who, made, person_id, to_staff=True))
 
 
 @router.post(
@@ -220,7 +224,7 @@ async def bar(person_id: uuid.UUID, guardian_id: uuid.UUID, told: BarIn, ctx: Ct
     made = await ctx.db.run(
         actions.families.bar, ctx.keys, who, person_id, guardian_id, reason=told.reason, document=told.document
     )
-    return web.private(_relative(ctx.keys, made, person_id, to_staff=True))
+    return web.private(_relative(ctx.keys, who, made, person_id, to_staff=True))
 
 
 @router.post(

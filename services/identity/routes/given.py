@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,7 +15,8 @@ from services.identity.rules import Document, Phone
 from services.identity.schemas import ActsForOut, DocumentIn
 from services.identity.schemas.people import DeskDocumentIn
 from services.identity.sql.families import Relation
-from shared import clock, errors, web
+from shared import clock, errors, masking, web
+from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.web import Who
 
@@ -73,6 +75,13 @@ def read_document(told: DocumentIn | DeskDocumentIn, pointer: str = "/document/n
         return rules.read_document(told.kind, told.number, today=clock.today())
     except rules.DocumentRefused as refused:
         raise errors.by_code(refused.code).at(pointer, refused.code) from None
+
+
+def named(who: Caller, *several: tuple[uuid.UUID, str]) -> list[NamedOut]:
+    """Two people and what is between them: names in full for either of them and who acts for them, masked for the staff."""
+    near = {who.person_id, *(one.person_id for one in who.acts_for)}
+    is_own = any(person_id in near for person_id, _ in several)
+    return [NamedOut(id=person_id, name=name if is_own else masking.name(name)) for person_id, name in several]
 
 
 def acts_for(one: Relation) -> ActsForOut:

@@ -32,6 +32,8 @@ def tokens_of(ctx: Context, issued: Issued) -> TokensOut:
             name=member.name,
             session_id=issued.session_id,
             seconds=seconds,
+            issuer=ctx.settings.issuer,
+            has_second=issued.has_second,
         ),
         expires_in=seconds,
         refresh_token=issued.refresh_token,

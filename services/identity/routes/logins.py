@@ -118,7 +118,11 @@ async def add_login(told: LoginIn, ctx: Ctx, who: Who, account_no: Mine, at: At)
         made = await ctx.db.run(actions.logins.add_by_code, ctx.keys, account_no, phone=number, code=told.code)
     else:
         vouched = await at.providers.exchange(told.provider, brought(told))
-        made = await twice(lambda: ctx.db.run(actions.outside.add, ctx.keys, account_no, told.provider, vouched))
+        made = await twice(
+            lambda: ctx.db.run(
+                actions.outside.add, ctx.keys, account_no, told.provider, vouched, has_second=who.has_second
+            )
+        )
     if made is None:
         raise errors.CodeWrong
     return web.private(LoginOut(**made._asdict()), 201)

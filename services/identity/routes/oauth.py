@@ -180,7 +180,7 @@ async def _by_password(visit: Visit, ask: Ask, name: str, password: str, address
     if not await passwords.verify(kept, password) or tried.account_no is None or tried.set_at is None:
         await ctx.db.run(actions.staff.wrong, tried.account_no, tried.tries)
         return visit.step(None, name, pages.PROBLEMS["wrong"], 400)
-    standing = await ctx.db.run(actions.staff.right, ctx.keys, tried.account_no, name, address)
+    standing = await ctx.db.run(actions.staff.right, ctx.keys, tried.account_no, name, address, demo=ctx.settings.demo)
     secret = second.secret() if standing == "enrol" else None
     ticket = Ticket(tried.account_no, actions.staff.plain_name(name), tried.set_at.isoformat(), secret)
     if standing == "in":
@@ -211,7 +211,7 @@ async def _by_second(visit: Visit, ask: Ask, ticket: Ticket, code: str) -> Respo
 async def _back(visit: Visit, ask: Ask, ticket: Ticket) -> Response:
     ctx, set_at = visit.ctx, datetime.fromisoformat(ticket.set_at)
     try:
-        code = await ctx.db.run(actions.staff.send_back, ticket.account_no, set_at, ask, needs_second=ticket.is_done)
+        code = await ctx.db.run(actions.staff.send_back, ticket.account_no, set_at, ask, has_second=ticket.is_done)
     except errors.Conflict:  # what was shown has been taken away meanwhile
         return visit.step(None, ticket.name, pages.PROBLEMS["stale"], 409)
     location = oauth.back(ask.redirect_uri, ctx.settings, code=code, state=ask.state)

@@ -121,6 +121,21 @@ async def read_person(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     return _answer(await ctx.db.read(actions.desk.read, ctx.keys, who, person_id))
 
 
+@router.delete(
+    "/people/{person_id}/sessions",
+    operation_id="identity.people.sessions.delete_all",
+    status_code=204,
+    summary=say("Log somebody out everywhere (staff)", "终止某人的全部会话（工作人员）"),
+    description=say(
+        "For who has lost their phone. Not for oneself or one's own family. The person reads it in their ledger.",
+        "用于手机遗失等情形。不得办理本人及家属。本人可在查阅记录中看到。",
+    ),
+)
+async def log_out(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+    await ctx.db.run(actions.desk.log_out, who, person_id)
+    return Response(status_code=204)
+
+
 @router.put(
     "/people/{person_id}",
     operation_id="identity.people.replace",

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Response
 
 from services.identity import actions
 from services.identity.actions.proxies import Proxy, Scope
-from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, read_document, read_phone
+from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, named, read_document, read_phone
 from services.identity.schemas.families import CodeTold, ProxyAtDeskIn, ProxyIn, ProxyOut, ProxyShownOut
 from shared import errors, web
-from shared.claiming import NamedOut
+from shared.assertion import Caller
 from shared.pages import Page
 from shared.texts import say
 from shared.web import Ctx, Who, refuses
@@ -22,12 +22,13 @@ router = APIRouter(tags=["identity"])
 BEGINNING = (errors.VerificationRequired, errors.Exists, errors.LimitReached)
 
 
-def _shape(one: Proxy) -> dict[str, Any]:
+def _shape(one: Proxy, who: Caller) -> dict[str, Any]:
+    person, proxy = named(who, (one.person_id, one.person_name), (one.proxy_id, one.proxy_name))
     return {
         "id": one.id,
         "state": one.state,
-        "person": NamedOut(id=one.person_id, name=one.person_name),
-        "proxy": NamedOut(id=one.proxy_id, name=one.proxy_name),
+        "person": person,
+        "proxy": proxy,
         "services": one.services,
         "cap_fen": one.cap_fen,
         "until": one.until,
@@ -35,17 +36,17 @@ def _shape(one: Proxy) -> dict[str, Any]:
     }
 
 
-def _out(one: Proxy) -> ProxyOut:
-    return ProxyOut.model_validate(_shape(one))
+def _out(one: Proxy, who: Caller) -> ProxyOut:
+    return ProxyOut.model_validate(_shape(one, who))
 
 
-def _shown(one: Proxy, status: int, where: str | None = None) -> Response:
-    told = _shape(one) | {"code": one.code, "code_expires_at": one.code_expires_at}
+def _shown(one: Proxy, who: Caller, status: int, where: str | None = None) -> Response:
+    told = _shape(one, who) | {"code": one.code, "code_expires_at": one.code_expires_at}
     return web.private(ProxyShownOut.model_validate(told), status, **({"Location": where} if where else {}))
 
 
-def _listed(found: list[Proxy]) -> Response:
-    return web.private(Page[ProxyOut](items=[_out(one) for one in found]))
+def _listed(found: list[Proxy], who: Caller) -> Response:
+    return web.private(Page[ProxyOut](items=[_out(one, who) for one in found]))
 
 
 def _scope(told: ProxyIn | ProxyAtDeskIn) -> Scope:
@@ -58,8 +59,8 @@ def _scope(told: ProxyIn | ProxyAtDeskIn) -> Scope:
     response_model=Page[ProxyOut],
     summary=say("Who acts for me, and whom I act for as a proxy", "代办关系：谁为我代办，我为谁代办"),
 )
-async def list_mine(ctx: Ctx, account_no: Mine) -> Response:
-    return _listed(await ctx.db.read(actions.proxies.mine, account_no))
+async def list_mine(ctx: Ctx, who: Who, account_no: Mine) -> Response:
+    return _listed(await ctx.db.read(actions.proxies.mine, account_no), who)
 
 
 @router.post(
@@ -75,7 +76,7 @@ async def list_mine(ctx: Ctx, account_no: Mine) -> Response:
     ),
     responses=refuses(*DOCUMENT_REFUSALS, errors.PhoneMalformed, *BEGINNING),
 )
-async def create(told: ProxyIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
+async def create(told: ProxyIn, ctx: Ctx, who: Who, account_no: Mine, at: At) -> Response:
     scope = _scope(told)
     if told.person is not None:
         number = read_document(told.person.document, "/person/document/number")
@@ -91,7 +92,7 @@ async def create(told: ProxyIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
         )
     else:  # pragma: no cover - the schema wants one of them
         raise errors.Unprocessable
-    return web.private(_out(made), 201, Location=f"/v1/identity/me/proxies/{made.id}")
+    return web.private(_out(made, who), 201, Location=f"/v1/identity/me/proxies/{made.id}")
 
 
 @router.get(
@@ -101,7 +102,7 @@ async def create(told: ProxyIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
     summary=say("One of them", "查看代办关系"),
 )
 async def read_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
-    return web.private(_out(await ctx.db.read(actions.proxies.one, who, None, proxy_id)))
+    return web.private(_out(await ctx.db.read(actions.proxies.one, who, None, proxy_id), who))
 
 
 @router.post(
@@ -111,8 +112,8 @@ async def read_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -
     summary=say("Agree that somebody acts for me", "同意由其为我代办"),
     responses=refuses(errors.Gone, errors.Exists),
 )
-async def confirm_mine(proxy_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
-    return web.private(_out(await ctx.db.run(actions.proxies.confirm, account_no, proxy_id)))
+async def confirm_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:
+    return web.private(_out(await ctx.db.run(actions.proxies.confirm, account_no, proxy_id), who))
 
 
 @router.delete(
@@ -138,7 +139,7 @@ async def revoke_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine)
     ),
 )
 async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return _listed(await ctx.db.read(actions.proxies.theirs, who, person_id))
+    return _listed(await ctx.db.read(actions.proxies.theirs, who, person_id), who)
 
 
 @router.post(
@@ -155,7 +156,7 @@ async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 )
 async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Ctx, who: Who) -> Response:
     made = await ctx.db.run(actions.proxies.ask_at_desk, ctx.keys, who, person_id, told.proxy, _scope(told))
-    return _shown(made, 201, f"/v1/identity/people/{person_id}/proxies/{made.id}")
+    return _shown(made, who, 201, f"/v1/identity/people/{person_id}/proxies/{made.id}")
 
 
 @router.get(
@@ -165,7 +166,7 @@ async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Ctx, who
     summary=say("One of somebody's proxies", "查看某人的一位代办人"),
 )
 async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return web.private(_out(await ctx.db.read(actions.proxies.one, who, person_id, proxy_id)))
+    return web.private(_out(await ctx.db.read(actions.proxies.one, who, person_id, proxy_id), who))
 
 
 @router.post(
@@ -175,7 +176,7 @@ async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: 
     summary=say("A new code for the person at the desk (staff)", "重新生成确认码（工作人员）"),
 )
 async def show_code(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return _shown(await ctx.db.run(actions.proxies.show_code, ctx.keys, who, person_id, proxy_id), 200)
+    return _shown(await ctx.db.run(actions.proxies.show_code, ctx.keys, who, person_id, proxy_id), who, 200)
 
 
 @router.post(
@@ -190,7 +191,7 @@ async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTo
     made = await ctx.db.run(actions.proxies.confirm_at_desk, ctx.keys, who, person_id, proxy_id, told.code)
     if isinstance(made, errors.Refusal):
         raise made
-    return web.private(_out(made))
+    return web.private(_out(made, who))
 
 
 @router.delete(

@@ -11,9 +11,10 @@ from shared.db import Tx
 
 
 class Wanted(NamedTuple):
-    """Which entries are asked for; what is None does not matter."""
+    """Which entries are asked for; what is None does not matter. `former` codes count besides the prefixes."""
 
     prefixes: Sequence[str] | None = None
+    former: Sequence[str] = ()
     person_id: uuid.UUID | None = None
     account_id: uuid.UUID | None = None
     action: str | None = None
@@ -38,15 +39,16 @@ async def entries(tx: Tx, wanted: Wanted, before: int | None, limit: int) -> lis
         ) r ON true
         WHERE ($1::text[] IS NULL OR EXISTS (
             SELECT FROM unnest($1) AS t(prefix) WHERE starts_with(e.community, t.prefix)
-            OR (e.person_id IS NULL AND starts_with(t.prefix, e.community))))
-          AND ($2::uuid IS NULL OR e.person_id = $2) AND ($3::uuid IS NULL OR a.id = $3)
-          AND ($4::text IS NULL OR e.action = $4 OR starts_with(e.action, $4 || '.'))
-          AND ($5::timestamptz IS NULL OR e.at >= $5) AND ($6::timestamptz IS NULL OR e.at < $6)
-          AND ($7::bigint IS NULL OR e.no < $7)
-        ORDER BY e.no DESC LIMIT $8
+            OR (e.person_id IS NULL AND starts_with(t.prefix, e.community))) OR e.community = ANY($2::text[]))
+          AND ($3::uuid IS NULL OR e.person_id = $3) AND ($4::uuid IS NULL OR a.id = $4)
+          AND ($5::text IS NULL OR e.action = $5 OR starts_with(e.action, $5 || '.'))
+          AND ($6::timestamptz IS NULL OR e.at >= $6) AND ($7::timestamptz IS NULL OR e.at < $7)
+          AND ($8::bigint IS NULL OR e.no < $8)
+        ORDER BY e.no DESC LIMIT $9
         """,
         list(wanted.prefixes) if wanted.prefixes is not None else None,
-        *wanted[1:],
+        list(wanted.former),
+        *wanted[2:],
         before,
         limit,
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from services.identity import second
 from shared.db import Tx
 
 ACCOUNT_PER_LOGIN = "one_account_per_login"
@@ -93,11 +92,12 @@ async def insert_session(  # noqa: PLR0913 - the columns it writes
     refresh_hash: bytes,
     expires_at: datetime,
     idle_seconds: int | None = None,
+    has_second: bool = False,
 ) -> None:
     """A new login; with `idle_seconds` it ends when it is not refreshed for so long."""
     await tx.execute(
-        "INSERT INTO sessions (id, account_no, provider, device, refresh_hash, expires_at, idle_seconds) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO sessions (id, account_no, provider, device, refresh_hash, expires_at, idle_seconds, has_second) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         session_id,
         account_no,
         provider,
@@ -105,15 +105,13 @@ async def insert_session(  # noqa: PLR0913 - the columns it writes
         refresh_hash,
         expires_at,
         idle_seconds,
+        has_second,
     )
 
 
 _LIVE = """revoked_at IS NULL AND expires_at > now()
     AND (idle_seconds IS NULL OR coalesce(rotated_at, made_at) > now() - make_interval(secs => idle_seconds))"""
 """Neither over nor revoked, nor left alone for too long."""
-_WITH_SECOND = """(provider = ANY($2) OR (provider = 'password' AND EXISTS (
-    SELECT FROM second_factors f WHERE f.account_no = sessions.account_no AND f.enrolled_at <= sessions.made_at)))"""
-"""Begun with a second factor, here or where `$2` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +136,10 @@ async def locked_session(tx: Tx, session_id: uuid.UUID) -> Session | None:
         f"""
         SELECT account_no, refresh_hash, previous_hash, successor_sealed,
                extract(epoch FROM clock_timestamp() - rotated_at)::float8,
-               least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8,
-               {_WITH_SECOND}
+               least(extract(epoch FROM expires_at - clock_timestamp()), idle_seconds)::float8, has_second
         FROM sessions WHERE id = $1 AND {_LIVE} FOR NO KEY UPDATE
         """,
         session_id,
-        list(second.ELSEWHERE),
     )
     return Session(*row) if row else None
 
@@ -188,9 +184,8 @@ async def revoke_weak(tx: Tx, account_no: int) -> int:
     """End an account's sessions that began without a second factor; how many."""
     return await tx.execute(
         "UPDATE sessions SET revoked_at = now(), successor_sealed = NULL WHERE account_no = $1 AND revoked_at IS NULL "
-        f"AND NOT {_WITH_SECOND}",
+        "AND NOT has_second",
         account_no,
-        list(second.ELSEWHERE),
     )
 
 
@@ -270,6 +265,18 @@ async def insert_login(tx: Tx, account_no: int, provider: str, subject: bytes) -
             provider,
             subject,
         )
+    )
+
+
+async def vouch(tx: Tx, login_id: uuid.UUID) -> None:
+    """A second factor was shown for a login to be added."""
+    await tx.execute("UPDATE logins SET has_second = true WHERE id = $1 AND NOT has_second", login_id)
+
+
+async def has_second(tx: Tx, provider: str, subject: bytes) -> bool:
+    """Whether a second factor was shown for this login to be added."""
+    return bool(
+        await tx.value("SELECT has_second FROM logins WHERE provider = $1 AND subject_index = $2", provider, subject)
     )
 
 

@@ -223,19 +223,28 @@ async def use_recovery_code(tx: Tx, account_no: int, code_hash: bytes) -> bool:
     )
 
 
-async def insert_code(
-    tx: Tx, account_no: int, code_hash: bytes, *, client: str, redirect_uri: str, challenge: str, life: timedelta
+async def insert_code(  # noqa: PLR0913 - the columns it writes
+    tx: Tx,
+    account_no: int,
+    code_hash: bytes,
+    *,
+    client: str,
+    redirect_uri: str,
+    challenge: str,
+    life: timedelta,
+    has_second: bool,
 ) -> None:
     """A code that is on its way to a client."""
     await tx.execute(
-        "INSERT INTO authorization_codes (code_hash, account_no, client, redirect_uri, challenge, expires_at) "
-        "VALUES ($1, $2, $3, $4, $5, now() + $6::interval)",
+        "INSERT INTO authorization_codes (code_hash, account_no, client, redirect_uri, challenge, expires_at, has_second) "
+        "VALUES ($1, $2, $3, $4, $5, now() + $6::interval, $7)",
         code_hash,
         account_no,
         client,
         redirect_uri,
         challenge,
         life,
+        has_second,
     )
 
 
@@ -249,13 +258,14 @@ class Code(NamedTuple):
     is_live: bool
     is_used: bool
     session_id: uuid.UUID | None
+    has_second: bool
 
 
 async def locked_code(tx: Tx, code_hash: bytes) -> Code | None:
     """A code, locked."""
     row = await tx.row(
         "SELECT account_no, client, redirect_uri, challenge, expires_at > clock_timestamp(), used_at IS NOT NULL, "
-        "session_id FROM authorization_codes WHERE code_hash = $1 FOR UPDATE",
+        "session_id, has_second FROM authorization_codes WHERE code_hash = $1 FOR UPDATE",
         code_hash,
     )
     return Code(*row) if row else None

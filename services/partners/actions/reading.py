@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from services.partners import rules
 from services.partners.actions import reach
 from services.partners.sql import reading as sql
-from shared import clock, errors, notices
+from shared import clock, errors, notices, regions
 from shared.assertion import Caller
 from shared.db import Database, Tx
 
@@ -70,13 +70,16 @@ async def _between(tx: Tx, after: int, head: int, wanted: Wanted, ways: Sequence
     until = min(after + WINDOW, head)
     if after >= head:
         return Found([], after, done=True)
+    filters = [one.filter for one in ways]
+    former = await regions.former(tx, sorted({wanted.community, *(one.prefix for one in filters)}))
     rows = await sql.look(
         tx,
         after=after,
         until=until,
         pattern=rules.pattern(wanted.types),
         community=wanted.community,
-        reach=[one.filter for one in ways],
+        reach=filters,
+        former=former,
         limit=wanted.limit,
     )
     behind = rows[-1]["position"] if len(rows) == wanted.limit else until

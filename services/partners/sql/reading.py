@@ -14,6 +14,8 @@ REACHED = """CASE WHEN {place} IS NULL THEN starts_with(n.community, {prefix})
     ELSE {place} = ANY(n.places) AND EXISTS (
         SELECT 1 FROM places p WHERE p.id = {place} AND starts_with(p.community, {prefix})) END"""
 """Whether a notice is within reach: below a region, or about something at a place there, wherever it begins."""
+_FORMER = "(n.community, {prefix}) IN (SELECT * FROM unnest($8::text[], $9::text[]))"
+"""Whether a notice was announced under a code that ended, and that a region below this prefix follows."""
 
 
 async def bounds(tx: Tx) -> Any:
@@ -35,12 +37,21 @@ async def forget(tx: Tx) -> int:
     return await tx.execute("UPDATE partner_head SET forgotten = $1 WHERE forgotten < $1", found["floor"])
 
 
-async def look(
-    tx: Tx, *, after: int, until: int, pattern: str, community: str, reach: Sequence[Filter], limit: int
+async def look(  # noqa: PLR0913 - what is asked for, and how far one reaches
+    tx: Tx,
+    *,
+    after: int,
+    until: int,
+    pattern: str,
+    community: str,
+    reach: Sequence[Filter],
+    former: Sequence[tuple[str, str]],
+    limit: int,
 ) -> list[Any]:
     """Stamped notices in (after, until] that were asked for and are within reach, in their order.
 
-    `reached`: at which places, each as far as it is within reach; a null among them is all of it.
+    `reached`: at which places, each as far as it is within reach; a null among them is all of it. `former`: codes that
+    ended, each with the prefix below which what was announced under them is read now.
     """
     return await tx.fetch(
         f"""
@@ -48,10 +59,11 @@ async def look(
         CROSS JOIN LATERAL (
             SELECT array_agg(f.place_id) AS reached
             FROM unnest($5::text[], $6::text[], $7::uuid[]) AS f(prefix, pattern, place_id)
-            WHERE n.type ~ f.pattern AND {REACHED.format(place="f.place_id", prefix="f.prefix")}) AS within
-        WHERE n.position > $1 AND n.position <= $2 AND n.type ~ $3 AND starts_with(n.community, $4)
-          AND within.reached IS NOT NULL
-        ORDER BY n.position LIMIT $8
+            WHERE n.type ~ f.pattern AND ({REACHED.format(place="f.place_id", prefix="f.prefix")}
+                OR (f.place_id IS NULL AND {_FORMER.format(prefix="f.prefix")}))) AS within
+        WHERE n.position > $1 AND n.position <= $2 AND n.type ~ $3
+          AND (starts_with(n.community, $4) OR {_FORMER.format(prefix="$4")}) AND within.reached IS NOT NULL
+        ORDER BY n.position LIMIT $10
         """,
         after,
         until,
@@ -60,6 +72,8 @@ async def look(
         [one.prefix for one in reach],
         [one.pattern for one in reach],
         [one.place_id for one in reach],
+        [code for code, _ in former],
+        [prefix for _, prefix in former],
         limit,
     )
 
