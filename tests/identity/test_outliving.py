@@ -127,12 +127,12 @@ async def test_whose_login_is_reset_by_another_is_told(desk: Desk) -> None:
 @at_the_desk(demo=False)
 async def test_power_that_takes_a_second_factor_is_not_had_with_a_login_from_before(desk: Desk, keys: Keyring) -> None:
     """An access token lives for minutes: whoever holds the colleague's password would be the auditor for so long."""
-    who, chief = desk.staff("qian.zheng", "manager"), desk.staff("chief", "security", "33")
+    who, chief = desk.staff("qian.zheng", "carer"), desk.staff("chief", "security", "33")
     ask: Asking = asking()
     token = (await desk.session("qian.zheng"))["access_token"]
     sent_back = await desk.log_in(ask, "qian.zheng")
     told = {"person": str(who.person_id), "role": "auditor", "region": "330411105", "reason": "任命"}
-    granted = await desk.api("POST", "/roles", chief.token(desk.keys), told)
+    granted = await desk.api("POST", "/roles", chief.token(desk.keys, issuer=desk.gateway.parts.settings.issuer), told)
     assert granted.status_code == 201, granted.text
     await asyncio.sleep(credentials.FACTS_SECONDS)
     assert (await desk.api("GET", "/audit", token)).status_code == 401
@@ -169,7 +169,7 @@ def test_the_access_token_of_who_was_closed_opens_nothing(front: Front) -> None:
     time.sleep(credentials.FACTS_SECONDS)
     for path in ("/v1/claims", "/v1/notices", "/v1/identity/me", "/v1/identity/me/consents"):
         assert is_problem(front.ask("GET", path, headers=headers), 401, "not_known"), path
-    session = tokens.verify(front.keys, login["access_token"]).session_id
+    session = tokens.verify(front.keys, login["access_token"], issuers=[front.parts.settings.issuer]).session_id
     assert front.town.all("SELECT device, successor_sealed FROM sessions WHERE id = %s", session) == [(None, None)]
     assert examined(front) == []
 
