@@ -149,8 +149,8 @@ class People:
                 found[one.name] = await parts.db.of(one.role).read(load(one.exports), parts.keys, whom)
         return found
 
-    async def forget(self, whom: Whom) -> None:
-        """Give back what they still hold, as they would themselves, and have every service forget the rest."""
+    async def end(self, whom: Whom) -> None:
+        """Give back what they still hold, as they would themselves, and have every service end what goes on by itself."""
         parts = self._parts
         for group_id in await parts.db.read(sql.still_waits, whom.holder_no):
             await parts.db.run(actions.leave, group_id)
@@ -163,6 +163,14 @@ class People:
             answer = await parts.claiming.forward(one.name, call)
             if answer.status >= errors.Broken.status:
                 raise errors.Unavailable
+        for one in SERVICES:
+            if one.ends is not None:
+                await parts.db.of(one.role).run(load(one.ends), parts.keys, whom)
+
+    async def forget(self, whom: Whom) -> None:
+        """End what goes on, and have every service forget the rest."""
+        await self.end(whom)
+        parts = self._parts
         await parts.db.run(sql.forget_refusals, whom.holder_no)
         for one in SERVICES:
             if one.forgets is not None:

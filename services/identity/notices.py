@@ -50,7 +50,7 @@ class AskedAgain(Data):
 class Ended(Data):
     """Why it ended."""
 
-    reason: Literal["left", "grown", "revoked", "expired", "refused"]
+    reason: Literal["left", "grown", "revoked", "expired", "refused", "died"]
 
 
 class Head(Data):
@@ -91,6 +91,14 @@ class Due(Requested):
     due_at: datetime
 
 
+class Said(Data):
+    """What was decided."""
+
+    state: Literal["allowed", "denied"]
+
+
+_DEATH: Final = say("the record of the death", "死亡登记")
+_RELATIVE: Final = say("the relative's leave", "近亲属权限")
 _REQUEST: Final = say("the request", "申请")
 _REVEAL: Final = say("the reveal", "查看记录")
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
@@ -291,6 +299,40 @@ TYPES: Final = (
         ),
         {},
     ),
+    NoticeType(
+        "identity.death.recorded",
+        Data,
+        _DEATH,
+        say(
+            "Somebody has died: what goes on for them by itself ends, and nobody is to remind them of anything.",
+            "已登记死亡：为其自动进行的事项终止，不再发送任何提醒。",
+        ),
+        {},
+    ),
+    NoticeType(
+        "identity.death.withdrawn",
+        Data,
+        _DEATH,
+        say("The record of a death was a mistake.", "死亡登记有误，已撤销。"),
+        {},
+    ),
+    NoticeType(
+        "identity.relative.asked",
+        Data,
+        _RELATIVE,
+        say(
+            "A relative asks to speak for somebody who has died; the managers are told.",
+            "近亲属申请行使死者的个人信息权利，已通知负责人。",
+        ),
+        {},
+    ),
+    NoticeType(
+        "identity.relative.answered",
+        Said,
+        _RELATIVE,
+        say("The relative has leave for a time, or was denied it.", "近亲属的申请已获准（限期）或未获准。"),
+        {"state": "allowed"},
+    ),
 )
 
 
@@ -420,3 +462,23 @@ def request_due(request_id: uuid.UUID, community: str, holders: tuple[int, ...],
 def person_closed(person_id: uuid.UUID, community: str) -> Notice:
     """Somebody is no longer known."""
     return Notice("identity.person.closed", community, person_id, ())
+
+
+def death_recorded(death_id: uuid.UUID, community: str, holder_no: int) -> Notice:
+    """Somebody has died. On which day and who says so stays with the staff."""
+    return Notice("identity.death.recorded", community, death_id, (holder_no,))
+
+
+def death_withdrawn(death_id: uuid.UUID, community: str, holder_no: int) -> Notice:
+    """Nobody has died."""
+    return Notice("identity.death.withdrawn", community, death_id, (holder_no,))
+
+
+def relative_asked(leave_id: uuid.UUID, community: str, holders: tuple[int, ...]) -> Notice:
+    """A relative asks for leave, and these may give it."""
+    return Notice("identity.relative.asked", community, leave_id, holders)
+
+
+def relative_answered(leave_id: uuid.UUID, community: str, holder_no: int, state: str) -> Notice:
+    """The relative is told."""
+    return Notice("identity.relative.answered", community, leave_id, (holder_no,), {"state": state})

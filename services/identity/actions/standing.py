@@ -20,16 +20,23 @@ DESK: Final = frozenset({"staff", "manager"})
 """Who does for residents, at the desk, what residents may do for themselves."""
 
 
+_NOT_BY_YOURSELF: Final = {sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF, sql.deaths.NOT_BY_YOURSELF}
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A person, and whether the caller speaks for them only by office."""
+    """A person, and whether the caller speaks for them only by office, or for one who has died, by leave."""
 
     subject: Subject
     is_desk: bool
+    is_relative: bool = False
 
 
 async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[str] = DESK) -> Standing:
-    """Oneself (None), somebody one acts for in everything, or somebody of one's region at the desk; else NotThere."""
+    """Oneself (None), somebody one acts for in everything, or somebody of one's region at the desk; else NotThere.
+
+    And who has died, for those close to them who have leave.
+    """
     if who.account_no is None:
         raise errors.NotKnown
     wanted = who.person_id if person_id is None else person_id
@@ -42,6 +49,8 @@ async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[s
         one.person_id == wanted and (one.relation == "guardian" or one.services is None) for one in who.acts_for
     )
     if not is_own and not who.may(desk, subject.community):
+        if who.person_id is not None and await sql.deaths.may_speak(tx, who.person_id, wanted):
+            return Standing(subject, is_desk=False, is_relative=True)
         if any(one.person_id == wanted for one in who.acts_for):
             raise errors.NotAllowed
         raise errors.NotThere
@@ -54,6 +63,6 @@ def decided_by_another() -> Iterator[None]:
     try:
         yield
     except asyncpg.CheckViolationError as error:
-        if db.constraint_of(error) in (sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF):
+        if db.constraint_of(error) in _NOT_BY_YOURSELF:
             raise errors.NotByYourself from None
         raise

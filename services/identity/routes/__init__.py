@@ -15,6 +15,7 @@ from services.identity.providers import Providers
 from services.identity.routes import (
     audit,
     consents,
+    deaths,
     families,
     oauth,
     people,
@@ -263,6 +264,9 @@ _service: Callable[[Context], App] = service_app(
         rights.mine,
         rights.theirs,
         rights.router,
+        deaths.mine,
+        deaths.theirs,
+        deaths.router,
         retention.router,
         staff.router,
         oauth.router,
