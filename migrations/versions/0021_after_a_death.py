@@ -126,8 +126,8 @@ WITHIN = {
     "record_reads": (1095, 3650),
     "archives": (0, 0),
     "requests": (1095, 3650),
-    "refused": (7, 90),
-    "uploads": (8, 180),
+    "refused": (7, 30),
+    "uploads": (40, 180),
     "login_codes": (1, 30),
     "turned_away": (1095, 3650),
 }

@@ -12,7 +12,7 @@ from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.claiming import Call
 from services.gateway.upstreams import NoAnswer
-from shared import claims, clock, crypto, days, errors, notices, uploads, wire
+from shared import claims, clock, crypto, days, errors, notices, wire
 from shared.assertion import Caller
 from shared.db import Tx
 from shared.rights import Tables, Whom
@@ -198,22 +198,10 @@ async def purge_keys(parts: Parts) -> int:
     return await parts.db.run(ledger.delete_old_asks)
 
 
-async def purge_uploads(parts: Parts) -> int:
-    """Forget what devices were answered long ago."""
-    return await parts.db.run(uploads.delete_old)
-
-
-async def purge_refusals(parts: Parts) -> int:
-    """Forget after thirty days why somebody was refused."""
-    return await parts.db.run(sql.delete_old_refusals)
-
-
 TASKS = (
     Task("ledger.lapse", 5, lapse),
     Task("ledger.serve_waiting", 1, serve_waiting),
     Task("notices.stamp", 1, stamp_notices),
     Task("days.seed", 3600, seed_days),
     Task("ledger.purge_keys", 3600, purge_keys),
-    Task("uploads.purge", 3600, purge_uploads),
-    Task("ledger.purge_refusals", 3600, purge_refusals),
 )

@@ -91,6 +91,13 @@ class Due(Requested):
     due_at: datetime
 
 
+class Kept(Data):
+    """Of which table, and how many days it is kept now."""
+
+    table: str
+    days: int
+
+
 class Said(Data):
     """What was decided."""
 
@@ -300,6 +307,16 @@ TYPES: Final = (
         {},
     ),
     NoticeType(
+        "identity.retention.changed",
+        Kept,
+        say("the change", "变更记录"),
+        say(
+            "How long something is kept was changed; auditors are told, and the audit says by whom and why.",
+            "保存期限已调整，已通知审计员；调整人与理由见审计记录。",
+        ),
+        {"table": "refused", "days": 60},
+    ),
+    NoticeType(
         "identity.death.recorded",
         Data,
         _DEATH,
@@ -482,3 +499,8 @@ def relative_asked(leave_id: uuid.UUID, community: str, holders: tuple[int, ...]
 def relative_answered(leave_id: uuid.UUID, community: str, holder_no: int, state: str) -> Notice:
     """The relative is told."""
     return Notice("identity.relative.answered", community, leave_id, (holder_no,), {"state": state})
+
+
+def retention_changed(change: uuid.UUID, region: str, holders: tuple[int, ...], table: str, days: int) -> Notice:
+    """How long a table is kept was changed."""
+    return Notice("identity.retention.changed", region, change, holders, {"table": table, "days": days})
