@@ -177,6 +177,7 @@ MORE = (
         "answers",
         "个人信息保护法 19: answers to an event, for a year",
     ),
+    ("feedback", "made_at", 365, 31, 1095, "holder_no", "text", "个人信息保护法 19: words about an event, for a year"),
     ("visits", "starts_at", 365, 31, 1095, "group_id", "note", "个人信息保护法 19: words with a visit, for a year"),
     (
         "incidents",

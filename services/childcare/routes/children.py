@@ -10,7 +10,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from services.childcare.actions import Facts, children, collecting
-from services.childcare.schemas.children import ChildIn, ChildOut, CollectorIn, CollectorOut, LiftIn, ReadOut, TripOut
+from services.childcare.schemas.children import (
+    AllowAgainIn,
+    ChildIn,
+    ChildOut,
+    CollectorIn,
+    CollectorOut,
+    ReadOut,
+    TripOut,
+)
 from shared import errors, pages, web
 from shared.assertion import Caller
 from shared.pages import Cursor, Limit, Page
@@ -172,5 +180,7 @@ async def remove_collector(person_id: ChildId, collector_id: CollectorId, ctx: C
     ),
     responses=refuses(errors.NotByYourself),
 )
-async def lift_collector(person_id: ChildId, collector_id: CollectorId, told: LiftIn, ctx: Ctx, who: Who) -> Response:
+async def lift_collector(
+    person_id: ChildId, collector_id: CollectorId, told: AllowAgainIn, ctx: Ctx, who: Who
+) -> Response:
     return _collector(await ctx.db.run(collecting.lift, ctx.keys, who, person_id, collector_id, told.reason))

@@ -98,7 +98,7 @@ class CollectorIn(In):
         return self
 
 
-class LiftIn(In):
+class AllowAgainIn(In):
     """Why what an earlier guardian forbade is forbidden no more."""
 
     reason: Annotated[

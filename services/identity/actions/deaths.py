@@ -57,7 +57,7 @@ async def record(tx: Tx, who: Caller, person_id: uuid.UUID, died_on: date, evide
         await sql.deaths.end(tx, person_id)
         for one in await sql.families.listed(tx, None, actor_id=person_id, person_id=person_id):
             await families.end(tx, one, "died")
-        await announce(tx, [notices.death_recorded(new.id, subject.community, subject.holder_no)])
+        await announce(tx, [notices.rights.death_recorded(new.id, subject.community, subject.holder_no)])
     else:
         before = await sql.deaths.death(tx, person_id)
         if before is not None and (before["died_on"], before["evidence"]) == (died_on, evidence):
@@ -97,7 +97,7 @@ async def take_back(tx: Tx, who: Caller, person_id: uuid.UUID, reason: str) -> N
     )
     subject = await sql.consents.subject(tx, person_id)
     holder_no = subject.holder_no if subject is not None else 0
-    await announce(tx, [notices.death_withdrawn(found["id"], found["community"], holder_no)])
+    await announce(tx, [notices.rights.death_withdrawn(found["id"], found["community"], holder_no)])
 
 
 async def due(tx: Tx) -> list[tuple[Any, Whom | None]]:
@@ -205,7 +205,7 @@ async def ask(
             tx.discard()
             return await sql.deaths.asked_for(tx, person_id, relative_id)
     managers = await sql.reveals.in_office(tx, sorted(APPROVERS), death["community"], but=who.account_no)
-    await announce(tx, [notices.relative_asked(new.id, death["community"], managers)])
+    await announce(tx, [notices.rights.relative_asked(new.id, death["community"], managers)])
     await _recorded(tx, who, "people.relative_asked", new._asdict())
     return await sql.deaths.relative(tx, new.id)
 
@@ -267,5 +267,5 @@ async def decide(tx: Tx, who: Caller, leave_id: uuid.UUID, *, is_allowed: bool, 
     if not decided:
         raise errors.AlreadyRecorded
     await _recorded(tx, who, f"people.relative_{wanted}", row, reason)
-    await announce(tx, [notices.relative_answered(leave_id, row["community"], row["relative_no"], wanted)])
+    await announce(tx, [notices.rights.relative_answered(leave_id, row["community"], row["relative_no"], wanted)])
     return await sql.deaths.relative(tx, leave_id)

@@ -77,7 +77,7 @@ async def set_days(tx: Tx, who: Caller, name: str, *, days: int, reason: str, ma
     for root in roots:
         await audit.record(tx, who.account_no, "retention.changed", community=root, reason=reason, data=told)
         watchers = await sql.reveals.in_office(tx, WATCHERS, root)
-        await announce(tx, [notices.retention_changed(change, root, watchers, name, days)])
+        await announce(tx, [notices.rights.retention_changed(change, root, watchers, name, days)])
     return await sql.retention.table(tx, name)
 
 

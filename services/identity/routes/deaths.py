@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from services.identity import actions
 from services.identity.actions.deaths import Wish
 from services.identity.routes.given import private
-from services.identity.schemas.deaths import DeathIn, DeathOut, RelativeIn, RelativeOut, TakeBackIn, WishIn, WishOut
+from services.identity.schemas.deaths import DeathIn, DeathOut, LeaveIn, LeaveOut, TakeBackIn, WishIn, WishOut
 from services.identity.schemas.reveals import DenyIn, MaskedOut
 from shared import errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
@@ -116,8 +116,8 @@ def _masked(person_id: uuid.UUID | None, name: str | None) -> MaskedOut | None:
     return MaskedOut(id=person_id, name=masking.name(name or "")) if person_id is not None else None
 
 
-def _relative(row: Any) -> RelativeOut:
-    return RelativeOut.model_validate(
+def _relative(row: Any) -> LeaveOut:
+    return LeaveOut.model_validate(
         {
             **dict(row),
             "state": "over" if row["is_over"] else row["state"],
@@ -137,7 +137,7 @@ def _told(row: Any, status: int = 200) -> Response:
     "/people/{person_id}/relatives",
     operation_id="identity.people.relatives.create",
     status_code=202,
-    response_model=RelativeOut,
+    response_model=LeaveOut,
     summary=say("Ask leave for a relative of somebody who has died", "为近亲属申请行使死者的个人信息权利"),
     description=say(
         "The staff has seen the papers; a manager who is another person gives leave for 90 days, in which the relative asks "
@@ -146,7 +146,7 @@ def _told(row: Any, status: int = 200) -> Response:
     ),
     responses=refuses(errors.WishedOtherwise, errors.NotByYourself, errors.VerificationRequired, errors.Conflict),
 )
-async def ask(person_id: uuid.UUID, told: RelativeIn, ctx: Ctx, who: Who) -> Response:
+async def ask(person_id: uuid.UUID, told: LeaveIn, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.run(
         actions.deaths.ask,
         who,
@@ -161,7 +161,7 @@ async def ask(person_id: uuid.UUID, told: RelativeIn, ctx: Ctx, who: Who) -> Res
 @router.get(
     "/relatives",
     operation_id="identity.relatives.list",
-    response_model=Page[RelativeOut],
+    response_model=Page[LeaveOut],
     summary=say(
         "For whom I have leave, what I asked for, and what I am to decide", "近亲属权限：本人持有、本人提交与待审批"
     ),
@@ -178,13 +178,13 @@ async def list_relatives(
     before = pages.after(cursor, uuid.UUID)
     found = await ctx.db.read(actions.deaths.relatives, who, state, before[0] if before else None, limit + 1)
     following = pages.cursor(str(found[limit - 1]["id"])) if len(found) > limit else None
-    return private(Page[RelativeOut](items=[_relative(one) for one in found[:limit]], next=following))
+    return private(Page[LeaveOut](items=[_relative(one) for one in found[:limit]], next=following))
 
 
 @router.get(
     "/relatives/{leave_id}",
     operation_id="identity.relatives.read",
-    response_model=RelativeOut,
+    response_model=LeaveOut,
     summary=say("Read one", "查看近亲属权限"),
 )
 async def read_relative(leave_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
@@ -197,7 +197,7 @@ DECISIONS = refuses(errors.NotByYourself, errors.AlreadyRecorded, errors.Conflic
 @router.post(
     "/relatives/{leave_id}/approve",
     operation_id="identity.relatives.approve",
-    response_model=RelativeOut,
+    response_model=LeaveOut,
     summary=say("Give leave", "批准近亲属权限"),
     responses=DECISIONS,
 )
@@ -208,7 +208,7 @@ async def approve(leave_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 @router.post(
     "/relatives/{leave_id}/deny",
     operation_id="identity.relatives.deny",
-    response_model=RelativeOut,
+    response_model=LeaveOut,
     summary=say("Do not give leave, or end it", "不予批准或终止近亲属权限"),
     responses=DECISIONS,
 )

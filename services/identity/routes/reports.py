@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from services.identity import actions
 from services.identity.routes.audit import Region
-from services.identity.schemas.reports import CountOut, MinorsOut
+from services.identity.schemas.reports import MinorsOut, TallyOut
 from services.identity.sql.reports import Line
 from shared import web
 from shared.texts import say
@@ -45,7 +45,7 @@ async def minors(
     regions, lines = await ctx.db.run(actions.reports.minors, who, year, region)
     if wanted == "csv":
         return Response(_csv(lines), headers=PRIVATE, media_type="text/csv; charset=utf-8")
-    items = [CountOut.model_validate(one._asdict()) for one in lines]
+    items = [TallyOut.model_validate(one._asdict()) for one in lines]
     return web.json(MinorsOut(year=year, regions=list(regions), items=items), 200, PRIVATE)
 
 

@@ -99,7 +99,7 @@ class WishOut(Out):
     changed_at: Moment | None = Field(description=say("null: nothing was said.", "为空表示本人未作安排。"))
 
 
-class RelativeIn(In):
+class LeaveIn(In):
     """Who is to speak for somebody who has died."""
 
     relative: uuid.UUID = Field(description=say("Somebody of the town.", "亲属的人员编号。"))
@@ -107,7 +107,7 @@ class RelativeIn(In):
     evidence: Papers
 
 
-class RelativeOut(Out):
+class LeaveOut(Out):
     """Leave to speak for somebody who has died about what is known of them."""
 
     id: uuid.UUID

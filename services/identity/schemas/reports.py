@@ -10,7 +10,7 @@ from shared.texts import say
 from shared.web import Out
 
 
-class CountOut(Out):
+class TallyOut(Out):
     """How often something happened."""
 
     group: Literal["looks", "asked", "consents", "incidents"] = Field(
@@ -39,4 +39,4 @@ class MinorsOut(Out):
 
     year: int
     regions: list[str]
-    items: list[CountOut]
+    items: list[TallyOut]
