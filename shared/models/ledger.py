@@ -87,8 +87,8 @@ class Slot(Base):
     `taken` counts the units of active claims; `taken_offline` those made at the desk, by phone or on paper, which may use
     the `offline_share` that the app may not touch before `offline_until`. `waiting` counts asks on the waiting list.
     `next_lapse` is not later than the first moment at which a hold on it can lapse. `is_counted`: whether it counts for, and
-    is bound by, its place's limits; the portions of a dish do not, nor does a concert in somebody's hall. A slot's times
-    never change.
+    is bound by, its place's limits; the portions of a dish do not, nor does a concert in somebody's hall. A slot that is
+    neither counted nor exclusive is a stock: the same person may have of it again. A slot's times never change.
     `is_scheduled`: a line of the place's schedule made it, so it goes with the calendar; an extra session does not.
     """
 
@@ -195,7 +195,14 @@ class Claim(Base):
         ),
         CheckConstraint("(state = 'held') = (held_until IS NOT NULL)", name="only_holds_lapse"),
         CheckConstraint("channel IN ('app', 'desk', 'phone', 'paper', 'partner')", name="claim_channel_known"),
-        Index("one_place_per_person", "slot_id", "holder_no", unique=True, postgresql_where=text("is_active")),
+        Index(
+            "one_place_per_person",
+            "slot_id",
+            "holder_no",
+            text("(NULLIF(is_counted OR is_exclusive, false))"),  # null, as of a stock, is never twice
+            unique=True,
+            postgresql_where=text("is_active"),
+        ),
         ExcludeConstraint(
             (_HOLDER_DURING, "&&"),
             name="nobody_in_two_places",

@@ -726,9 +726,8 @@ def test_supper_that_was_added_later_is_cooked_from_the_same_stock(front: Front)
         "title": "晚餐",
     }
     window = other.says("POST", f"{other.path}/slots", other.manager, 201, json=supper)["id"]
-    again = other.order(elder, ("清蒸鱼", 1), slot_id=window)
-    assert is_problem(again, 409, "already_yours"), "the same dish once a day"
-    made = other.order(elder, ("小米粥", 5), slot_id=window).json()
+    made = other.order(elder, ("小米粥", 5), ("清蒸鱼", 1), slot_id=window).json()
+    assert is_problem(other.order(elder, ("小米粥", 1), slot_id=window), 409, "already_yours"), "one order a window"
     assert made["slot"]["id"] == window
     for path in (made["href"], f"/v1/claims/{made['group_id']}"):
         assert front.get(path, elder).json()["slot"]["id"] == window, (
@@ -737,7 +736,14 @@ def test_supper_that_was_added_later_is_cooked_from_the_same_stock(front: Front)
     menu = other.says("GET", f"{other.path}/menus/{other.day(2)}", None)
     assert {one["name"]: one["free"] for one in menu["dishes"]}["小米粥"] == 15
     sheet = other.says("GET", f"{other.path}/production?date={other.day(2)}&slot={window}", other.cook)
-    assert [(one["title"], one["portions"]) for one in sheet["windows"]] == [("晚餐", 5)]
+    assert [(one["title"], one["portions"]) for one in sheet["windows"]] == [("晚餐", 6)]
+    portions = {one["name"]: one["free"] for one in menu["dishes"]}["清蒸鱼"]
+    assert front.ask("DELETE", lunch["href"], elder).status_code == 200, (
+        "what is given back is lunch's, and supper stays"
+    )
+    menu = other.says("GET", f"{other.path}/menus/{other.day(2)}", None)
+    assert {one["name"]: one["free"] for one in menu["dishes"]}["清蒸鱼"] == portions + 4
+    assert front.get(made["href"], elder).json()["state"] == "confirmed"
     assert lunch["slot"]["title"] == "午餐"
 
 

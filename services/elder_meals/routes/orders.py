@@ -74,10 +74,10 @@ ORDERS = Collection(
     summary=say("Order a meal for an elder", "为长者订餐"),
     description=say(
         "By the elder, their family, or at the desk and by phone by staff or the place's own kitchen. Dishes that do not suit the elder are refused and named. One portion "
-        "of a meal is subsidised by age; each line says why it costs what it costs. The same dish can be ordered once a day for "
-        "one elder. Needs an Idempotency-Key.",
+        "of a meal is subsidised by age; each line says why it costs what it costs. One order a window for one elder. "
+        "Needs an Idempotency-Key.",
         "可由长者本人、家人下单，或由工作人员及本厨房在窗口、电话代订。不符合长者饮食要求的菜品将被拒绝并指明。每餐按年龄补贴一份，"
-        "每行注明计价原因。同一道菜每位长者每天限订一次。须带 Idempotency-Key。",
+        "每行注明计价原因。每位长者每个送餐时段限一份订单。须带 Idempotency-Key。",
     ),
     responses={
         202: {"model": OrderOut, "description": say("On the waiting list.", "已进入候补。")},

@@ -267,7 +267,7 @@ def of_places(slot: Slot, holder: Holder, now: datetime, more: Sequence[Place] =
     overlaps = False
     here: list[Place] = []
     for place in places:
-        if place.slot_id == slot.id:
+        if place.slot_id == slot.id and (slot.is_counted or slot.is_exclusive):  # else it is a stock
             return No("already_yours")
         if place.starts_at < ends_at and starts_at < place.ends_at and place.is_exclusive:
             overlaps = True

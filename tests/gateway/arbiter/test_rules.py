@@ -258,6 +258,11 @@ def test_nobody_gets_the_same_slot_twice() -> None:
     assert code(answer(one, person(places=[place_in(one)]))) == "already_yours"
 
 
+def test_of_a_stock_the_same_person_may_have_again() -> None:
+    dish = slot(is_exclusive=False, is_counted=False)
+    assert answer(dish, person(places=[place_in(dish)])) == Granted()
+
+
 def test_nobody_is_in_two_places_at_once() -> None:
     has = person(places=[place_in(slot(10))])
     inside, across, around = slot(10.25, hours=0.5), slot(10.5), slot(9, hours=3)
