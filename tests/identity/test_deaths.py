@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -12,8 +13,11 @@ from services.identity import tasks
 from shared import clock
 from tests.elder_meals.kitchens import Kitchen
 from tests.gateway.test_front import Front, examined, is_problem
+from tests.identity.test_consents import PHONE, adult, code_of, healthy
 from tests.identity.test_forgetting import CANARY, copy_for, work
+from tests.identity.test_reveals import FOURTH, cast, officer
 from tests.identity.test_rights import front
+from tests.identity.town import ADULT, ADULT_TOO, Town, play
 from tests.town import Resident
 
 __all__ = ["front"]
@@ -294,3 +298,46 @@ def test_only_a_grown_up_who_is_known_gets_leave(front: Front, office: Office) -
     nobody = Resident(uuid.uuid4(), 0, uuid.uuid4(), 0, "")
     assert office.asks(dead, nobody, 422)["errors"][0]["pointer"] == "/relative"
     assert office.asks(dead, office.boss, 422, relation="named")["errors"][0]["code"] == "not_named"
+
+
+def test_nobody_logs_in_as_the_dead_nor_becomes_anything_to_them(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        parent, _, clerk, _ = await cast(town)
+        friend = await adult(town, FOURTH, ADULT_TOO)
+        dead = parent.caller.person_id
+        done = await town.call("PUT", f"/people/{dead}/death", PAPER, officer(clerk))
+        assert done.status_code == 200, done.text
+        assert code_of(await town.refresh(parent.refresh)) == (401, "not_known")
+        body = {"provider": "phone", "phone": PHONE, "code": await town.code(PHONE)}
+        assert code_of(await town.call("POST", "/sessions", body)) == (403, "not_allowed")
+        document = {"kind": "resident_id", "number": ADULT}
+        wish = {"person": {"name": "张三", "document": document}, "services": ["events"]}
+        for path, told, caller in (
+            ("/me/proxies", wish, friend.caller),
+            (
+                f"/people/{dead}/proxies",
+                {"proxy": str(friend.caller.person_id), "services": ["events"]},
+                officer(clerk),
+            ),
+        ):
+            answer = await town.call("POST", path, told, caller)
+            assert code_of(answer) == (404, "not_there"), answer.text
+        assert await town.value("SELECT count(*) FROM relations WHERE closed_at IS NULL") == 0
+        await healthy(town)
+
+    play(database_url, scenario)
+
+
+def test_of_two_who_record_a_death_at_once_one_does(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        parent, child, clerk, boss = await cast(town)
+        path = f"/people/{parent.caller.person_id}/death"
+        both = [town.call("PUT", path, PAPER, who) for who in (officer(clerk), officer(boss, "manager"))]
+        assert [one.status_code for one in await asyncio.gather(*both)] == [200, 200]
+        assert await town.value("SELECT count(*) FROM notices WHERE type = 'identity.death.recorded'") == 1
+        ended = "SELECT holders FROM notices WHERE type = 'identity.guardian.ended'"
+        child_no = await town.value("SELECT no FROM holders WHERE id = $1::uuid", child)
+        assert child_no in await town.value(ended)
+        await healthy(town)
+
+    play(database_url, scenario)

@@ -236,6 +236,7 @@ async def _granted(tx: Tx, new: NewRelation) -> Proxy:
         if db.constraint_of(error) == sql.families.ONE_RELATION_EACH:
             raise errors.Exists from None
         raise
+    await families.still_live(tx, new.actor_id, new.person_id)
     made = await sql.families.relation(tx, new.id)
     if made is None:
         raise errors.Gone(say("The time they asked for is over.", "申请的代办期限已过。"))
