@@ -244,6 +244,7 @@ def after_a_death() -> None:
         sa.Column("community", sa.Text(), nullable=False),
         sa.Column("relation", sa.Text(), nullable=False),
         sa.Column("evidence", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), server_default=sa.text("'asked'"), nullable=False),
         sa.Column("account_no", sa.BigInteger(), nullable=False),
         sa.Column("by_person_id", sa.Uuid(), nullable=False),

@@ -182,6 +182,7 @@ class Relative(Base):
     community: Mapped[str]
     relation: Mapped[str]
     evidence: Mapped[str]
+    reason: Mapped[str]
     state: Mapped[str] = mapped_column(server_default=text("'asked'"))
     account_no: Mapped[Big]
     by_person_id: Mapped[uuid.UUID]

@@ -15,7 +15,7 @@ from tests.elder_meals.kitchens import Kitchen
 from tests.gateway.test_front import Front, examined, is_problem
 from tests.identity.test_consents import PHONE, adult, code_of, healthy
 from tests.identity.test_forgetting import CANARY, copy_for, work
-from tests.identity.test_reveals import FOURTH, cast, officer
+from tests.identity.test_reveals import FOURTH, WHY, cast, officer
 from tests.identity.test_rights import front
 from tests.identity.town import ADULT, ADULT_TOO, Town, play
 from tests.town import Resident
@@ -49,7 +49,12 @@ class Office:
         assert work(self.front, tasks.settle) == 1
 
     def asks(self, dead: Resident, relative: Resident, status: int = 202, **more: Any) -> Any:
-        body = {"relative": str(relative.person_id), "relation": "child", "evidence": "household_register"} | more
+        body = {
+            "relative": str(relative.person_id),
+            "relation": "child",
+            "evidence": "household_register",
+            "reason": WHY,
+        } | more
         return self.says("POST", of(dead, "relatives"), self.clerk, status, **body)
 
     def leave(self, dead: Resident, relative: Resident, **more: Any) -> str:
@@ -194,7 +199,12 @@ def test_nobody_gives_leave_to_themselves(front: Front, office: Office) -> None:
     approve = f"{RELATIVES}/{made['id']}/approve"
     for who in (office.clerk, child):
         assert is_problem(front.ask("POST", approve, who), 403, "not_by_yourself")
-    own = {"relative": str(office.clerk.person_id), "relation": "child", "evidence": "household_register"}
+    own = {
+        "relative": str(office.clerk.person_id),
+        "relation": "child",
+        "evidence": "household_register",
+        "reason": WHY,
+    }
     assert is_problem(front.ask("POST", of(dead, "relatives"), office.clerk, json=own), 403, "not_by_yourself")
     (stranger,) = front.town.residents()
     for answer in (front.get(f"{RELATIVES}/{made['id']}", stranger), front.ask("POST", approve, stranger)):
@@ -295,6 +305,8 @@ def test_only_a_grown_up_who_is_known_gets_leave(front: Front, office: Office) -
     office.died(dead)
     for who in (unknown, young):
         assert office.asks(dead, who, 409)["code"] == "verification_required"
+    for bad in ({"reason": ""}, {"reason": None}, {"relation": "friend"}, {"evidence": "hearsay"}, {"x": 1}):
+        office.asks(dead, office.boss, 422, **bad)
     nobody = Resident(uuid.uuid4(), 0, uuid.uuid4(), 0, "")
     assert office.asks(dead, nobody, 422)["errors"][0]["pointer"] == "/relative"
     assert office.asks(dead, office.boss, 422, relation="named")["errors"][0]["code"] == "not_named"

@@ -173,7 +173,7 @@ async def put_wish(tx: Tx, who: Caller, person_id: uuid.UUID | None, wanted: Wis
 
 
 async def ask(
-    tx: Tx, who: Caller, person_id: uuid.UUID, *, relative_id: uuid.UUID, relation: str, evidence: str
+    tx: Tx, who: Caller, person_id: uuid.UUID, *, relative_id: uuid.UUID, relation: str, evidence: str, reason: str
 ) -> Any:
     """Ask leave for a relative whose papers the staff has seen; the same again is answered with what is asked already."""
     await _known(tx, who, person_id)
@@ -197,6 +197,7 @@ async def ask(
         death["community"],
         relation,
         evidence,
+        reason,
         who.account_no or 0,
         who.person_id or person_id,
     )
@@ -206,7 +207,7 @@ async def ask(
             return await sql.deaths.asked_for(tx, person_id, relative_id)
     managers = await sql.reveals.in_office(tx, sorted(APPROVERS), death["community"], but=who.account_no)
     await announce(tx, [notices.rights.relative_asked(new.id, death["community"], managers)])
-    await _recorded(tx, who, "people.relative_asked", new._asdict())
+    await _recorded(tx, who, "people.relative_asked", new._asdict(), reason)
     return await sql.deaths.relative(tx, new.id)
 
 

@@ -154,6 +154,7 @@ async def ask(person_id: uuid.UUID, told: LeaveIn, ctx: Ctx, who: Who) -> Respon
         relative_id=told.relative,
         relation=told.relation,
         evidence=told.evidence,
+        reason=told.reason,
     )
     return _told(row, 202)
 

@@ -6,7 +6,7 @@ import uuid
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from services.identity.schemas.reveals import MaskedOut, Reason
 from shared.claiming import Moment
@@ -41,6 +41,16 @@ Papers = Annotated[
         "committee_letter",
     ],
     Field(description=say("What the staff has seen of it.", "工作人员查验的关系证明材料。")),
+]
+Interest = Annotated[
+    str,
+    StringConstraints(min_length=2, max_length=200, pattern=r"^[^\x00-\x1f]*$"),
+    Field(
+        description=say(
+            "What lawful interest of their own they have in it; whoever decides reads it.",
+            "近亲属自身的合法、正当利益，供审批人查看。",
+        )
+    ),
 ]
 Afterwards = Annotated[
     Literal["relatives", "named", "nobody"],
@@ -105,6 +115,7 @@ class LeaveIn(In):
     relative: uuid.UUID = Field(description=say("Somebody of the town.", "亲属的人员编号。"))
     relation: Nearness
     evidence: Papers
+    reason: Interest
 
 
 class LeaveOut(Out):
@@ -116,6 +127,7 @@ class LeaveOut(Out):
     community: str
     relation: Nearness
     evidence: Papers
+    reason: Interest
     state: Literal["asked", "allowed", "denied", "over"]
     asked_by: MaskedOut
     decided_by: MaskedOut | None

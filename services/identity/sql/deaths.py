@@ -130,6 +130,7 @@ class NewRelative(NamedTuple):
     community: str
     relation: str
     evidence: str
+    reason: str
     account_no: int
     by_person_id: uuid.UUID
 
@@ -137,8 +138,8 @@ class NewRelative(NamedTuple):
 async def ask(tx: Tx, new: NewRelative) -> int:
     """Write it down; 0 when the same is asked already."""
     return await tx.execute(
-        "INSERT INTO relatives (id, person_id, relative_id, community, relation, evidence, account_no, by_person_id) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (person_id, relative_id) WHERE state = 'asked' DO NOTHING",
+        "INSERT INTO relatives (id, person_id, relative_id, community, relation, evidence, reason, account_no, by_person_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (person_id, relative_id) WHERE state = 'asked' DO NOTHING",
         *new,
     )
 
