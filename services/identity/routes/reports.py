@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import asdict, astuple, fields
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -45,7 +46,7 @@ async def minors(
     regions, lines = await ctx.db.run(actions.reports.minors, who, year, region)
     if wanted == "csv":
         return Response(_csv(lines), headers=PRIVATE, media_type="text/csv; charset=utf-8")
-    items = [TallyOut.model_validate(one._asdict()) for one in lines]
+    items = [TallyOut.model_validate(asdict(one)) for one in lines]
     return web.json(MinorsOut(year=year, regions=list(regions), items=items), 200, PRIVATE)
 
 
@@ -53,6 +54,6 @@ def _csv(lines: list[Line]) -> str:
     """A table for a spreadsheet; every word in it is one of ours."""
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(Line._fields)
-    writer.writerows(lines)
+    writer.writerow(one.name for one in fields(Line))
+    writer.writerows(astuple(one) for one in lines)
     return "\ufeff" + file.getvalue()

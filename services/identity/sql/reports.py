@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from shared.db import Tx
 
@@ -12,7 +12,8 @@ LOOKS = ("people.reveal", "child.read", "requests.read", "guardians.read", "peop
 """What the staff writes down when it looks at what is known of somebody."""
 
 
-class Line(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Line:
     """How often something happened, and to how many children; None where they are not told apart."""
 
     group: str
