@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -109,10 +110,13 @@ def test_the_security_officer_says_how_long_within_the_law_and_auditors_hear_of_
             "SELECT data || jsonb_build_object('why', reason) FROM audit WHERE action = 'retention.changed'"
         )
         assert (entry["before"], entry["days"], entry["why"]) == (30, 20, WHY)
+        at_once = await asyncio.gather(*(says(days, match='"2"', table="refused") for days in (8, 9)))
+        assert sorted(one.status_code for one in at_once) == [200, 412]
+        assert (await says(20, match='"3"')).status_code == 200
         await refused(town, 3)
         assert await tasks.purge(context(town)) == 2, "the purge goes by it"
         shown = await town.call("GET", "/retention/refused")
-        assert (shown.json()["days"], shown.json()["least"], shown.headers["etag"]) == (20, 7, '"2"')
+        assert (shown.json()["days"], shown.json()["least"], shown.headers["etag"]) == (20, 7, '"4"')
         await healthy(town)
 
     play(database_url, scenario)
