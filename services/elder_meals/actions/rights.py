@@ -9,9 +9,9 @@ from services.elder_meals.actions.sealing import readable, seal
 from services.elder_meals.sql import doors, elders
 from services.elder_meals.sql import rights as sql
 from shared import clock
-from shared import notices as told
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 from shared.rights import MOST, Tables, Whom
 
 DECEASED: Final = "deceased"
@@ -42,7 +42,7 @@ async def end(tx: Tx, _keys: Keyring, whom: Whom) -> int:
         values = [clock.uuid7(), check["id"], check["community"], "closed", None, DECEASED, now, whom.asked_by, None]
         await doors.insert_step(tx, values)
         await doors.close_check(tx, check["id"], DECEASED, now)
-        await told.announce(tx, [notices.welfare_closed(check, [check["holder_no"]], DECEASED, now)])
+        await announce(tx, [notices.welfare_closed(check, [check["holder_no"]], DECEASED, now)])
     return await sql.end(tx, whom.person_id)
 
 

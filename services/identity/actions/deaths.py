@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from services.identity import notices, rules, sql
 from services.identity.actions import families, standing
-from services.identity.actions.people import BY_DOCUMENT, is_adult
+from services.identity.actions.people import BY_DOCUMENT
 from services.identity.actions.reveals import APPROVERS
 from services.identity.sql.deaths import NewDeath, NewRelative
 from shared import audit, clock, errors
@@ -188,7 +188,7 @@ async def ask(
         raise errors.WishedOtherwise
     if relation == "named" and wish.who != "named":
         raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/relation", "code": "not_named"}])
-    if relative.level < BY_DOCUMENT or not is_adult(relative.born, clock.today()):
+    if relative.level < BY_DOCUMENT or not rules.is_adult(relative.born, clock.today()):
         raise errors.VerificationRequired
     new = NewRelative(
         clock.uuid7(),

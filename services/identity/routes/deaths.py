@@ -9,13 +9,12 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from services.identity import actions
 from services.identity.actions.deaths import Wish
-from services.identity.routes.given import private
 from services.identity.schemas.deaths import DeathIn, DeathOut, LeaveIn, LeaveOut, TakeBackIn, WishIn, WishOut
 from services.identity.schemas.reveals import DenyIn, MaskedOut
 from shared import errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import Ctx, Who, refuses
 
 
 async def _oneself() -> None:
@@ -27,14 +26,12 @@ async def _named(person_id: uuid.UUID) -> uuid.UUID:
 
 
 def _wish(found: Wish) -> Response:
-    return private(WishOut(who=found.who, persons=list(found.named), changed_at=found.changed_at))
+    return web.private(WishOut(who=found.who, persons=list(found.named), changed_at=found.changed_at))
 
 
 def _of(word: str, prefix: str, whose: Any) -> APIRouter:
     """What one person wishes for: the caller, or somebody who says it at the desk."""
-    router = APIRouter(
-        prefix=f"/v1/identity/{prefix}", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)]
-    )
+    router = APIRouter(prefix=prefix, tags=["privacy"])
     named = Depends(whose)
 
     @router.get(
@@ -62,13 +59,13 @@ def _of(word: str, prefix: str, whose: Any) -> APIRouter:
     return router
 
 
-mine = _of("me", "me", _oneself)
-theirs = _of("people", "people/{person_id}", _named)
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)])
+mine = _of("me", "/me", _oneself)
+theirs = _of("people", "/people/{person_id}", _named)
+router = APIRouter(tags=["privacy"])
 
 
 def _death(row: Any) -> Response:
-    return private(DeathOut.model_validate(dict(row)))
+    return web.private(DeathOut.model_validate(dict(row)))
 
 
 @router.get(
@@ -130,7 +127,7 @@ def _relative(row: Any) -> LeaveOut:
 
 
 def _told(row: Any, status: int = 200) -> Response:
-    return private(_relative(row), status, Location=f"/v1/identity/relatives/{row['id']}")
+    return web.private(_relative(row), status, Location=f"/v1/identity/relatives/{row['id']}")
 
 
 @router.post(
@@ -177,9 +174,8 @@ async def list_relatives(
     cursor: Cursor = None,
 ) -> Response:
     before = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.deaths.relatives, who, state, before[0] if before else None, limit + 1)
-    following = pages.cursor(str(found[limit - 1]["id"])) if len(found) > limit else None
-    return private(Page[LeaveOut](items=[_relative(one) for one in found[:limit]], next=following))
+    found = await ctx.db.read(actions.deaths.relatives, who, state, before, limit + 1)
+    return web.private(pages.page(found, limit, _relative, lambda one: one["id"]))
 
 
 @router.get(

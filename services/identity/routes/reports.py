@@ -7,7 +7,7 @@ import io
 from dataclasses import asdict, astuple, fields
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from services.identity import actions
 from services.identity.routes.audit import Region
@@ -15,9 +15,9 @@ from services.identity.schemas.reports import MinorsOut, TallyOut
 from services.identity.sql.reports import Line
 from shared import web
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who
+from shared.web import Ctx, Who
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["privacy"])
 PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -47,7 +47,7 @@ async def minors(
     if wanted == "csv":
         return Response(_csv(lines), headers=PRIVATE, media_type="text/csv; charset=utf-8")
     items = [TallyOut.model_validate(asdict(one)) for one in lines]
-    return web.json(MinorsOut(year=year, regions=list(regions), items=items), 200, PRIVATE)
+    return web.private(MinorsOut(year=year, regions=list(regions), items=items))
 
 
 def _csv(lines: list[Line]) -> str:

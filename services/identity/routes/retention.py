@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from services.identity import actions, sql
 from services.identity.routes.given import matches
@@ -13,10 +13,9 @@ from services.identity.schemas.rights import HoldIn, HoldOut, RetentionIn, Reten
 from shared import errors, web
 from shared.pages import Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import Ctx, Who, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)])
-PRIVATE = {"Cache-Control": "no-store"}
+router = APIRouter(tags=["privacy"])
 Table = Annotated[str, Path(pattern=r"^[a-z_]{1,40}$", description=say("The table.", "数据表。"))]
 
 
@@ -74,7 +73,7 @@ async def replace_retention(table: Table, told: RetentionIn, request: Request, c
 )
 async def read_hold(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.read(actions.retention.read_hold, who, person_id)
-    return web.json(HoldOut.model_validate(dict(row)), 200, PRIVATE)
+    return web.private(HoldOut.model_validate(dict(row)))
 
 
 @router.put(
@@ -89,7 +88,7 @@ async def read_hold(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 )
 async def put_hold(person_id: uuid.UUID, told: HoldIn, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.run(actions.retention.put_hold, who, person_id, told.reason)
-    return web.json(HoldOut.model_validate(dict(row)), 200, PRIVATE)
+    return web.private(HoldOut.model_validate(dict(row)))
 
 
 @router.delete(
