@@ -146,8 +146,7 @@ async def _left_behind(tx: Tx, who: Caller, child_id: uuid.UUID) -> list[Any]:
 
 async def lift(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID, reason: str) -> Facts:
     """Lift what somebody forbade who is no guardian any more; a guardian lifts their own. Again changes nothing."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     child = await child_of(tx, child_id)
     if not who.may(LIFTERS, child["community"]):
         raise errors.NotAllowed if is_guardian(who, child_id) else errors.NotThere

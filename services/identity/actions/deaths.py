@@ -30,10 +30,8 @@ LEAVE: Final = timedelta(days=90)
 
 async def _known(tx: Tx, who: Caller, person_id: uuid.UUID, roles: frozenset[str] = standing.DESK) -> Whom:
     """Somebody who is not closed, for staff of their region who are somebody else."""
-    if who.account_no is None:
-        raise errors.NotKnown
     subject = await sql.consents.subject(tx, person_id)
-    whom = await sql.rights.whom(tx, person_id, who.account_no)
+    whom = await sql.rights.whom(tx, person_id, who.known())
     if subject is None or whom is None or not who.may(standing.DESK, subject.community):
         raise errors.NotThere
     if not who.may(roles, subject.community) or who.person_id in (None, person_id):
@@ -50,7 +48,7 @@ async def record(tx: Tx, who: Caller, person_id: uuid.UUID, died_on: date, evide
     if subject is None:  # pragma: no cover - it was there a line ago
         raise errors.NotThere
     if not (subject.born or rules.EARLIEST) <= died_on <= clock.today():
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/died_on", "code": "out_of_range"}])
+        raise errors.Unprocessable.at("/died_on", "out_of_range")
     new = NewDeath(clock.uuid7(), person_id, subject.community, died_on, evidence, who.account_no or 0)
     is_new = await sql.deaths.insert(tx, new)
     if is_new:
@@ -182,12 +180,12 @@ async def ask(
         raise errors.Conflict(say("No death is recorded of this person.", "该人员没有死亡登记。"))
     relative = await sql.families.someone(tx, relative_id)
     if relative is None or relative_id not in await sql.deaths.living(tx, [relative_id]):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/relative", "code": "unknown"}])
+        raise errors.Unprocessable.at("/relative", "unknown")
     wish = await _wish(tx, person_id)
     if not wish.allows(relative_id):
         raise errors.WishedOtherwise
     if relation == "named" and wish.who != "named":
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/relation", "code": "not_named"}])
+        raise errors.Unprocessable.at("/relation", "not_named")
     if relative.level < BY_DOCUMENT or not rules.is_adult(relative.born, clock.today()):
         raise errors.VerificationRequired
     new = NewRelative(
@@ -230,8 +228,7 @@ async def _recorded(tx: Tx, who: Caller, deed: str, row: Any, reason: str | None
 
 async def relative(tx: Tx, who: Caller, leave_id: uuid.UUID, *, locked: bool = False) -> Any:
     """One leave: for whoever asked, for the relative, and where one decides."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.deaths.relative(tx, leave_id, locked=locked)
     if row is None or not (
         row["account_no"] == who.account_no
@@ -244,10 +241,8 @@ async def relative(tx: Tx, who: Caller, leave_id: uuid.UUID, *, locked: bool = F
 
 async def relatives(tx: Tx, who: Caller, state: str | None, before: uuid.UUID | None, limit: int) -> list[Any]:
     """What one asked for, what one has leave for, and what is asked in the regions where one decides."""
-    if who.account_no is None:
-        raise errors.NotKnown
     prefixes = [one.prefix for one in who.roles if one.role in APPROVERS and one.place_id is None]
-    return await sql.deaths.relatives(tx, who.account_no, who.person_id, prefixes, state, before, limit)
+    return await sql.deaths.relatives(tx, who.known(), who.person_id, prefixes, state, before, limit)
 
 
 async def decide(tx: Tx, who: Caller, leave_id: uuid.UUID, *, is_allowed: bool, reason: str | None = None) -> Any:

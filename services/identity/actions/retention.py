@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import asyncpg
-
 from services.identity import notices, sql
 from shared import audit, clock, db, errors
 from shared.assertion import Caller
@@ -19,7 +17,6 @@ BATCH: Final = 2000
 KEEPER: Final = frozenset({"security"})
 """Who says how long things are kept: not who runs the system, nor who looks over both their shoulders."""
 WATCHERS: Final = ("auditor",)
-BOUNDS: Final = {"things_are_kept_as_long_as_the_law_says", "the_audit_is_kept_half_a_year"}
 
 
 async def due(tx: Tx) -> list[str]:
@@ -43,6 +40,10 @@ async def prove(tx: Tx, counts: Mapping[str, int]) -> None:
     await audit.record(tx, None, "retention.purged", community=roots[0] if roots else "", data={"counts": counts})
 
 
+def _out_of_range() -> errors.Refusal:
+    return errors.Unprocessable.at("/days", "out_of_range")
+
+
 async def table(tx: Tx, name: str) -> Any:
     """How long one table is kept, and why."""
     found = await sql.retention.table(tx, name)
@@ -53,8 +54,7 @@ async def table(tx: Tx, name: str) -> Any:
 
 async def set_days(tx: Tx, who: Caller, name: str, *, days: int, reason: str, matches: Callable[[int], None]) -> Any:
     """Keep a table for longer or shorter, as far as the law lets one; auditors are told. For the whole deployment's officer."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     roots = await sql.audit.roots(tx)
     if not all(who.may(KEEPER, root) for root in roots):
         raise errors.NotAllowed
@@ -65,13 +65,8 @@ async def set_days(tx: Tx, who: Caller, name: str, *, days: int, reason: str, ma
     if found["days"] == days:
         tx.discard()
         return found
-    try:
+    with db.referee(dict.fromkeys((sql.retention.WITHIN_THE_LAW, sql.retention.HALF_A_YEAR), _out_of_range)):
         await sql.retention.set_days(tx, name, days)
-    except asyncpg.CheckViolationError as error:
-        if db.constraint_of(error) in BOUNDS:
-            wrong = {"in": "body", "pointer": "/days", "code": "out_of_range"}
-            raise errors.Unprocessable(errors=[wrong]) from None
-        raise
     change = clock.uuid7()
     told = {"id": change, "table": name, "days": days, "before": found["days"]}
     for root in roots:

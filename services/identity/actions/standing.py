@@ -17,9 +17,6 @@ DESK: Final = frozenset({"staff", "manager"})
 """Who does for residents, at the desk, what residents may do for themselves."""
 
 
-_NOT_BY_YOURSELF: Final = {sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF, sql.deaths.NOT_BY_YOURSELF}
-
-
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A person, and whether the caller speaks for them only by office, or for one who has died, by leave."""
@@ -55,4 +52,8 @@ async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[s
 
 def decided_by_another() -> contextlib.AbstractContextManager[None]:
     """The database says that nobody decides about what they asked themselves, or about themselves."""
-    return db.referee(dict.fromkeys(_NOT_BY_YOURSELF, errors.NotByYourself))
+    return db.referee(
+        dict.fromkeys(
+            (sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF, sql.deaths.NOT_BY_YOURSELF), errors.NotByYourself
+        )
+    )

@@ -7,6 +7,9 @@ from typing import Any
 
 from shared.db import Tx
 
+WITHIN_THE_LAW = "things_are_kept_as_long_as_the_law_says"
+HALF_A_YEAR = "the_audit_is_kept_half_a_year"
+
 
 async def tables(tx: Tx) -> list[Any]:
     """Every table of which something is forgotten; those that others point to come last."""
