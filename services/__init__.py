@@ -40,6 +40,8 @@ class Service:
     """What everybody who claims here must have consented to; codes of `shared.purposes`."""
     exports: str | None = None
     """Tells somebody all that the service knows of them: `shared.rights.Tables`."""
+    ends: str | None = None
+    """Ends what goes on by itself for somebody who is closed or has died; safe to do again."""
     forgets: str | None = None
     """Forgets of somebody what need not be known any more; safe to do again."""
 
@@ -97,6 +99,7 @@ SERVICES: tuple[Service, ...] = (
         notices="services.elder_meals.notices:TYPES",
         facts=("age_band",),
         exports="services.elder_meals.actions.rights:known_of",
+        ends="services.elder_meals.actions.rights:end",
         forgets="services.elder_meals.actions.rights:forget",
     ),
     Service(

@@ -295,6 +295,14 @@ CHECKS: Final = {
             OR EXISTS (SELECT 1 FROM claims c WHERE c.holder_no = h.no AND c.is_active
                        AND c.starts_at > now() + interval '1 day'))
         UNION ALL SELECT h.id FROM holders h JOIN persons p ON p.id = h.id WHERE h.kind = 'closed' AND p.closed_at IS NULL""",
+    "nothing goes on for who has died": """
+        SELECT p.id FROM deaths p JOIN holders h ON h.id = p.person_id WHERE h.kind NOT IN ('dead', 'closed')
+            OR EXISTS (SELECT 1 FROM relations r WHERE p.person_id IN (r.actor_id, r.person_id) AND r.closed_at IS NULL)
+            OR EXISTS (SELECT 1 FROM accounts a WHERE a.person_id = p.person_id AND a.closed_at IS NULL)
+            OR NOT EXISTS (SELECT 1 FROM notices n WHERE n.subject = p.id AND n.type = 'identity.death.recorded')
+        UNION ALL SELECT w.id FROM welfare_checks w JOIN deaths p USING (person_id)
+        WHERE w.state = 'open' AND p.settled_at IS NOT NULL
+        UNION ALL SELECT h.id FROM holders h LEFT JOIN deaths p ON p.person_id = h.id WHERE h.kind = 'dead' AND p.id IS NULL""",
     "who is closed asked for it, and it was announced": """
         SELECT p.id FROM persons p
         WHERE p.closed_at IS NOT NULL AND (

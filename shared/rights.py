@@ -32,5 +32,8 @@ class Rights(Protocol):
     async def everything(self, whom: Whom) -> dict[str, Tables]:
         """All that is known of somebody, by service."""
 
+    async def end(self, whom: Whom) -> None:
+        """Give back what they still hold, and end what goes on for them by itself; safe to do again."""
+
     async def forget(self, whom: Whom) -> None:
-        """Give back what they still hold, and forget what need not be known of them any more; safe to do again."""
+        """The same, and forget what need not be known of them any more."""

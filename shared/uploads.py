@@ -98,11 +98,6 @@ async def finish(tx: Tx, upload_id: uuid.UUID, answer: Mapping[str, Any]) -> Non
         raise LookupError(upload_id)
 
 
-async def delete_old(tx: Tx) -> int:
-    """Forget answers after forty days; how many. A report that comes again even later is too old to be taken."""
-    return await tx.execute("DELETE FROM uploads WHERE received_at < now() - interval '40 days'")
-
-
 def _fingerprint(told: UploadIn, about: tuple[uuid.UUID, ...]) -> bytes:
     """Of what was said, and not of what was left out: a field that is new tomorrow changes no old report."""
     said = told.model_dump_json(exclude_unset=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from shared.claims import Freed, Group
 from shared.grants import Grant
@@ -45,6 +45,12 @@ class StandingRefused(Data):
 
     date: date
     code: str
+
+
+class StandingEnded(Data):
+    """Why it ended without anybody saying so."""
+
+    reason: Literal["nobody_speaks"]
 
 
 class WelfareOpened(Data):
@@ -110,6 +116,26 @@ TYPES: Final = (
         say("the standing order", "长期订餐"),
         say("A standing order did not get a meal that day; `code` says why.", "长期订餐当日未能下单；`code` 为原因。"),
         {"date": "2026-12-01", "code": "full"},
+    ),
+    NoticeType(
+        "elder-meals.standing.passed",
+        Data,
+        say("the standing order", "长期订餐"),
+        say(
+            "Whoever made it may not act for the elder any more: it goes on in the elder's own name.",
+            "原代办人已无权代办：长期订餐转由长者本人名义继续。",
+        ),
+        {},
+    ),
+    NoticeType(
+        "elder-meals.standing.ended",
+        StandingEnded,
+        say("the standing order", "长期订餐"),
+        say(
+            "Whoever made it may not act for the elder any more, and the elder has no account: it ended.",
+            "原代办人已无权代办，且长者本人没有账号：长期订餐已终止。",
+        ),
+        {"reason": "nobody_speaks"},
     ),
     NoticeType(
         "elder-meals.welfare.opened",
@@ -188,6 +214,16 @@ def order_came_to(
 def standing_refused(standing_id: uuid.UUID, community: str, holder_no: int, day: date, code: str) -> Notice:
     """A standing order did not get a meal that day."""
     return Notice("elder-meals.standing.refused", community, standing_id, (holder_no,), {"date": day, "code": code})
+
+
+def standing_passed(standing_id: uuid.UUID, community: str, holder_no: int) -> Notice:
+    """A standing order goes on in the elder's own name."""
+    return Notice("elder-meals.standing.passed", community, standing_id, (holder_no,))
+
+
+def standing_ended(standing_id: uuid.UUID, community: str, holder_no: int) -> Notice:
+    """A standing order ended, for nobody speaks for the elder."""
+    return Notice("elder-meals.standing.ended", community, standing_id, (holder_no,), {"reason": "nobody_speaks"})
 
 
 def welfare_opened(check_id: uuid.UUID, order: Any, opened_at: datetime) -> Notice:

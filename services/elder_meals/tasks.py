@@ -28,6 +28,7 @@ async def order_standing(context: Context) -> int:
     if context.ask is None:
         return 0
     today = clock.today()
+    await context.db.run(standing.pass_on)
     await context.db.run(standing.begin_runs, context.keys, today)
     settled = 0
     for run in await context.db.read(elders_sql.asking):

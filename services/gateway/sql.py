@@ -316,11 +316,6 @@ async def holder_ids(tx: Tx, nos: Sequence[int]) -> dict[int, uuid.UUID]:
     }
 
 
-async def delete_old_refusals(tx: Tx) -> int:
-    """Forget refusals after thirty days; how many."""
-    return await tx.execute("DELETE FROM refused WHERE at < now() - interval '30 days'")
-
-
 async def ended_sessions(tx: Tx, seconds: int) -> frozenset[uuid.UUID]:
     """The sessions that were ended in the last so many seconds, whose tokens may still be about."""
     rows = await tx.fetch(

@@ -13,7 +13,7 @@ from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.claiming import Call
 from services.gateway.parts import Parts
 from services.gateway.upstreams import NoAnswer
-from shared import claims, clock, crypto, days, errors, notices, uploads, wire
+from shared import claims, clock, crypto, days, errors, notices, wire
 from shared.assertion import Caller
 from shared.db import Tx
 from shared.rights import Tables, Whom
@@ -148,8 +148,8 @@ class People:
                 found[one.name] = await parts.db.of(one.role).read(load(one.exports), parts.keys, whom)
         return found
 
-    async def forget(self, whom: Whom) -> None:
-        """Give back what they still hold, as they would themselves, and have every service forget the rest."""
+    async def end(self, whom: Whom) -> None:
+        """Give back what they still hold, as they would themselves, and have every service end what goes on by itself."""
         parts = self._parts
         for group_id in await parts.db.read(sql.still_waits, whom.holder_no):
             await parts.db.run(actions.leave, group_id)
@@ -162,6 +162,14 @@ class People:
             answer = await parts.claiming.forward(one.name, call)
             if answer.status >= errors.Broken.status:
                 raise errors.Unavailable
+        for one in SERVICES:
+            if one.ends is not None:
+                await parts.db.of(one.role).run(load(one.ends), parts.keys, whom)
+
+    async def forget(self, whom: Whom) -> None:
+        """End what goes on, and have every service forget the rest."""
+        await self.end(whom)
+        parts = self._parts
         await parts.db.run(sql.forget_refusals, whom.holder_no)
         for one in SERVICES:
             if one.forgets is not None:
@@ -189,22 +197,10 @@ async def purge_keys(parts: Parts) -> int:
     return await parts.db.run(ledger.delete_old_asks)
 
 
-async def purge_uploads(parts: Parts) -> int:
-    """Forget what devices were answered long ago."""
-    return await parts.db.run(uploads.delete_old)
-
-
-async def purge_refusals(parts: Parts) -> int:
-    """Forget after thirty days why somebody was refused."""
-    return await parts.db.run(sql.delete_old_refusals)
-
-
 TASKS = (
     Task("ledger.lapse", 5, lapse),
     Task("ledger.serve_waiting", 1, serve_waiting),
     Task("notices.stamp", 1, stamp_notices),
     Task("days.seed", 3600, seed_days),
     Task("ledger.purge_keys", 3600, purge_keys),
-    Task("uploads.purge", 3600, purge_uploads),
-    Task("ledger.purge_refusals", 3600, purge_refusals),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -70,7 +70,7 @@ async def export(context: Context) -> int:
         archive = await asyncio.to_thread(archives.packed, found, clock.now())
         return await context.db.run(actions.rights.exported, context.keys, request_id, archive)
 
-    return await _each(context, "export", one)
+    return await _each(context, await context.db.read(actions.rights.due, "export"), one)
 
 
 async def close(context: Context) -> int:
@@ -81,19 +81,33 @@ async def close(context: Context) -> int:
             await rights.forget(whom)
         return await context.db.run(actions.rights.close, request_id, whom)
 
-    return await _each(context, "closure", one)
+    return await _each(context, await context.db.read(actions.rights.due, "closure"), one)
 
 
-async def _each(context: Context, kind: str, do: Callable[[Rights, uuid.UUID, Whom], Awaitable[bool]]) -> int:
-    """Do every request that is due; one that fails is tried again later and keeps nobody else waiting."""
+async def settle(context: Context) -> int:
+    """End what would go on by itself for those who have died; how many."""
+
+    async def one(rights: Rights, death_id: uuid.UUID, whom: Whom) -> bool:
+        await rights.end(whom)
+        return await context.db.run(actions.deaths.settled, death_id)
+
+    return await _each(context, await context.db.read(actions.deaths.due), one)
+
+
+async def _each(
+    context: Context,
+    due: Sequence[tuple[Any, Whom | None]],
+    do: Callable[[Rights, uuid.UUID, Whom], Awaitable[bool]],
+) -> int:
+    """Do all that is due; what fails is tried again later and keeps nobody else waiting."""
     done = 0
-    for row, whom in await context.db.read(actions.rights.due, kind):
+    for row, whom in due:
         if whom is None or context.rights is None:
             continue
         try:
             done += await do(context.rights, row["id"], whom)
         except Exception:
-            log.exception("request_failed", kind=kind, request=str(row["id"]))
+            log.exception("request_failed", task=do.__qualname__, request=str(row["id"]))
     return done
 
 
@@ -128,6 +142,7 @@ TASKS: Final = (
     Task("identity.sign", 3600, sign),
     Task("identity.export", 20, export),
     Task("identity.close", 60, close),
+    Task("identity.settle", 20, settle),
     Task("identity.remind", 3600, remind),
     Task("identity.purge", 3600, purge),
 )

@@ -54,6 +54,13 @@ class NotByYourself(NotAllowed):
     zh = "须由他人审批，不能自行决定。"
 
 
+class WishedOtherwise(NotAllowed):
+    """This person said in life that after their death nobody, or only others, may see what is known of them."""
+
+    code = "wished_otherwise"
+    zh = "该人员生前另有安排，不同意由此人查阅其个人信息。"
+
+
 class CollectorUnknown(NotAllowed):
     """This child may not go with this adult: no guardian has allowed it for now."""
 

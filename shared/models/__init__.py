@@ -66,7 +66,7 @@ from shared.models.partners import (
     PartnerKey,
 )
 from shared.models.places import Closure, Day, Place, Region, RegionChange, Resource, Schedule, Terms
-from shared.models.privacy import Archive, LegalHold, PersonRequest, Retention, Reveal
+from shared.models.privacy import Archive, Death, LegalHold, PersonRequest, Relative, Retention, Reveal, Wish
 from shared.models.refusals import Refused
 from shared.models.staff import (
     AuthorizationCode,
@@ -98,6 +98,7 @@ __all__ = [
     "Consent",
     "Consumer",
     "Day",
+    "Death",
     "Delivery",
     "Deployment",
     "Dish",
@@ -144,6 +145,7 @@ __all__ = [
     "RegionChange",
     "Registration",
     "Relation",
+    "Relative",
     "Reservation",
     "Resource",
     "Retention",
@@ -169,4 +171,5 @@ __all__ = [
     "Wait",
     "WelfareCheck",
     "WelfareStep",
+    "Wish",
 ]

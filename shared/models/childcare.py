@@ -216,7 +216,10 @@ class RecordRead(Base):
 
 
 class Incident(Base):
-    """Something that happened in a room. Never changed: what becomes of it is a further incident that `follows` it."""
+    """Something that happened in a room. Never changed: what becomes of it is a further incident that `follows` it.
+
+    Its words go when nobody whom they were about is known any more.
+    """
 
     __tablename__ = "incidents"
 
@@ -225,7 +228,7 @@ class Incident(Base):
     community: Mapped[str]
     kind: Mapped[str]
     severity: Mapped[str]
-    body: Mapped[Bytes]
+    body: Mapped[Bytes | None]
     children: Mapped[list[int]]
     guardian_notified_at: Mapped[Moment | None]
     is_for_authority: Mapped[bool]

@@ -98,7 +98,7 @@ class MealOrder(Base):
     fee_fen: Mapped[int]
     pay_fen: Mapped[int]
     region: Mapped[str | None]
-    sealed: Mapped[Bytes]
+    sealed: Mapped[Bytes | None]
     outcome: Mapped[str | None]
     outcome_at: Mapped[Moment | None]
     made_at: Mapped[Made]

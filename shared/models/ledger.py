@@ -41,7 +41,9 @@ class Household(Base):
 
 
 class Holder(Base):
-    """Who can hold a place: a person, or an organisation such as a committee that books a hall. Who is closed held some.
+    """Who can hold a place: a person, or an organisation such as a committee that books a hall.
+
+    Who is closed, or has died, held some and takes no more.
 
     The row is narrow and locked often. `born`, `level` and `community` are what audiences ask about.
     """
@@ -58,7 +60,7 @@ class Holder(Base):
     household_no: Mapped[Big | None] = mapped_column(ForeignKey("households.no"))
 
     __table_args__ = (
-        CheckConstraint("kind IN ('person', 'organisation', 'closed')", name="holder_kind_known"),
+        CheckConstraint("kind IN ('person', 'organisation', 'closed', 'dead')", name="holder_kind_known"),
         Index("one_organisation_per_region", "community", unique=True, postgresql_where=text("kind = 'organisation'")),
         Index(None, "household_no", postgresql_where=text("household_no IS NOT NULL")),
     )

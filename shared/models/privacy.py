@@ -1,10 +1,11 @@
-"""What may be known of people: permission to look, what people ask about their own data, and how long things are kept."""
+"""What may be known of people: permission to look, what they ask, what follows their death, and how long things are kept."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import date
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base, Big, Bytes, Id, Made, Moment
@@ -129,8 +130,107 @@ class LegalHold(Base):
     )
 
 
+class Death(Base):
+    """Somebody has died, who says so and by what. `settled_at`: nothing goes on for them by itself any more."""
+
+    __tablename__ = "deaths"
+
+    id: Mapped[Id]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    community: Mapped[str]
+    died_on: Mapped[date]
+    evidence: Mapped[str]
+    account_no: Mapped[Big]
+    settled_at: Mapped[Moment | None]
+    made_at: Mapped[Made]
+
+    __table_args__ = (
+        UniqueConstraint("person_id", name="nobody_dies_twice"),
+        CheckConstraint(
+            "evidence IN ('death_certificate', 'cremation_certificate', 'household_register', 'court_ruling')",
+            name="death_evidence_known",
+        ),
+    )
+
+
+class Wish(Base):
+    """What somebody wants for after their death: near relatives may see what is known of them, these people, or nobody."""
+
+    __tablename__ = "wishes"
+
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"), primary_key=True)
+    community: Mapped[str]
+    who: Mapped[str]
+    named: Mapped[list[uuid.UUID]]
+    account_no: Mapped[Big]
+    changed_at: Mapped[Made]
+
+    __table_args__ = (
+        CheckConstraint("who IN ('relatives', 'named', 'nobody')", name="wish_known"),
+        CheckConstraint("(who = 'named') = (cardinality(named) > 0)", name="who_is_wished_for_is_named"),
+    )
+
+
+class Relative(Base):
+    """Leave for somebody close to a person who has died to speak for them about what is known of them, for a time."""
+
+    __tablename__ = "relatives"
+
+    id: Mapped[Id]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    relative_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    community: Mapped[str]
+    relation: Mapped[str]
+    evidence: Mapped[str]
+    reason: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=text("'asked'"))
+    account_no: Mapped[Big]
+    by_person_id: Mapped[uuid.UUID]
+    decided_by: Mapped[Big | None]
+    decided_person_id: Mapped[uuid.UUID | None]
+    decided_at: Mapped[Moment | None]
+    expires_at: Mapped[Moment | None]
+    made_at: Mapped[Made]
+
+    __table_args__ = (
+        CheckConstraint(
+            "relation IN ('spouse', 'child', 'parent', 'sibling', 'grandparent', 'grandchild', 'named')",
+            name="nearness_known",
+        ),
+        CheckConstraint(
+            "evidence IN ('household_register', 'marriage_certificate', 'birth_certificate', 'adoption_certificate', "
+            "'court_ruling', 'committee_letter')",
+            name="nearness_evidence_known",
+        ),
+        CheckConstraint("state IN ('asked', 'allowed', 'denied')", name="relative_state_known"),
+        CheckConstraint("relative_id <> person_id", name="nobody_is_their_own_relative"),
+        CheckConstraint(
+            "(state = 'asked') = (decided_by IS NULL) AND (decided_by IS NULL) = (decided_person_id IS NULL) "
+            "AND (decided_by IS NULL) = (decided_at IS NULL)",
+            name="a_word_about_a_relative_is_somebodys",
+        ),
+        CheckConstraint(
+            "decided_by <> account_no AND decided_person_id <> by_person_id AND decided_person_id <> relative_id "
+            "AND by_person_id <> relative_id",
+            name="nobody_decides_on_their_own_relative",
+        ),
+        CheckConstraint("(state = 'allowed') = (expires_at IS NOT NULL)", name="leave_of_relatives_ends"),
+        Index(
+            "one_open_leave_each",
+            "person_id",
+            "relative_id",
+            unique=True,
+            postgresql_where=text("state = 'asked'"),
+        ),
+        Index("relatives_relative_id_idx", "relative_id"),
+    )
+
+
 class Retention(Base):
-    """How many days a table's rows are kept after the moment in `column_name`, and why. `person` says whose they are."""
+    """How many days a table's rows, or the words in `shreds` alone, are kept after the moment in `column_name`, and why.
+
+    `person` says whose they are. What the law wants is between `least` and `most`.
+    """
 
     __tablename__ = "retention"
 
@@ -139,11 +239,17 @@ class Retention(Base):
     days: Mapped[int]
     person: Mapped[str | None]
     basis: Mapped[str]
+    shreds: Mapped[str | None]
+    least: Mapped[int]
+    most: Mapped[int]
+    version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __table_args__ = (
         CheckConstraint("days >= 0", name="nothing_is_forgotten_before_it_was"),
+        CheckConstraint("days BETWEEN least AND most", name="things_are_kept_as_long_as_the_law_says"),
         CheckConstraint("table_name <> 'audit' OR days >= 180", name="the_audit_is_kept_half_a_year"),
         CheckConstraint(
-            "person IN ('person_id', 'holder_no', 'child_no', 'account_no')", name="kept_things_are_somebodys"
+            "person IN ('person_id', 'holder_no', 'child_no', 'account_no', 'group_id', 'children', 'check_id', 'order_id')",
+            name="kept_things_are_somebodys",
         ),
     )

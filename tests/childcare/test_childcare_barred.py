@@ -300,3 +300,50 @@ def test_a_child_keeps_the_rank_that_a_barred_guardian_got_for_it_while_it_has_a
     eventually_loses(front, father)
     assert is_problem(front.get(f"/v1/claims/{asked[0]['group_id']}", father), 404, "not_there")
     assert examined(front) == []
+
+
+def test_what_an_earlier_guardian_forbade_is_lifted_by_a_manager_with_a_reason(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    mother, child, visit = room.arrived()
+    father, uncle, stranger = front.town.residents(3)
+    front.town.relate(father, child)
+    add(front, mother, child, kind="allowed", person_id=str(uncle.person_id))
+    line = add(front, father, child, kind="never", person_id=str(uncle.person_id))
+    hers = add(front, mother, child, kind="never", name="某人")
+    where = f"/v1/childcare/children/{child.person_id}/collectors"
+    path, why = f"{where}/{line['id']}/lift", {"reason": "原监护人已去世，法院裁定"}
+    staff, (manager, elsewhere) = clerk(front), front.town.residents(2)
+    front.town.appoint(manager, "manager", REGION)
+    front.town.appoint(elsewhere, "manager")
+    assert is_problem(front.ask("POST", path, manager, json=why), 403, "not_allowed"), "he lifts it himself"
+    front.town.do("UPDATE relations SET ends_at = now(), closed_at = now() WHERE actor_id = %s", father.person_id)
+    assert is_problem(room.collect(visit, child, collector=str(uncle.person_id)), 403, "collector_barred")
+    (seen,) = front.get(where, manager).json()["items"]
+    assert seen["id"] == line["id"]
+    for who in (staff, elsewhere, stranger, uncle):
+        assert is_problem(front.ask("POST", path, who, json=why), 404, "not_there")
+    assert is_problem(front.ask("POST", path, mother, json=why), 403, "not_allowed")
+    assert is_problem(front.ask("POST", f"{where}/{hers['id']}/lift", manager, json=why), 403, "not_allowed")
+    assert is_problem(front.ask("POST", f"{where}/{uuid.uuid4()}/lift", manager, json=why), 404, "not_there")
+    for bad in ({}, {"reason": ""}, {"reason": "x"}, why | {"x": 1}):
+        assert front.ask("POST", path, manager, json=bad).status_code == 422
+    for _ in range(2):
+        lifted = front.ask("POST", path, manager, json=why)
+        assert (lifted.status_code, lifted.json()["state"]) == (200, "removed"), lifted.text
+    deeds = "SELECT action, reason FROM audit WHERE person_id = %s AND account_no = %s ORDER BY no"
+    assert front.town.all(deeds, child.person_id, manager.account_no) == [
+        ("child.read", None),
+        ("collectors.lift", why["reason"]),
+    ]
+    assert room.collect(visit, child, collector=str(uncle.person_id)).status_code in (200, 201)
+    assert examined(front) == []
+
+
+def test_a_manager_lifts_nothing_that_forbids_themselves(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    (manager,) = front.town.residents()
+    front.town.appoint(manager, "manager", REGION)
+    line = add(front, parent, child, kind="never", person_id=str(manager.person_id))
+    front.town.do("UPDATE relations SET ends_at = now(), closed_at = now() WHERE actor_id = %s", parent.person_id)
+    path = f"/v1/childcare/children/{child.person_id}/collectors/{line['id']}/lift"
+    assert is_problem(front.ask("POST", path, manager, json={"reason": "我自己"}), 403, "not_by_yourself")

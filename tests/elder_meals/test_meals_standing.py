@@ -125,15 +125,45 @@ def test_a_standing_order_is_one_a_window_and_ends(kitchen: Kitchen, front: Fron
     assert standing(kitchen, elder)["state"] == "active"
 
 
-def test_what_somebody_may_not_do_any_more_is_refused_to_their_standing_order(kitchen: Kitchen) -> None:
+def test_what_a_proxy_ordered_goes_on_in_the_elders_name_when_they_are_none_any_more(kitchen: Kitchen) -> None:
+    (elder,), (friend,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.relate(friend, elder, "proxy", ["elder-meals"])
+    made = standing(kitchen, friend, elder, until=kitchen.day(2))
+    kitchen.town.do("UPDATE relations SET services = '{events}' WHERE actor_id = %s", friend.person_id)
+    for _ in range(2):
+        kitchen.work("order_standing")
+    assert days(kitchen, elder) == [kitchen.day(2)]
+    assert kitchen.notices(made["id"]).count("elder-meals.standing.passed") == 1
+    order = "SELECT account_no FROM meal_orders WHERE person_id = %s"
+    assert kitchen.town.one(order, elder.person_id) == elder.account_no
+    assert kitchen.says("GET", f"{STANDING}/{made['id']}", elder)["state"] == "active"
+    assert examined(kitchen.front) == []
+
+
+def test_an_elder_without_an_account_keeps_no_order_of_a_proxy_who_left(kitchen: Kitchen) -> None:
     (elder,), (friend,) = kitchen.elder(), kitchen.town.residents()
     kitchen.town.relate(friend, elder, "proxy")
     made = standing(kitchen, friend, elder, until=kitchen.day(2))
-    kitchen.town.do("DELETE FROM relations WHERE actor_id = %s", friend.person_id)
-    kitchen.work("order_standing")
+    kitchen.town.do("UPDATE accounts SET closed_at = now() WHERE no = %s", elder.account_no)
+    kitchen.town.do("UPDATE relations SET ends_at = now(), closed_at = now() WHERE actor_id = %s", friend.person_id)
+    for _ in range(2):
+        kitchen.work("order_standing")
     assert days(kitchen, elder) == []
-    assert kitchen.town.all("SELECT state, code FROM standing_runs WHERE standing_id = %s", made["id"]) == [
-        ("refused", "not_yours")
+    assert kitchen.notices(made["id"]) == ["elder-meals.standing.ended"]
+    assert kitchen.town.one("SELECT state FROM standing_orders WHERE id = %s", made["id"]) == "ended"
+
+
+def test_what_the_desk_wrote_down_and_what_a_guardian_may_still_say_stays_theirs(kitchen: Kitchen) -> None:
+    (elder,), (friend,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.relate(friend, elder, "proxy")
+    standing(kitchen, friend, elder, until=kitchen.day(2))
+    (other,) = kitchen.elder()
+    standing(kitchen, kitchen.manager, other, until=kitchen.day(2))
+    kitchen.work("order_standing")
+    owners = "SELECT array_agg(account_no ORDER BY id) FROM standing_orders WHERE person_id = ANY(%s)"
+    assert kitchen.town.one(owners, [elder.person_id, other.person_id]) == [
+        friend.account_no,
+        kitchen.manager.account_no,
     ]
 
 

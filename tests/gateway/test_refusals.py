@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from services.gateway import tasks
 from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard
 from shared import embedded, errors, problems
@@ -173,7 +172,7 @@ def test_after_thirty_days_nobody_knows(front: Front) -> None:
     )
     front.town.do(old, who.account_no)
     assert len(told(front, who)) == 1
-    assert front.runner.run(tasks.purge_refusals(front.parts)) == 1
+    assert front.town.one("SELECT forget_old('refused', 100)") == 1
     assert front.town.one("SELECT count(*) FROM refused WHERE account_no = %s", who.account_no) == 1
 
 

@@ -271,3 +271,23 @@ def test_sessions_that_began_with_a_second_factor_go_on_and_no_others_of_power(d
         )
     migrate.upgrade(database_url)
     assert town.all("SELECT provider, made_at > now() FROM sessions WHERE has_second") == [("password", True)]
+
+
+def test_a_period_that_was_set_by_hand_and_the_dead_outlive_the_way_there_and_back(database_url: str) -> None:
+    before = next(one.down_revision for one in SCRIPTS.walk_revisions() if one.path.endswith("_after_a_death.py"))
+    assert isinstance(before, str)
+    town = Town(database_url)
+    (dead,) = town.residents()
+    town.do("UPDATE holders SET kind = 'dead' WHERE id = %s", dead.person_id)
+    town.do(
+        "INSERT INTO deaths (person_id, community, died_on, evidence, account_no) "
+        "VALUES (%s, '330411105003', '2026-01-01', 'death_certificate', 1)",
+        dead.person_id,
+    )
+    migrate.downgrade(database_url, before)
+    assert town.one("SELECT kind FROM holders WHERE id = %s", dead.person_id) == "person"
+    town.do("UPDATE retention SET days = 200 WHERE table_name IN ('audit', 'uploads', 'requests')")
+    migrate.upgrade(database_url)
+    kept = town.all("SELECT table_name, days, least, most FROM retention WHERE days = 200 ORDER BY 1")
+    assert kept == [("audit", 200, 180, 3650), ("requests", 200, 200, 3650), ("uploads", 200, 40, 200)]
+    assert town.all("SELECT * FROM kept_too_long()") == []

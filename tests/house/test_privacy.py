@@ -6,7 +6,9 @@ import re
 
 from services import GATEWAY_EXPORTS, SERVICES
 from shared.models import Base
+from shared.sealed import COLUMNS
 from tests.house.house import DOCS, ROOT, bare, rows
+from tests.town import Town
 
 PEOPLE = {
     "person_id",
@@ -48,3 +50,18 @@ def test_every_table_with_a_person_in_it_is_told_to_them_or_says_why_not() -> No
 def test_whoever_tells_also_forgets() -> None:
     for one in SERVICES:
         assert one.name == "identity" or (one.exports is None) == (one.forgets is None), one.name
+
+
+def test_whatever_grows_is_forgotten_in_time_or_says_why_it_stays(database_url: str) -> None:
+    in_time = {table for (table,) in Town(database_url).all("SELECT table_name FROM retention")}
+    stated = {bare(row["table"]) for row in rows(DOCS / "privacy.md", "kept")}
+    assert in_time & stated == set()
+    assert in_time | stated == set(Base.metadata.tables)
+
+
+def test_what_is_shredded_is_what_somebody_said(database_url: str) -> None:
+    shredded = Town(database_url).all("SELECT table_name, shreds, column_name FROM retention WHERE shreds IS NOT NULL")
+    sealed = {(one.table, one.column) for one in COLUMNS} | {("reservations", "note")}
+    assert {(table, column) for table, column, _ in shredded} <= sealed
+    for table, column, _ in shredded:
+        assert Base.metadata.tables[table].columns[column].nullable, f"{table}.{column}"

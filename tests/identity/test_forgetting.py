@@ -10,7 +10,7 @@ from typing import Any
 
 from services.gateway import tasks as gateway_tasks
 from services.identity import actions, tasks
-from shared import crypto
+from shared import clock, crypto
 from shared.web import Context
 from tests.childcare.nursery import Nursery
 from tests.elder_meals.kitchens import Kitchen
@@ -138,3 +138,92 @@ def test_what_lets_the_staff_in_goes_with_them(front: Front) -> None:
         assert front.town.one(f"SELECT count(*) FROM {table}") == 0, table
     assert front.town.one("SELECT count(*) FROM roles WHERE ends_at IS NULL OR ends_at > now()") == 0
     assert examined(front) == []
+
+
+def kept(front: Front) -> list[str]:
+    """Words that are still there: incidents, doors, welfare checks, and orders."""
+    tables = {"incidents": "body", "meal_outcomes": "sealed", "welfare_steps": "sealed", "meal_orders": "sealed"}
+    found = [name for name, one in tables.items() if front.town.one(f"SELECT count({one}) FROM {name}")]
+    assert [one for one in tables if front.town.one(f"SELECT count(*) FROM {one}") == 0 and one in found] == []
+    return found
+
+
+def purged(front: Front) -> None:
+    """A day later, as for the purge."""
+    front.town.do("UPDATE audit_head SET position = position")
+    front.town.do("ALTER TABLE audit DISABLE TRIGGER audit_stays")
+    front.town.do("DELETE FROM audit WHERE action = 'retention.purged'")
+    front.town.do("ALTER TABLE audit ENABLE TRIGGER audit_stays")
+    work(front, tasks.purge)
+
+
+def test_an_incidents_words_go_when_its_children_are_gone_and_its_time_is_over(front: Front) -> None:
+    room = Nursery(front)
+    parent, (child, sibling) = room.family(2)
+    carer, (clerk,) = room.carer, front.town.residents()
+    body = {
+        "room": str(room.place_id),
+        "persons": [str(child.person_id), str(sibling.person_id)],
+        "text": CANARY,
+        "severity": "minor",
+        "witnessed_by": [CANARY],
+    }
+    made = room.post("/v1/childcare/incidents", carer, **body)
+    assert made.status_code == 201, made.text
+    where = f"/v1/childcare/incidents/{made.json()['id']}"
+    front.town.do("UPDATE incidents SET at = at - interval '1096 days'")
+    purged(front)
+    assert front.get(where, carer).json()["text"] == CANARY, "they are still children of the town"
+    closed(front, parent, f"people/{child.person_id}")
+    purged(front)
+    assert kept(front) == ["incidents"], "one of them is"
+    closed(front, parent, f"people/{sibling.person_id}")
+    front.town.do("UPDATE incidents SET at = now() - interval '1000 days'")
+    purged(front)
+    assert kept(front) == ["incidents"], "three years"
+    front.town.do("UPDATE incidents SET at = now() - interval '1099 days'")
+    assert "nothing is kept longer than its table's days" in dict(examined(front))
+    hold = "INSERT INTO legal_holds (person_id, community, reason, account_no) VALUES (%s, '33', 'x', %s)"
+    front.town.do(hold, child.person_id, clerk.account_no)
+    purged(front)
+    assert kept(front) == ["incidents"], "a court still needs it"
+    front.town.do("UPDATE legal_holds SET ended_at = now(), ended_by = 1")
+    purged(front)
+    assert kept(front) == []
+    shown = front.get(where, carer).json()
+    assert (shown["text"], shown["witnessed_by"], shown["severity"]) == (None, [], "minor"), "that it happened stays"
+    assert [one["name"] for one in shown["persons"]] == ["已注销", "已注销"]
+    assert front.get(f"/v1/childcare/incidents?room={room.place_id}", carer).status_code == 200
+    assert examined(front) == []
+
+
+def test_words_from_doors_and_welfare_checks_go_in_time(front: Front) -> None:
+    kitchen = Kitchen(front, days=1)
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder)
+    order = kitchen.order(elder, note=CANARY).json()
+    assert kitchen.outcome(order["id"], kitchen.courier, "unanswered", note=CANARY).status_code in (200, 201)
+    (check,) = front.get("/v1/elder-meals/welfare-checks", kitchen.manager).json()["items"]
+    step = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "knocked", "note": CANARY}
+    steps = f"/v1/elder-meals/welfare-checks/{check['id']}/steps"
+    assert front.ask("POST", steps, kitchen.manager, json=step).status_code in (200, 201)
+    ending = step | {"id": str(uuid.uuid4()), "kind": "closed", "outcome": "safe_home"}
+    assert front.ask("POST", steps, kitchen.manager, json=ending).status_code in (200, 201)
+    closed(front, elder)
+    purged(front)
+    assert kept(front) == ["meal_outcomes", "welfare_steps", "meal_orders"]
+    front.town.do("UPDATE meal_outcomes SET at = at - interval '370 days'")
+    front.town.do("UPDATE welfare_steps SET at = at - interval '1100 days'")
+    front.town.do("UPDATE meal_orders SET starts_at = starts_at - interval '1100 days'")
+    front.town.do(
+        "INSERT INTO legal_holds (person_id, community, reason, account_no) VALUES (%s, '33', 'x', 1)", elder.person_id
+    )
+    purged(front)
+    assert kept(front) == ["meal_outcomes", "welfare_steps", "meal_orders"], "held"
+    front.town.do("UPDATE legal_holds SET ended_at = now(), ended_by = 1")
+    purged(front)
+    assert kept(front) == []
+    assert front.get(order["href"], kitchen.cook).json()["pay_fen"] == order["pay_fen"]
+    shown = front.get(f"/v1/elder-meals/welfare-checks/{check['id']}", kitchen.manager).json()
+    assert [one["note"] for one in shown["steps"]] == [None, None]
+    assert shown["outcome"] == "safe_home"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from services import doctor
 from services.identity import tasks
+from shared.assertion import Caller
 from shared.settings import Settings
 from shared.web import Context
 from tests.identity.test_audit import AUDITOR, deed, deeds, forge, verified
 from tests.identity.test_consents import adult, code_of, healthy
-from tests.identity.test_reveals import WHY, cast, officer, reveal
-from tests.identity.town import Town, play
+from tests.identity.test_reveals import WHY, cast, notices, officer, reveal
+from tests.identity.town import ANYONE, Town, play
 
 LONG_AGO = "now() - interval '1200 days'"
 
@@ -61,10 +63,72 @@ def test_what_is_old_goes_once_a_day_and_is_proven(database_url: str) -> None:
 def test_the_table_says_how_long(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         await refused(town, 9)
-        await town.execute("UPDATE retention SET days = 85 WHERE table_name = 'refused'")
+        await town.execute("UPDATE retention SET days = 7 WHERE table_name = 'refused'")
         assert await kept_too_long(town) == ["refused"]
-        assert await tasks.purge(context(town)) == 1
+        assert await tasks.purge(context(town)) == 9
         await healthy(town)
+
+    play(database_url, scenario)
+
+
+def test_the_security_officer_says_how_long_within_the_law_and_auditors_hear_of_it(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        who, auditor = await town.login("15400000001"), await town.login("15400000002")
+        await town.execute(
+            "INSERT INTO roles (account_no, role, prefix) VALUES ($1, 'auditor', '33')", auditor.caller.account_no
+        )
+        keeper = officer(who, "security", "33")
+
+        async def says(days: int, caller: Caller = keeper, match: str | None = '"1"', table: str = "refused") -> Any:
+            told = {"days": days, "reason": WHY}
+            return await town.call("PUT", f"/retention/{table}", told, caller, **({"if-match": match} if match else {}))
+
+        for caller in (
+            ANYONE,
+            who.caller,
+            officer(who, "administrator", "33"),
+            officer(who, "auditor", "33"),
+            officer(who, "manager", "33"),
+            officer(who, "security", "330411"),
+        ):
+            assert (await says(20, caller)).status_code in (401, 403)
+        assert code_of(await says(20, match=None)) == (428, "condition_missing")
+        assert code_of(await says(20, match='"7"')) == (412, "changed")
+        assert code_of(await says(20, table="claims")) == (404, "not_there")
+        for table, days in (("refused", 6), ("refused", 31), ("audit", 179), ("reveals", 365), ("archives", 1)):
+            assert code_of(await says(days, table=table))[0] == 422, (table, days)
+        assert (await says(-1)).status_code == 422
+        assert await town.value("SELECT count(*) FROM audit WHERE action = 'retention.changed'") == 0
+        done = await says(20)
+        assert (done.status_code, done.json()["days"], done.headers["etag"]) == (200, 20, '"2"'), done.text
+        assert (await says(20, match='"2"')).json()["version"] == 2, "again changes nothing"
+        assert code_of(await says(10)) == (412, "changed")
+        (told,) = await notices(town, "identity.retention.changed")
+        assert told["holders"] == [auditor.caller.holder_no]
+        assert told["data"] == {"table": "refused", "days": 20}
+        entry = await town.value(
+            "SELECT data || jsonb_build_object('why', reason) FROM audit WHERE action = 'retention.changed'"
+        )
+        assert (entry["before"], entry["days"], entry["why"]) == (30, 20, WHY)
+        at_once = await asyncio.gather(*(says(days, match='"2"', table="refused") for days in (8, 9)))
+        assert sorted(one.status_code for one in at_once) == [200, 412]
+        assert (await says(20, match='"3"')).status_code == 200
+        await refused(town, 3)
+        assert await tasks.purge(context(town)) == 2, "the purge goes by it"
+        shown = await town.call("GET", "/retention/refused")
+        assert (shown.json()["days"], shown.json()["least"], shown.headers["etag"]) == (20, 7, '"4"')
+        await healthy(town)
+
+    play(database_url, scenario)
+
+
+def test_what_vouched_once_is_not_kept_for_ever(database_url: str) -> None:
+    async def scenario(town: Town) -> None:
+        await town.execute(
+            "INSERT INTO used_proofs (digest, at) VALUES ('\\x01', now() - interval '8 days'), ('\\x02', now())"
+        )
+        assert await tasks.purge(context(town)) == 1
+        assert await town.value("SELECT count(*) FROM used_proofs") == 1
 
     play(database_url, scenario)
 
@@ -127,10 +191,10 @@ def test_the_audit_is_kept_half_a_year_whatever_the_table_says(database_url: str
             await town.execute("UPDATE retention SET days = 179 WHERE table_name = 'audit'")
         await deeds(town, 2)
         await tasks.sign(context(town))
-        await forge(town, "UPDATE retention SET days = 0 WHERE table_name <> 'audit'")
+        await forge(town, "UPDATE retention SET days = 0, least = 0 WHERE table_name <> 'audit'")
         assert await tasks.purge(context(town)) == 0
         await town.execute("ALTER TABLE retention DROP CONSTRAINT the_audit_is_kept_half_a_year")
-        await town.execute("UPDATE retention SET days = 0 WHERE table_name = 'audit'")
+        await town.execute("UPDATE retention SET days = 0, least = 0 WHERE table_name = 'audit'")
         with pytest.raises(asyncpg.RestrictViolationError):
             await town.value("SELECT forget_old('audit', 10)")
 

@@ -184,8 +184,9 @@ def test_answers_are_forgotten_when_their_reports_are_too_old_to_come_again(data
         for told in (old, new):
             await db.run(report, ONE, told)
         town.do("UPDATE uploads SET received_at = now() - interval '41 days' WHERE id = %s", old.id)
-        assert await db.of("linli_gateway").run(uploads.delete_old) == 1
+        assert town.one("SELECT forget_old('uploads', 10)") == 1
         assert town.all("SELECT id FROM uploads") == [(new.id,)]
 
     with_db(database_url, story)
-    assert timedelta(days=40) > uploads.BEHIND + uploads.AHEAD
+    least = town.one("SELECT least FROM retention WHERE table_name = 'uploads'")
+    assert timedelta(days=least) > uploads.BEHIND + uploads.AHEAD

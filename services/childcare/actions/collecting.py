@@ -1,4 +1,7 @@
-"""Who may collect a child: always, once, or never. Each guardian sees and removes only what they wrote themselves."""
+"""Who may collect a child: always, once, or never. Each guardian sees and removes only what they wrote themselves.
+
+What a guardian forbade stays when they are none any more; then a manager of the region may lift it, with a reason.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from services.childcare.actions.children import child_of, child_of_guardian, is_
 from services.childcare.actions.written import open_collector, seal_collector
 from services.childcare.rules import Entry
 from services.childcare.sql.children import Line
-from shared import clock, crypto, errors
+from shared import audit, clock, crypto, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
@@ -20,6 +23,7 @@ from shared.db import Tx
 if TYPE_CHECKING:
     from services.childcare.schemas.children import CollectorIn
 
+LIFTERS: Final = frozenset({"manager"})
 MOST: Final = 50
 """Lines that one guardian may have about one child."""
 TRIES: Final = 5
@@ -103,11 +107,21 @@ async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector
 
 
 async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> list[Facts]:
-    """The caller's own lines; for carers around a visit all lines, with names, and it is written down that they looked."""
+    """The caller's own lines; for carers around a visit all lines, with names, and it is written down that they looked.
+
+    For managers of the region, what somebody forbade who is no guardian any more, where there is such a line.
+    """
     if is_guardian(who, child_id):
         child = await child_of(tx, child_id)
         tx.discard()
         return [_out(keys, row) for row in await sql.children.collectors(tx, child["no"], who.account_no)]
+    if left_behind := await _left_behind(tx, who, child_id):
+        child = await child_of(tx, child_id)
+        data = {"service": "childcare", "fields": ["collectors"]}
+        await audit.record(
+            tx, who.account_no, "child.read", community=child["community"], person_id=child_id, data=data
+        )
+        return [_out(keys, row, name=row["person_name"]) for row in left_behind]
     child = await seen_by_carer(tx, who, child_id, "collectors")
     lines = [row for row in await sql.children.collectors(tx, child["no"]) if row["is_in_force"]]
     return [_out(keys, row, name=row["person_name"]) for row in lines]
@@ -118,6 +132,43 @@ async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collec
     await one(tx, keys, who, child_id, collector_id)
     await sql.children.remove_collector(tx, collector_id)
     return await one(tx, keys, who, child_id, collector_id)
+
+
+async def _left_behind(tx: Tx, who: Caller, child_id: uuid.UUID) -> list[Any]:
+    """What is forbidden by those who are no guardians any more, for managers of the child's region."""
+    child = await sql.children.child(tx, child_id)
+    if child is None or not who.may(LIFTERS, child["community"]):
+        return []
+    return [
+        row for row in await sql.children.collectors(tx, child["no"]) if row["is_in_force"] and not row["is_makers"]
+    ]
+
+
+async def lift(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID, reason: str) -> Facts:
+    """Lift what somebody forbade who is no guardian any more; a guardian lifts their own. Again changes nothing."""
+    who.known()
+    child = await child_of(tx, child_id)
+    if not who.may(LIFTERS, child["community"]):
+        raise errors.NotAllowed if is_guardian(who, child_id) else errors.NotThere
+    row = await sql.children.collector(tx, child["no"], None, collector_id)
+    if row is None or row["kind"] != "never":
+        raise errors.NotThere
+    if is_guardian(who, child_id) or who.account_no == row["maker_no"] or who.person_id in (child_id, row["person_id"]):
+        raise errors.NotByYourself
+    if row["removed_at"] is None:
+        if all(one["id"] != collector_id for one in await _left_behind(tx, who, child_id)):
+            raise errors.NotAllowed
+        await sql.children.remove_collector(tx, collector_id)
+        await audit.record(
+            tx,
+            who.account_no,
+            "collectors.lift",
+            community=child["community"],
+            person_id=child_id,
+            reason=reason,
+            data={"service": "childcare", "collector_id": collector_id},
+        )
+    return _out(keys, await sql.children.collector(tx, child["no"], None, collector_id))
 
 
 def _out(keys: Keyring, row: Any, name: str | None = None) -> Facts:

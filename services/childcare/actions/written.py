@@ -25,8 +25,10 @@ def seal_incident(keys: Keyring, incident_id: uuid.UUID, body: Mapping[str, Any]
     return crypto.seal_json(keys, body, table="incidents", column="body", row=str(incident_id))
 
 
-def open_incident(keys: Keyring, incident_id: uuid.UUID, sealed: bytes) -> dict[str, Any]:
-    """What happened, out of the row."""
+def open_incident(keys: Keyring, incident_id: uuid.UUID, sealed: bytes | None) -> dict[str, Any]:
+    """What happened, out of the row; nothing when its words are gone."""
+    if not sealed:
+        return {"text": None, "witnessed_by": []}
     return crypto.unseal_json(keys, sealed, table="incidents", column="body", row=str(incident_id))
 
 

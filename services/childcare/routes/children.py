@@ -9,7 +9,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from services.childcare.actions import Facts, children, collecting
-from services.childcare.schemas.children import ChildIn, ChildOut, CollectorIn, CollectorOut, ReadOut, TripOut
+from services.childcare.schemas.children import (
+    AllowAgainIn,
+    ChildIn,
+    ChildOut,
+    CollectorIn,
+    CollectorOut,
+    ReadOut,
+    TripOut,
+)
 from shared import errors, pages, web
 from shared.assertion import Caller
 from shared.pages import Cursor, Limit, Page
@@ -102,8 +110,9 @@ async def list_trips(person_id: ChildId, ctx: Ctx, who: Who, limit: Limit = 50, 
     response_model=Page[CollectorOut],
     summary=say("Who may collect a child", "接领名单"),
     description=say(
-        "A guardian sees what they wrote themselves; carers see all of it around a visit, and that is written down.",
-        "监护人仅可见本人填写的条目；照护人员在到访前后可见全部，且每次查看均有记录。",
+        "A guardian sees what they wrote themselves; carers see all of it around a visit, and managers of the region what is "
+        "forbidden by somebody who is no guardian any more. That they looked is written down.",
+        "监护人仅可见本人填写的条目；照护人员在到访前后可见全部；本区域负责人可见已不再是监护人者所设的禁止条目。每次查看均有记录。",
     ),
 )
 async def list_collectors(person_id: ChildId, ctx: Ctx, who: Who) -> Response:
@@ -147,3 +156,20 @@ async def read_collector(person_id: ChildId, collector_id: CollectorId, ctx: Ctx
 )
 async def remove_collector(person_id: ChildId, collector_id: CollectorId, ctx: Ctx, who: Who) -> Response:
     return _collector(await ctx.db.run(collecting.remove, ctx.keys, who, person_id, collector_id))
+
+
+@router.post(
+    "/{person_id}/collectors/{collector_id}/lift",
+    operation_id="childcare.collectors.lift",
+    response_model=CollectorOut,
+    summary=say("Lift what an earlier guardian forbade (managers)", "解除原监护人所设的禁止接领（负责人）"),
+    description=say(
+        "Only `never`, and only when whoever said so is no guardian of the child any more. Written down with its reason.",
+        "仅限 `never` 条目，且设立者已不再是该儿童的监护人；连同事由记录在案。",
+    ),
+    responses=refuses(errors.NotByYourself),
+)
+async def lift_collector(
+    person_id: ChildId, collector_id: CollectorId, told: AllowAgainIn, ctx: Ctx, who: Who
+) -> Response:
+    return _collector(await ctx.db.run(collecting.lift, ctx.keys, who, person_id, collector_id, told.reason))

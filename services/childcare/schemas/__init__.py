@@ -333,8 +333,8 @@ class IncidentOut(Out):
     severity: Literal["minor", "moderate", "serious"]
     text: str | None = Field(
         description=say(
-            "null for guardians, unless it is about their own children only.",
-            "监护人仅在只涉及本人子女时可见，否则为空。",
+            "null for guardians, unless it is about their own children only; and for everybody once its time is over.",
+            "监护人仅在只涉及本人子女时可见，否则为空；保存期满后对所有人为空。",
         )
     )
     persons: list[NamedOut] = Field(description=say("For guardians only their own.", "监护人仅见本人子女。"))

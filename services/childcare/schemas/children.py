@@ -98,6 +98,16 @@ class CollectorIn(In):
         return self
 
 
+class AllowAgainIn(In):
+    """Why what an earlier guardian forbade is forbidden no more."""
+
+    reason: Annotated[
+        str,
+        StringConstraints(min_length=2, max_length=200, pattern=r"^[^\x00-\x1f]*$"),
+        Field(description=say("Why; guardians read it.", "事由，监护人可见。")),
+    ]
+
+
 class AdultOut(Out):
     """Somebody of the town; named only for carers."""
 

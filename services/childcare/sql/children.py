@@ -127,19 +127,20 @@ async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: 
 
     `is_in_force`: whether its maker is a guardian now, or was at a moment: a guardianship that ends takes its lines along,
     but for those that forbid: these stay, unless their maker was barred or whom they forbid is a guardian.
-    Should there ever be too many, it is not those that forbid which are left out.
+    `is_makers`: it is, or was, because its maker is one. Should there ever be too many, it is not those that forbid which
+    are left out.
     """
     return await tx.fetch(
         f"""
-        SELECT * FROM (
+        SELECT *, is_makers OR still_forbids AS is_in_force FROM (
             SELECT c.*, h.name AS person_name, EXISTS (
                 SELECT FROM relations r JOIN accounts a ON a.person_id = r.actor_id JOIN holders k ON k.id = r.person_id
                 WHERE a.no = c.maker_no AND k.no = c.child_no AND {_IS_GUARDIAN.format(at="coalesce($3, now())")}
-            ) OR (c.kind = 'never' AND NOT EXISTS (
+            ) AS is_makers, (c.kind = 'never' AND NOT EXISTS (
                 SELECT FROM relations r JOIN holders k ON k.id = r.person_id LEFT JOIN accounts a ON a.person_id = r.actor_id
                 WHERE k.no = c.child_no AND ((a.no = c.maker_no AND r.barred_at IS NOT NULL)
                    OR (r.actor_id = c.person_id AND {_IS_GUARDIAN.format(at="coalesce($3, now())")}))
-            )) AS is_in_force
+            )) AS still_forbids
             FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
             WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL
             ORDER BY c.kind <> 'never', c.made_at, c.id LIMIT 500) lines
@@ -151,10 +152,13 @@ async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: 
     )
 
 
-async def collector(tx: Tx, child_no: int, maker_no: int, collector_id: uuid.UUID) -> Any | None:
-    """One line of one maker, also a removed one."""
+async def collector(tx: Tx, child_no: int, maker_no: int | None, collector_id: uuid.UUID) -> Any | None:
+    """One line of one maker, or of anybody, also a removed one."""
     return await tx.row(
-        "SELECT * FROM collectors WHERE id = $3 AND child_no = $1 AND maker_no = $2", child_no, maker_no, collector_id
+        "SELECT * FROM collectors WHERE id = $3 AND child_no = $1 AND ($2::bigint IS NULL OR maker_no = $2)",
+        child_no,
+        maker_no,
+        collector_id,
     )
 
 

@@ -159,6 +159,27 @@ async def standings(
     return [(row, runs.get(row["id"], [])) for row in found]
 
 
+async def pass_on(tx: Tx) -> int:
+    """Give standing orders to their elders when whoever made them may not speak for them any more; how many.
+
+    Meals go on: only where an elder has no account of their own does the order end. Both are told.
+    """
+    found = await sql.orphaned(tx, 200)
+    if not found:
+        tx.discard()
+        return 0
+    passed = [row for row in found if row["elders_account"] is not None]
+    await sql.pass_standings(tx, [(row["id"], row["elders_account"]) for row in passed])
+    for row in found:
+        if row["elders_account"] is None:
+            await sql.end_standing(tx, row["id"])
+    tell = [notices.standing_passed if row in passed else notices.standing_ended for row in found]
+    await announce(
+        tx, [say(row["id"], row["community"], row["holder_no"]) for say, row in zip(tell, found, strict=True)]
+    )
+    return len(found)
+
+
 async def begin_runs(tx: Tx, keys: Keyring, today: date) -> int:
     """Write down what standing orders want from the windows that are open now; how many asks and refusals came of it.
 

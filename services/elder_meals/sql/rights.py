@@ -40,14 +40,27 @@ async def tables(tx: Tx, person_id: uuid.UUID, most: int) -> dict[str, list[Any]
     }
 
 
-async def forget(tx: Tx, person_id: uuid.UUID, account_nos: Sequence[int]) -> int:
-    """End what orders by itself and forget the profile; how many rows."""
+async def end(tx: Tx, person_id: uuid.UUID) -> int:
+    """End what orders by itself for somebody; how many. What they said for others passes to these by itself."""
     return await tx.execute(
-        "UPDATE standing_orders SET state = 'ended', version = version + 1 WHERE state = 'active' "
-        "AND (person_id = $1 OR account_no = ANY($2::bigint[]))",
+        "UPDATE standing_orders SET state = 'ended', version = version + 1 WHERE state = 'active' AND person_id = $1",
         person_id,
-        list(account_nos),
-    ) + await tx.execute("DELETE FROM elder_profiles WHERE person_id = $1", person_id)
+    )
+
+
+async def check_of_dead(tx: Tx, person_id: uuid.UUID) -> Any | None:
+    """The open welfare check of somebody who has died, locked."""
+    return await tx.row(
+        "SELECT w.id, w.community, w.order_id, w.place_id, w.holder_no FROM welfare_checks w "
+        "JOIN holders h ON h.no = w.holder_no WHERE w.person_id = $1 AND w.state = 'open' AND h.kind = 'dead' "
+        "FOR NO KEY UPDATE OF w",
+        person_id,
+    )
+
+
+async def forget(tx: Tx, person_id: uuid.UUID) -> int:
+    """Forget the profile; how many rows."""
+    return await tx.execute("DELETE FROM elder_profiles WHERE person_id = $1", person_id)
 
 
 async def write_said(tx: Tx, rows: Sequence[tuple[uuid.UUID, bytes]]) -> None:

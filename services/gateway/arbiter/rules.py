@@ -421,7 +421,7 @@ def _for_everybody(
     """Why somebody of the ask cannot have this slot; None when everybody could, and then it counts for the next slot."""
     for p, no in enumerate(ask.holders):
         holder = holders.get(no)
-        if holder is None or no not in ask.may or holder.kind == "closed":  # whose token is good for minutes yet
+        if holder is None or no not in ask.may or holder.kind in ("closed", "dead"):  # a token is good for minutes
             return Refused("not_yours", person=p)
         home = (holder.household_no, slot.place_id, slot.day) if holder.household_no is not None else None
         household = (fold.households.get(home, 0) + own.households.get(home, 0)) if home else 0

@@ -174,12 +174,15 @@ def _line(entry: Any, prefixes: Sequence[str], former: frozenset[str]) -> dict[s
 async def ledger(
     tx: Tx, who: Caller, person_id: uuid.UUID | None, before: int | None, limit: int
 ) -> tuple[list[Any], dict[int, str]]:
-    """What was done with what is known of somebody, and what those are called who approved it; a desk's look counts."""
+    """What was done with what is known of somebody, and what those are called who approved it.
+
+    A look by the desk, or by a relative of somebody who has died, is in it, too.
+    """
     found = await standing.of(tx, who, person_id)
     subject = found.subject
     rows = await sql.audit.entries(tx, Wanted(person_id=subject.person_id), before, limit)
     approvers = await sql.audit.names(tx, [row["data"]["approved_by"] for row in rows if "approved_by" in row["data"]])
-    if found.is_desk:
+    if found.is_desk or found.is_relative:
         await audit.record(
             tx, who.account_no, "people.ledger", community=subject.community, person_id=subject.person_id
         )

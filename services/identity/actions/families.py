@@ -152,11 +152,18 @@ async def _made(
     new = NewRelation(new_id, guardian_id, child_id, "guardian", level=level, evidence=kind, sealed=sealed)
     with db.referee({sql.families.ONE_RELATION_EACH: lambda: errors.InFlight(retry_after=1)}):
         await sql.families.insert(tx, new)
+    await still_live(tx, guardian_id, child_id)
     made = await sql.families.relation(tx, new_id)
     if made is None:  # pragma: no cover - it was written a line ago
         raise errors.Broken
     await announce(tx, [notices.guardian_added(made.id, made.community, (made.person_no, made.actor_no))])
     return made
+
+
+async def still_live(tx: Tx, *person_ids: uuid.UUID) -> None:
+    """Nobody becomes anything to anybody who died, or was closed, at this very moment. Both are locked by the caller."""
+    if await sql.deaths.living(tx, person_ids) != set(person_ids):
+        raise errors.NotThere
 
 
 async def close_over(tx: Tx, *, pair: tuple[uuid.UUID, uuid.UUID] | None = None) -> int:

@@ -146,6 +146,8 @@ async def _new_resident(tx: Tx, keys: Keyring, provider: str, told: Outside) -> 
             await sql.people.lock_person(tx, owner.person_id)
             if await sql.people.by_document(tx, index) != owner:
                 raise errors.InFlight(retry_after=1)
+            if not await sql.deaths.living(tx, [owner.person_id]):
+                raise errors.NotAllowed(say("This account is closed.", "此账号已注销。"))
             return await _first_account(tx, keys, provider, told, owner.person_id)
     person = people.new_person(keys, name=told.name or people.NEW_RESIDENT, community=people.UNKNOWN_HOME, level=0)
     await sql.people.insert_people(tx, [person])

@@ -227,6 +227,7 @@ async def appoint(tx: Tx, keys: Keyring, account_no: int, *, name: str, phone: P
 async def _granted(tx: Tx, new: NewRelation) -> Proxy:
     with db.referee({sql.families.ONE_RELATION_EACH: errors.Exists}):
         await sql.families.insert(tx, new)
+    await families.still_live(tx, new.actor_id, new.person_id)
     made = await sql.families.relation(tx, new.id)
     if made is None:
         raise errors.Gone(say("The time they asked for is over.", "申请的代办期限已过。"))

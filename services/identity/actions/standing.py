@@ -25,14 +25,18 @@ NOBODY: Final = say(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A person, and whether the caller speaks for them only by office."""
+    """A person, and whether the caller speaks for them only by office, or for one who has died, by leave."""
 
     subject: Subject
     is_desk: bool
+    is_relative: bool = False
 
 
 async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[str] = DESK) -> Standing:
-    """Oneself (None), somebody one acts for in everything, or somebody of one's region at the desk; else NotThere."""
+    """Oneself (None), somebody one acts for in everything, or somebody of one's region at the desk; else NotThere.
+
+    And who has died, for those close to them who have leave.
+    """
     who.known()
     wanted = who.person_id if person_id is None else person_id
     if wanted is None:
@@ -44,6 +48,8 @@ async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[s
         one.person_id == wanted and (one.relation == "guardian" or one.services is None) for one in who.acts_for
     )
     if not is_own and not who.may(desk, subject.community):
+        if who.person_id is not None and await sql.deaths.may_speak(tx, who.person_id, wanted):
+            return Standing(subject, is_desk=False, is_relative=True)
         if any(one.person_id == wanted for one in who.acts_for):
             raise errors.NotAllowed
         raise errors.NotThere
@@ -52,4 +58,8 @@ async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[s
 
 def decided_by_another() -> contextlib.AbstractContextManager[None]:
     """The database says that nobody decides about what they asked themselves, or about themselves."""
-    return db.referee(dict.fromkeys((sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF), errors.NotByYourself))
+    return db.referee(
+        dict.fromkeys(
+            (sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF, sql.deaths.NOT_BY_YOURSELF), errors.NotByYourself
+        )
+    )

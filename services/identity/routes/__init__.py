@@ -15,11 +15,13 @@ from services.identity.providers import Providers
 from services.identity.routes import (
     audit,
     consents,
+    deaths,
     families,
     oauth,
     people,
     places,
     proxies,
+    reports,
     retention,
     reveals,
     rights,
@@ -259,7 +261,11 @@ for part in (
     rights.mine,
     rights.theirs,
     rights.router,
+    deaths.mine,
+    deaths.theirs,
+    deaths.router,
     retention.router,
+    reports.router,
     staff.router,
 ):
     router.include_router(part)

@@ -87,7 +87,22 @@ class RetentionOut(Out):
 
     table: str
     days: int
+    what: Literal["rows", "words"] = Field(
+        description=say(
+            "`words`: the row stays, and what was said with it goes.", "`words` 仅清除其中的文字内容，保留记录本身。"
+        )
+    )
+    least: int = Field(description=say("As the law has it.", "法定最短天数。"))
+    most: int
     basis: str
+    version: int
+
+
+class RetentionIn(In):
+    """For how long, and why."""
+
+    days: int = Field(ge=0, le=36_500)
+    reason: Reason
 
 
 class HoldIn(In):

@@ -128,6 +128,7 @@ async def to_ask_again(tx: Tx, before: timedelta, limit: int = 500) -> list[Aske
               AND NOT EXISTS (SELECT FROM asked_again a WHERE a.consent_id = c.id)
               AND NOT EXISTS (SELECT FROM consents o WHERE o.person_id = c.person_id AND o.purpose = c.purpose
                               AND o.step > c.step)
+              AND NOT EXISTS (SELECT FROM deaths d WHERE d.person_id = c.person_id)
             ORDER BY c.id LIMIT $2
         ), marked AS (
             INSERT INTO asked_again (consent_id) SELECT id FROM due ON CONFLICT DO NOTHING RETURNING consent_id

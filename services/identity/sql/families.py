@@ -28,11 +28,11 @@ class Someone(NamedTuple):
     level: int
 
 
-_SOMEONE = "SELECT p.id, h.no, p.name, p.community, p.born, p.level FROM persons p JOIN holders h ON h.id = p.id"
+_SOMEONE = "SELECT p.id, h.no, p.name, p.community, p.born, p.level FROM persons p JOIN holders h ON h.id = p.id AND h.kind = 'person'"
 
 
 async def someone(tx: Tx, person_id: uuid.UUID) -> Someone | None:
-    """One person."""
+    """One person who is neither closed nor dead."""
     row = await tx.row(f"{_SOMEONE} WHERE p.id = $1", person_id)
     return Someone(*row) if row else None
 

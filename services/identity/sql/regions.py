@@ -111,7 +111,7 @@ async def _move_holders(tx: Tx, old: Sequence[str], new: Sequence[str]) -> int:
     return await tx.execute(
         """
         UPDATE holders h SET community = m.new FROM unnest($1::text[], $2::text[]) AS m(old, new)
-        WHERE h.community = m.old AND (h.kind = 'person' OR h.no = (
+        WHERE h.community = m.old AND (h.kind <> 'organisation' OR h.no = (
             SELECT min(o.no) FROM holders o JOIN unnest($1::text[], $2::text[]) AS n(old, new) ON n.old = o.community
             WHERE o.kind = 'organisation' AND n.new = m.new
               AND NOT EXISTS (SELECT FROM holders x WHERE x.kind = 'organisation' AND x.community = m.new)))

@@ -7,12 +7,25 @@ from typing import Any
 
 from shared.db import Tx
 
+WITHIN_THE_LAW = "things_are_kept_as_long_as_the_law_says"
+HALF_A_YEAR = "the_audit_is_kept_half_a_year"
+
 
 async def tables(tx: Tx) -> list[Any]:
-    """Every table whose rows are forgotten: table_name, days, basis; those that others point to come last."""
-    return await tx.fetch(
-        "SELECT table_name, days, basis FROM retention ORDER BY table_name = 'requests', table_name = 'audit', table_name"
+    """Every table of which something is forgotten; those that others point to come last."""
+    return await tx.fetch("SELECT * FROM retention ORDER BY table_name = 'requests', table_name = 'audit', table_name")
+
+
+async def table(tx: Tx, name: str, *, locked: bool = False) -> Any | None:
+    """How long one table is kept: table_name, days, least, most, shreds, basis, version."""
+    return await tx.row(
+        "SELECT * FROM retention WHERE table_name = $1" + (" FOR NO KEY UPDATE" if locked else ""), name
     )
+
+
+async def set_days(tx: Tx, name: str, days: int) -> None:
+    """Keep it for so long; the schema says what the law wants."""
+    await tx.execute("UPDATE retention SET days = $2, version = version + 1 WHERE table_name = $1", name, days)
 
 
 async def forget_old(tx: Tx, table: str, most: int) -> int:

@@ -148,11 +148,13 @@ async def set_seen(tx: Tx, reveal_id: uuid.UUID) -> int:
 
 
 async def told(tx: Tx, person_id: uuid.UUID) -> tuple[int, ...]:
-    """The holders of a person and of their guardians: who is told what happened to the person."""
+    """The holders of a person, of their guardians, and of those who speak for them after their death: who is told."""
     rows = await tx.fetch(
         "SELECT no FROM holders WHERE id = $1 UNION SELECT h.no FROM relations r JOIN holders h ON h.id = r.actor_id "
         "WHERE r.person_id = $1 AND r.kind = 'guardian' AND r.starts_at <= now() "
-        "AND (r.ends_at IS NULL OR r.ends_at > now()) ORDER BY 1",
+        "AND (r.ends_at IS NULL OR r.ends_at > now()) "
+        "UNION SELECT h.no FROM relatives v JOIN deaths d ON d.person_id = v.person_id JOIN holders h ON h.id = v.relative_id "
+        "WHERE v.person_id = $1 AND v.state = 'allowed' AND v.expires_at > now() ORDER BY 1",
         person_id,
     )
     return tuple(row[0] for row in rows)

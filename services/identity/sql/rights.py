@@ -249,6 +249,8 @@ async def close(tx: Tx, whom: Whom) -> None:
         accounts,
         CLOSED,
     )
+    for table in ("wishes", "deaths"):
+        await tx.execute(f"DELETE FROM {table} WHERE person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM person_places WHERE person_id = $1", whom.person_id)
     await tx.execute("DELETE FROM identity_conflicts WHERE person_id = $1 OR owner_id = $1", whom.person_id)
     for table in _OF_ACCOUNTS:
@@ -317,6 +319,15 @@ async def tables(tx: Tx, whom: Whom) -> dict[str, list[Any]]:
         ),
         "seen": await tx.fetch(
             "SELECT at, action, reason, data FROM audit WHERE person_id = $1 ORDER BY no DESC LIMIT $2", person_id, MOST
+        ),
+        "wish": await tx.fetch("SELECT who, named, changed_at FROM wishes WHERE person_id = $1", person_id),
+        "death": await tx.fetch("SELECT died_on, evidence, made_at FROM deaths WHERE person_id = $1", person_id),
+        "relatives": await tx.fetch(
+            "SELECT v.relation, v.evidence, v.state, v.made_at, v.decided_at, v.expires_at, v.relative_id = $1 AS for_me, "
+            "h.name AS with FROM relatives v "
+            "JOIN holders h ON h.id = CASE WHEN v.relative_id = $1 THEN v.person_id ELSE v.relative_id END "
+            "WHERE v.person_id = $1 OR v.relative_id = $1",
+            person_id,
         ),
         "requests": await tx.fetch(
             "SELECT kind, field, state, answer, made_at, due_at, decided_at FROM requests WHERE person_id = $1 ORDER BY id",

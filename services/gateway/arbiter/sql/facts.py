@@ -121,8 +121,10 @@ async def holders(tx: Tx, nos: Sequence[int]) -> list[Any]:
 
 
 async def holder_nos(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Numbers of holders by id; unknown ids are missing, and those of who is closed."""
-    rows = await tx.fetch("SELECT id, no FROM holders WHERE id = ANY($1::uuid[]) AND kind <> 'closed'", ids)
+    """Numbers of holders by id; unknown ids are missing, and those of who is closed or has died."""
+    rows = await tx.fetch(
+        "SELECT id, no FROM holders WHERE id = ANY($1::uuid[]) AND kind IN ('person', 'organisation')", ids
+    )
     return {row["id"]: row["no"] for row in rows}
 
 

@@ -92,6 +92,8 @@ PATHS: Final[dict[str, str]] = {
     "role_id": say("The role.", "授权编号。"),
     "tie_id": say("The entry.", "登记编号。"),
     "person_id": say("The person.", "人员编号。"),
+    "leave_id": say("The leave.", "近亲属权限编号。"),
+    "table": say("The table.", "数据表。"),
     "login_id": say("The way to log in.", "登录方式编号。"),
     "proxy_id": say("The proxy.", "代办关系编号。"),
     "request_id": say("The request.", "申请编号。"),

@@ -36,6 +36,12 @@ _EVIDENCE: Final = {
     "household_register": say("the household register", "户口簿"),
     "court": say("a judgment", "法院文书"),
     "seen": say("staff have seen it themselves", "工作人员当面见证"),
+    "death_certificate": say("a medical certificate of the death", "死亡医学证明"),
+    "cremation_certificate": say("a certificate of the cremation", "火化证明"),
+    "marriage_certificate": say("a marriage certificate", "结婚证"),
+    "adoption_certificate": say("an adoption certificate", "收养登记证"),
+    "court_ruling": say("a ruling of a court", "法院裁判文书"),
+    "committee_letter": say("a letter of the committee", "居（村）委会证明"),
 }
 
 MEANINGS: Final[dict[str, dict[str, str]]] = {
@@ -171,6 +177,11 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "reorganised": say("the work was shared out anew", "职责调整"),
     },
     "relation": {
+        "spouse": say("husband or wife", "配偶"),
+        "parent": say("mother or father", "父母"),
+        "sibling": say("sister or brother", "兄弟姐妹"),
+        "grandparent": say("grandparent", "祖父母、外祖父母"),
+        "grandchild": say("grandchild", "孙子女、外孙子女"),
         "child": say("the caller's child", "子女"),
         "guardian": say("as their guardian", "监护人"),
         "proxy": say("as somebody they asked to", "受委托人"),
@@ -225,7 +236,7 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "current": say("in force, or to begin", "有效"),
         "over": say("expired or taken back", "已结束"),
         "asked": say("waits for an answer", "待处理"),
-        "allowed": say("may be seen for some minutes", "已批准，限时可见"),
+        "allowed": say("allowed, for a time", "已批准，限时有效"),
         "denied": say("refused, with a reason", "不予批准"),
         "done": say("done", "已办结"),
     },
@@ -245,6 +256,8 @@ MEANINGS: Final[dict[str, dict[str, str]]] = {
         "Bearer": say("sent as `Authorization: Bearer …`", "以 `Authorization: Bearer …` 提交"),
     },
     "what": {
+        "rows": say("the whole row goes", "整条记录清除"),
+        "words": say("the row stays, and what was said with it goes", "保留记录，清除文字内容"),
         "record": say("what carers need to know", "照护须知"),
         "collectors": say("who may collect the child", "接领名单"),
     },

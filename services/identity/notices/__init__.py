@@ -6,6 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Final, Literal
 
+from services.identity.notices import rights
 from shared.notices import Data, Notice, NoticeType
 from shared.texts import say
 
@@ -56,7 +57,7 @@ class AskedAgain(Data):
 class Ended(Data):
     """Why it ended."""
 
-    reason: Literal["left", "grown", "revoked", "expired", "refused"]
+    reason: Literal["left", "grown", "revoked", "expired", "refused", "died"]
 
 
 class Head(Data):
@@ -313,6 +314,7 @@ TYPES: Final = (
         ),
         {},
     ),
+    *rights.TYPES,
 )
 
 
