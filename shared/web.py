@@ -196,14 +196,14 @@ async def context(request: Request, who: Who) -> Context:
     return replace(found, db=found.db.within(reach.of(who)))
 
 
-async def town(request: Request) -> Database:
-    """The database without the caller's reach, for what cannot be done within it; docs/privacy.md says for each why."""
+async def wide(request: Request, _who: Who) -> Context:
+    """The same without the caller's reach, for what cannot be done within it; docs/walls.md says for each why."""
     found: Context = request.app.state.context
-    return found.db
+    return found
 
 
 Ctx = Annotated[Context, Depends(context)]
-Town = Annotated[Database, Depends(town)]
+Wide = Annotated[Context, Depends(wide)]
 
 
 class App:

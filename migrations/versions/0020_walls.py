@@ -56,7 +56,14 @@ WALLS = {
         announced=True,
     ),
     # The ledger.
-    "claims": Wall("community", holder=("holder_no",), account=("account_no",)),
+    "claims": Wall(
+        # What a committee has elsewhere is known where it sits.
+        "community",
+        holder=("holder_no",),
+        account=("account_no",),
+        besides="EXISTS (SELECT FROM holders h WHERE h.no = claims.holder_no AND h.kind = 'organisation' "
+        "AND {region:h.community})",
+    ),
     "asks": Wall(holder=("holders",), account=("account_no",)),
     "waits": Wall(holder=("holders",), account=("account_no",)),
     "suspensions": Wall(
@@ -187,7 +194,11 @@ def upgrade() -> None:
     _say(BUILD_WALL)
     op.execute("REVOKE EXECUTE ON FUNCTION wall FROM PUBLIC")
     for table, one in WALLS.items():
-        told = [f"person => {_array(one.person)}", f"holder => {_array(one.holder)}", f"account => {_array(one.account)}"]
+        told = [
+            f"person => {_array(one.person)}",
+            f"holder => {_array(one.holder)}",
+            f"account => {_array(one.account)}",
+        ]
         if one.region:
             told.append(f"region => '{one.region}'")
         if one.besides:

@@ -15,7 +15,7 @@ from shared import errors, web
 from shared.claiming import NamedOut
 from shared.pages import Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
 
@@ -58,7 +58,7 @@ def _scope(told: ProxyIn | ProxyAtDeskIn) -> Scope:
     response_model=Page[ProxyOut],
     summary=say("Who acts for me, and whom I act for as a proxy", "代办关系：谁为我代办，我为谁代办"),
 )
-async def list_mine(ctx: Ctx, account_no: Mine) -> Response:
+async def list_mine(ctx: Wide, account_no: Mine) -> Response:
     return _listed(await ctx.db.read(actions.proxies.mine, account_no))
 
 
@@ -75,7 +75,7 @@ async def list_mine(ctx: Ctx, account_no: Mine) -> Response:
     ),
     responses=refuses(*DOCUMENT_REFUSALS, errors.PhoneMalformed, *BEGINNING),
 )
-async def create(told: ProxyIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
+async def create(told: ProxyIn, ctx: Wide, account_no: Mine, at: At) -> Response:
     scope = _scope(told)
     if told.person is not None:
         number = read_document(told.person.document, "/person/document/number")
@@ -100,7 +100,7 @@ async def create(told: ProxyIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
     response_model=ProxyOut,
     summary=say("One of them", "查看代办关系"),
 )
-async def read_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
+async def read_mine(proxy_id: uuid.UUID, ctx: Wide, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
     return private(_out(await ctx.db.read(actions.proxies.one, who, None, proxy_id)))
 
 
@@ -111,7 +111,7 @@ async def read_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -
     summary=say("Agree that somebody acts for me", "同意由其为我代办"),
     responses=refuses(errors.Gone, errors.Exists),
 )
-async def confirm_mine(proxy_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
+async def confirm_mine(proxy_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Response:
     return private(_out(await ctx.db.run(actions.proxies.confirm, account_no, proxy_id)))
 
 
@@ -122,7 +122,7 @@ async def confirm_mine(proxy_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Respo
     summary=say("Revoke, refuse, or give up", "撤销、拒绝或放弃代办"),
     description=say("It counts at once. Both are told.", "立即生效，双方均会收到通知。"),
 )
-async def revoke_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
+async def revoke_mine(proxy_id: uuid.UUID, ctx: Wide, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
     await ctx.db.run(actions.proxies.revoke, who, None, proxy_id)
     return Response(status_code=204)
 
@@ -137,7 +137,7 @@ async def revoke_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine)
         "限可代其办理的人（受托人仅见本人一项）及本区域工作人员。",
     ),
 )
-async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def list_theirs(person_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return _listed(await ctx.db.read(actions.proxies.theirs, who, person_id))
 
 
@@ -153,7 +153,7 @@ async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     ),
     responses=refuses(*BEGINNING),
 )
-async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Ctx, who: Who) -> Response:
+async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Wide, who: Who) -> Response:
     made = await ctx.db.run(actions.proxies.ask_at_desk, ctx.keys, who, person_id, told.proxy, _scope(told))
     return _shown(made, 201, f"/v1/identity/people/{person_id}/proxies/{made.id}")
 
@@ -164,7 +164,7 @@ async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Ctx, who
     response_model=ProxyOut,
     summary=say("One of somebody's proxies", "查看某人的一位代办人"),
 )
-async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return private(_out(await ctx.db.read(actions.proxies.one, who, person_id, proxy_id)))
 
 
@@ -174,7 +174,7 @@ async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: 
     response_model=ProxyShownOut,
     summary=say("A new code for the person at the desk (staff)", "重新生成确认码（工作人员）"),
 )
-async def show_code(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def show_code(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return _shown(await ctx.db.run(actions.proxies.show_code, ctx.keys, who, person_id, proxy_id), 200)
 
 
@@ -186,7 +186,7 @@ async def show_code(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Wh
     description=say("Five tries, a quarter of an hour.", "十五分钟内有效，最多尝试五次。"),
     responses=refuses(errors.DeskCodeWrong, errors.Gone, errors.Exists),
 )
-async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTold, ctx: Ctx, who: Who) -> Response:
+async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTold, ctx: Wide, who: Who) -> Response:
     made = await ctx.db.run(actions.proxies.confirm_at_desk, ctx.keys, who, person_id, proxy_id, told.code)
     if isinstance(made, errors.Refusal):
         raise made
@@ -199,6 +199,6 @@ async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTo
     status_code=204,
     summary=say("Revoke at the person's word (staff)", "按本人意愿撤销代办（工作人员）"),
 )
-async def revoke_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def revoke_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     await ctx.db.run(actions.proxies.revoke, who, person_id, proxy_id)
     return Response(status_code=204)
