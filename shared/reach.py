@@ -38,6 +38,8 @@ class Reach:
 
 EVERYWHERE: Final = Reach("*")
 """For what serves many at once or belongs to no one's region: the arbiter's line, tasks, migrations, the doctor, seeding."""
+OF_A_SESSION: Final = "SET app.region = '*'"
+"""The same for a session of one's own that is not `shared.db`'s: migrations, and `linli` on the command line."""
 _NO_REGION: Final = "-"
 """Something was said, and no region: a resident's reach is people."""
 

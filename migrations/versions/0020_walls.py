@@ -71,7 +71,12 @@ WALLS = {
         besides="EXISTS (SELECT FROM holders h WHERE h.no = suspensions.holder_no AND (" + HOME_OR_GUEST + "))",
     ),
     "refused": Wall("community", holder=("holder_nos",), account=("account_no",), announced=True),
-    "notices": Wall("community", holder=("holders",), announced=True),
+    "notices": Wall(
+        "community",
+        holder=("holders",),
+        besides="notices.places && ARRAY(SELECT p.id FROM places p WHERE {region:p.community})",
+        announced=True,
+    ),
     "uploads": Wall(account=("account_no",)),
     # What was booked, registered, and said of it.
     "reservations": Wall("community", account=("account_no",), besides=OF_GROUP),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -14,7 +15,7 @@ from psycopg import errors as refused
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from services import SERVICES
+from services import SERVICES, doctor
 from services.gateway.console.document import routes
 from shared import embedded, migrate, reach, web
 from shared.assertion import ActsFor, Caller, Role
@@ -272,6 +273,70 @@ def test_an_owner_who_is_no_superuser_stands_before_the_wall_too(copied: str) ->
         assert seen(connection, "owner_of_the_test", "persons", {}) == 0
         connection.execute("RESET ROLE")
         assert seen(connection, "owner_of_the_test", "persons", {"region": "*"}) == 1
+
+
+def test_a_town_may_belong_to_somebody_who_is_no_superuser(server: embedded.Embedded, template: str) -> None:
+    owner, name = "keeper_of_the_test", "owned_by_the_keeper"
+    with connect(server.url("postgres")) as connection:
+        connection.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE")
+        for role in roles(connection):  # of this cluster already; else the owner makes them
+            connection.execute(f"GRANT {role} TO {owner} WITH ADMIN OPTION".encode())
+        connection.execute(f"CREATE DATABASE {name} OWNER {owner}")
+        url = server.url(name).replace("user=linli", f"user={owner}")
+        try:
+            migrate.upgrade(url)
+            with connect(url) as owned:
+                assert owned.execute("SELECT current_user::text").fetchone() == (owner,)
+                owned.execute("INSERT INTO regions (code, name, level) VALUES (%s, 'x', 'province')", ("33",))
+                person = "INSERT INTO persons (id, name, community, level) VALUES (%s, 'x', '33', 1)"
+                with pytest.raises(refused.InsufficientPrivilege):
+                    owned.execute(person, (ID,))
+                owned.execute(reach.OF_A_SESSION)
+                owned.execute(person, (ID,))
+            assert [one for one in asyncio.run(doctor.examine(url)) if one[1]] == []
+            migrate.downgrade(url, "base")
+            migrate.upgrade(url)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.execute(f"DROP OWNED BY {owner}")
+            connection.execute(f"DROP ROLE {owner}")
+
+
+def test_the_doctor_sees_a_wall_that_was_taken_down_and_who_climbs_one(database_url: str) -> None:
+    checks = [doctor.CHECKS[name].encode() for name in ("every wall stands", "no service climbs the walls")]
+    with connect(database_url) as connection:
+        assert [connection.execute(one).fetchall() for one in checks] == [[], []]
+        with connection.transaction(force_rollback=True):
+            connection.execute("ALTER TABLE persons NO FORCE ROW LEVEL SECURITY")
+            connection.execute("CREATE ROLE linli_of_the_test BYPASSRLS")
+            assert [connection.execute(one).fetchall() for one in checks] == [[("persons",)], [("linli_of_the_test",)]]
+
+
+@pytest.mark.parametrize(
+    ("role", "table", "condition", "index"),
+    [
+        ("linli_gateway", "notices", "holders && '{1}'::bigint[]", "notices_holders_idx"),
+        (
+            "linli_gateway",
+            "notices",
+            "places @> '{00000000-0000-0000-0000-000000000001}'::uuid[]",
+            "notices_places_idx",
+        ),
+        ("linli_gateway", "waits", "holders && '{1}'::bigint[]", "waits_holders_idx"),
+        ("linli_gateway", "refused", "holder_nos @> '{1}'::bigint[]", "refused_holder_nos_idx"),
+        ("linli_childcare", "incidents", "children && '{1}'::bigint[]", "incidents_children_idx"),
+        ("linli_identity", "persons", "starts_with(name, '王')", "persons_name_idx"),
+    ],
+)
+def test_an_index_finds_rows_behind_the_wall(
+    database_url: str, role: str, table: str, condition: str, index: str
+) -> None:
+    with connect(database_url) as connection, connection.transaction():
+        connection.execute("SET LOCAL enable_seqscan = off")
+        connection.execute("SET LOCAL app.region = '*'")
+        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+        told = connection.execute(f"EXPLAIN SELECT * FROM {table} WHERE {condition}".encode()).fetchall()
+    assert any(index in str(line) for (line,) in told), told
 
 
 def test_the_walls_go_as_they_came(database_url: str) -> None:

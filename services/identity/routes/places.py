@@ -12,7 +12,7 @@ from services.identity.schemas.people import TieIn, TieOut
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Context, Ctx, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
 REFUSALS = (errors.Exists, errors.LimitReached, errors.RegionEnded)
@@ -111,7 +111,7 @@ async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 5
     ),
     responses=refuses(*REFUSALS),
 )
-async def add_theirs(person_id: uuid.UUID, told: TieIn, ctx: Ctx, who: Who) -> Response:
+async def add_theirs(person_id: uuid.UUID, told: TieIn, ctx: Wide, who: Who) -> Response:
     return await _added(ctx, who, person_id, told)
 
 
