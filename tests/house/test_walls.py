@@ -275,11 +275,11 @@ def test_an_owner_who_is_no_superuser_stands_before_the_wall_too(copied: str) ->
         assert seen(connection, "owner_of_the_test", "persons", {"region": "*"}) == 1
 
 
-def test_a_town_may_belong_to_somebody_who_is_no_superuser(server: embedded.Embedded, template: str) -> None:
+def test_a_town_may_belong_to_somebody_who_is_no_superuser(server: embedded.Embedded) -> None:
     owner, name = "keeper_of_the_test", "owned_by_the_keeper"
     with connect(server.url("postgres")) as connection:
         connection.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE")
-        for role in roles(connection):  # of this cluster already; else the owner makes them
+        for role in roles(connection):  # those that this cluster has already; the owner makes the rest
             connection.execute(f"GRANT {role} TO {owner} WITH ADMIN OPTION".encode())
         connection.execute(f"CREATE DATABASE {name} OWNER {owner}")
         url = server.url(name).replace("user=linli", f"user={owner}")
