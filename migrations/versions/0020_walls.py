@@ -57,12 +57,11 @@ WALLS = {
     ),
     # The ledger.
     "claims": Wall(
-        # What a committee has elsewhere is known where it sits.
+        # What somebody has elsewhere is known where they live, and what a committee has, where it sits.
         "community",
         holder=("holder_no",),
         account=("account_no",),
-        besides="EXISTS (SELECT FROM holders h WHERE h.no = claims.holder_no AND h.kind = 'organisation' "
-        "AND {region:h.community})",
+        besides="EXISTS (SELECT FROM holders h WHERE h.no = claims.holder_no AND {region:h.community})",
     ),
     "asks": Wall(holder=("holders",), account=("account_no",)),
     "waits": Wall(holder=("holders",), account=("account_no",)),
