@@ -16,6 +16,8 @@ from shared import clock
 
 TIMES, PLACES = 50, 20
 """As many slots as (d) has: the n-th time at each of so many places."""
+FIRST_HOUR = 24 + TIMES + 1
+"""After the last of (d), whose residents are the same and cannot be in two places."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def _place(c: psycopg.Connection[Any], service: str, kind: str) -> tuple[uuid.UU
 def _slot(
     c: psycopg.Connection[Any], service: str, where: tuple[uuid.UUID, uuid.UUID], t: int, **more: Any
 ) -> uuid.UUID:
-    starts = clock.now() + timedelta(hours=24 + t)
+    starts = clock.now() + timedelta(hours=FIRST_HOUR + t)
     row = {
         "id": clock.uuid7(),
         "service": service,
@@ -80,7 +82,7 @@ def orders(url: str, people: list[Any]) -> Claimed:  # noqa: ARG001 - as the oth
             days = set()
             for t in range(TIMES):
                 windows[t, p] = _slot(c, "elder-meals", kitchen, t, is_exclusive=False)
-                day = clock.local(clock.now() + timedelta(hours=24 + t)).date()
+                day = clock.local(clock.now() + timedelta(hours=FIRST_HOUR + t)).date()
                 if day not in days:
                     days.add(day)
                     stock = {"subject_kind": "dish", "subject_id": dish, "is_exclusive": False, "is_counted": False}
@@ -136,7 +138,13 @@ def registrations(url: str, people: list[Any]) -> Claimed:  # noqa: ARG001 - as 
                 "INSERT INTO events (id, kind, community, account_no, state, title, text, seats, questions, venue_group_id, "
                 "place_id, starts_at, ends_at) VALUES (%s, 'event', '33', 1, 'published', '讲座', '', 1000000, '[]', %s, %s, %s, "
                 "%s)",
-                (event, uuid.uuid4(), hall[0], now + timedelta(hours=24), now + timedelta(hours=24 + TIMES)),
+                (
+                    event,
+                    uuid.uuid4(),
+                    hall[0],
+                    now + timedelta(hours=FIRST_HOUR),
+                    now + timedelta(hours=FIRST_HOUR + TIMES),
+                ),
             )
             for t in range(TIMES):
                 about = {"subject_kind": "event", "subject_id": event, "is_counted": False}

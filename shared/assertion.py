@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from shared import errors, wire
-from shared.claims import Grant, GrantedClaim, GrantedSlot
+from shared.grants import Grant, GrantedClaim, GrantedSlot
 
 HEADER: Final = "x-linli-assertion"
 LIFE_SECONDS: Final = 30

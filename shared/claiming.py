@@ -13,8 +13,9 @@ from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, 
 
 from shared import claims, clock, errors, web
 from shared.assertion import Caller
-from shared.claims import Grant, Group, Subject, Take
+from shared.claims import Group, Subject, Take
 from shared.db import Tx
+from shared.grants import Grant
 from shared.line import SKIPPED, Answer, Line, Skip
 from shared.texts import say
 from shared.web import In, Out

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from services.booking import notices, sql
 from shared import claiming, clock
 from shared import notices as told
-from shared.claims import Grant
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.grants import Grant
 from shared.line import Answer
 from shared.rights import MOST, Tables, Whom
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
-from shared.claims import Freed, Grant, Group
+from shared.claims import Freed, Group
+from shared.grants import Grant
 from shared.notices import Data, Notice, NoticeType
 from shared.places import notices as places
 from shared.texts import say

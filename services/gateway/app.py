@@ -15,24 +15,20 @@ import os
 import re
 import time
 import zlib
-from bisect import bisect_left
-from collections.abc import AsyncIterator, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from collections.abc import AsyncIterator, Hashable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, Metric
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services import SERVICES
 from services.gateway import availability, console, routes, told, upstreams
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
-from services.gateway.availability import Looking, Seen
 from services.gateway.claiming import Call, Claiming
 from services.gateway.credentials import INTERNAL, Credentials
+from services.gateway.parts import Metrics, Parts
 from services.gateway.rates import Rates
 from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard, NoAnswer
@@ -49,62 +45,6 @@ log = structlog.get_logger(__name__)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ONCE: Final = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type", b"host"})
 _ALWAYS: Final = [(b"x-content-type-options", b"nosniff")]
-
-
-@dataclass(slots=True)
-class Parts:
-    """Everything a running gateway is made of; its routes find it at `request.app.state.parts`."""
-
-    db: Database
-    keys: Keyring
-    settings: Settings
-    guards: Mapping[str, Guard]
-    line: Line[Asked, Outcome]
-    claiming: Claiming
-    availability: Readers[Looking, Seen]
-    told: Readers[told.Asking, told.Found]
-    credentials: Credentials
-    metrics: Metrics
-    refusals: Refusals
-    stopping: asyncio.Event
-
-
-class Metrics:
-    """What is counted; one registry a gateway, so that several can live in one process (tests do).
-
-    Counting is two additions; the words and buckets of Prometheus are only put together when somebody asks.
-    """
-
-    BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.registry.register(self)
-        self.line = Gauge("linli_line_waiting", "Asks waiting in the arbiter's line", registry=self.registry)
-        self._answers: dict[tuple[str, int], int] = {}
-        self._seconds: dict[str, list[float]] = {}
-
-    def count(self, service: str, status: int, seconds: float) -> None:
-        """One more answer."""
-        self._answers[service, status] = self._answers.get((service, status), 0) + 1
-        kept = self._seconds.get(service)
-        if kept is None:
-            kept = self._seconds[service] = [0.0] * (len(self.BOUNDS) + 2)
-        kept[bisect_left(self.BOUNDS, seconds)] += 1
-        kept[-1] += seconds
-
-    def collect(self) -> Iterator[Metric]:
-        """The counts as Prometheus reads them."""
-        requests = CounterMetricFamily("linli_requests", "Requests answered", labels=["service", "status"])
-        for (service, status), count in self._answers.items():
-            requests.add_metric([service, str(status)], count)
-        yield requests
-        seconds = HistogramMetricFamily("linli_request_seconds", "Time to answer", labels=["service"])
-        for service, kept in self._seconds.items():
-            upto = list(accumulate(kept[:-1]))
-            names = [*map(str, self.BOUNDS), "+Inf"]
-            seconds.add_metric([service], list(zip(names, upto, strict=True)), kept[-1])
-        yield seconds
 
 
 def _conditional(answer: Answer, if_none_match: bytes | None) -> Answer:

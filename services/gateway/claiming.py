@@ -37,9 +37,10 @@ from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard, NoAnswer
 from shared import assertion, claiming, claims, clock, crypto, errors, problems, wire
 from shared.assertion import Caller
-from shared.claims import Grant, Subject, Take
+from shared.claims import Subject, Take
 from shared.crypto import Keyring
 from shared.db import Database, Tx
+from shared.grants import Grant
 from shared.line import Line, Readers
 from shared.texts import language
 

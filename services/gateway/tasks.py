@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from services import GATEWAY_EXPORTS, SERVICES, load, service
 from services.gateway import actions, sql
@@ -11,15 +11,13 @@ from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.line import Asked, Outcome
 from services.gateway.claiming import Call
+from services.gateway.parts import Parts
 from services.gateway.upstreams import NoAnswer
 from shared import claims, clock, crypto, days, errors, notices, uploads, wire
 from shared.assertion import Caller
 from shared.db import Tx
 from shared.rights import Tables, Whom
 from shared.tasks import Task
-
-if TYPE_CHECKING:
-    from services.gateway.app import Parts
 
 
 async def lapse(parts: Parts) -> int:

@@ -20,7 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services import SERVICES, doctor, service
 from services.gateway import tasks
-from services.gateway.app import Gateway, Parts
+from services.gateway.app import Gateway
+from services.gateway.parts import Parts
 from shared import assertion, embedded
 from shared.assertion import Caller, Role
 from shared.crypto import Keyring

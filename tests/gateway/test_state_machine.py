@@ -29,10 +29,11 @@ from services.gateway.arbiter.line import Arbiter, Asked, Outcome
 from services.gateway.arbiter.rules import Granted, Refused, Replayed, Waiting
 from shared import claims, errors
 from shared.assertion import Caller, Role
-from shared.claims import Grant, Take
+from shared.claims import Take
 from shared.collection import actions as collections
 from shared.crypto import Keyring
 from shared.db import Database, Tx
+from shared.grants import Grant
 from shared.line import Line
 from shared.models import Base
 from tests.conftest import copy_of

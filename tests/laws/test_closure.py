@@ -12,8 +12,8 @@ import pytest
 
 from shared import claims, errors
 from shared.assertion import Caller, Role
-from shared.claims import Grant
 from shared.db import Tx
+from shared.grants import Grant
 from shared.places import actions as places
 from shared.places.actions import closures
 from tests.conftest import connected, run

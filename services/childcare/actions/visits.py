@@ -11,9 +11,10 @@ from services.childcare import notices, rules, sql
 from shared import claims, clock, crypto, errors
 from shared import notices as told
 from shared.assertion import Caller
-from shared.claims import Grant, Group
+from shared.claims import Group
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.grants import Grant
 from shared.line import SKIPPED, Answer
 from shared.places import sql as places
 

@@ -15,9 +15,10 @@ from services.events.rules import Description, Session
 from services.gateway.arbiter import sql as ledger
 from shared import claims, clock
 from shared.assertion import Caller, Role
-from shared.claims import Grant, GrantedClaim, GrantedSlot, Holding
+from shared.claims import Holding
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.grants import Grant, GrantedClaim, GrantedSlot
 
 COMMUNITY: Final = "330411004010"
 HALL: Final[dict[str, Any]] = {

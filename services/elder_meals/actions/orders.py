@@ -19,9 +19,10 @@ from services.elder_meals.sql import orders as sql
 from shared import audit, claiming, clock, consents, errors
 from shared import notices as told
 from shared.assertion import Caller
-from shared.claims import Grant, Group
+from shared.claims import Group
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.grants import Grant
 from shared.line import SKIPPED, Answer, Skip
 
 

@@ -11,9 +11,9 @@ from services.events import notices, rules, sql
 from services.events.rules import Fault
 from shared import claiming, clock, crypto, errors, wire
 from shared import notices as told
-from shared.claims import Grant
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.grants import Grant
 from shared.line import Answer
 
 

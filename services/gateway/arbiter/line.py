@@ -17,12 +17,12 @@ from services.gateway.arbiter import rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
 from shared.assertion import KEEPERS, Caller
-from shared.claims import Grant, GrantedClaim, GrantedSlot, Subject, Take
+from shared.claims import Subject, Take
 from shared.db import Tx
+from shared.grants import Grant, GrantedClaim, GrantedSlot
 from shared.line import SKIPPED, Answer
 
 _NOBODY: frozenset[int] = frozenset()
-_NONE: frozenset[str] = frozenset()
 
 BANDED = frozenset(one.name for one in SERVICES if "age_band" in one.facts)
 """Services that may know in which five years of age somebody is."""
@@ -211,15 +211,13 @@ class Arbiter:
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
         consents = await sql.consents(tx, rows.values(), people.values())
-        full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
-        held = await sql.held_until(tx, full) if full else {}
         return _Looked(
             now=now,
             rows=rows,
-            slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
+            slots={one: sql.slot(row, known) for one, row in rows.items()},
             holders={
                 no: sql.holder(
-                    row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], _NONE)
+                    row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], frozenset())
                 )
                 for no, row in people.items()
             },

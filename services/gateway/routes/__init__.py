@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fastapi import APIRouter, FastAPI
 
 from services.gateway import console
+from services.gateway.parts import Parts
 from services.gateway.routes import claims, health, refusals, slots, told, town
 from shared import web
-
-if TYPE_CHECKING:
-    from services.gateway.app import Parts
 
 documented = APIRouter()
 """The routes that the OpenAPI document shows."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
 
 import services
 from services.gateway import actions, claiming, sql
+from services.gateway.parts import Parts
 from services.gateway.routes.given import Gate, Told, Who, people
 from services.gateway.upstreams import Answer
 from shared import claims, errors, pages, web
@@ -19,10 +20,6 @@ from shared.db import Tx
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
 from shared.web import EVERYWHERE, refuses
-
-if TYPE_CHECKING:
-    from services.gateway.app import Parts
-
 
 router = APIRouter(prefix="/v1", responses=EVERYWHERE)
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Path, Request
 from pydantic import StringConstraints
 
 from services.gateway.claiming import Call
+from services.gateway.parts import Parts
 from shared import errors
 from shared.assertion import Caller
-
-if TYPE_CHECKING:
-    from services.gateway.app import Parts
 
 
 async def parts_of(request: Request) -> Parts:

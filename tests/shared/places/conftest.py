@@ -16,9 +16,9 @@ from pydantic import Field
 from shared import assertion, claims
 from shared.assertion import Caller, Role
 from shared.claiming import Short
-from shared.claims import Grant, GrantedClaim
 from shared.crypto import Keyring
 from shared.db import Database, Tx
+from shared.grants import Grant, GrantedClaim
 from shared.places import routes
 from shared.settings import Settings
 from shared.web import Context, In, service_app
