@@ -253,6 +253,35 @@ def test_who_reaches_people_sees_what_is_theirs(filled: str) -> None:
     assert shown - named("open") == named("shut")
 
 
+def test_who_has_a_place_here_is_known_here_wherever_they_live(copied: str) -> None:
+    theirs = {
+        "linli_childcare": ("child_records", "collectors", "consents"),
+        "linli_elder_meals": ("elder_profiles", "absences", "consents"),
+    }
+    with connect(copied) as connection:
+
+        def shown() -> set[int]:
+            pairs = [(role, table) for role, several in theirs.items() for table in several]
+            return {seen(connection, role, table, {"region": HERE}) for role, table in pairs}
+
+        for table in ("holders", "persons", *{one for several in theirs.values() for one in several}):
+            connection.execute(sql.SQL("UPDATE {} SET community = %s").format(sql.Identifier(table)), (ELSEWHERE,))
+        assert shown() == {1}, "a kitchen knows what a guest from the next town must not eat"
+        connection.execute("UPDATE claims SET community = %s", (ELSEWHERE,))
+        assert shown() == {0}
+
+
+def test_who_stays_here_is_known_at_the_desk_here(copied: str) -> None:
+    with connect(copied) as connection:
+        for table in ("holders", "persons", "claims", "requests", "reveals"):
+            connection.execute(sql.SQL("UPDATE {} SET community = %s").format(sql.Identifier(table)), (ELSEWHERE,))
+        for stays, count in (("NULL", 1), ("'2026-01-01'", 0)):
+            connection.execute(f"UPDATE person_places SET ended_on = {stays}".encode())
+            for table in ("persons", "requests", "reveals"):
+                assert seen(connection, "linli_identity", table, {"region": HERE}) == count, (table, stays)
+        assert seen(connection, "linli_gateway", "persons", {"region": HERE}) == 0
+
+
 def test_no_service_climbs_the_wall(database_url: str) -> None:
     with connect(database_url) as connection:
         assert len(roles(connection)) == len(SERVICES) + 1
@@ -287,12 +316,11 @@ def test_a_town_may_belong_to_somebody_who_is_no_superuser(server: embedded.Embe
             migrate.upgrade(url)
             with connect(url) as owned:
                 assert owned.execute("SELECT current_user::text").fetchone() == (owner,)
-                owned.execute("INSERT INTO regions (code, name, level) VALUES (%s, 'x', 'province')", ("33",))
-                person = "INSERT INTO persons (id, name, community, level) VALUES (%s, 'x', '33', 1)"
+                entry = "INSERT INTO audit (action, community, data) VALUES ('x', '33', '{}')"
                 with pytest.raises(refused.InsufficientPrivilege):
-                    owned.execute(person, (ID,))
+                    owned.execute(entry)
                 owned.execute(reach.OF_A_SESSION)
-                owned.execute(person, (ID,))
+                owned.execute(entry)
             assert [one for one in asyncio.run(doctor.examine(url)) if one[1]] == []
             migrate.downgrade(url, "base")
             migrate.upgrade(url)
