@@ -111,6 +111,24 @@ class Caller:
         own = [] if self.holder_no is None else [self.holder_no]
         return own + [one.holder_no for one in self.acts_for if one.services is None or service in one.services]
 
+    def known(self) -> int:
+        """The account that asks; refuses who has none."""
+        if self.account_no is None:
+            raise errors.NotKnown
+        return self.account_no
+
+    def regions(self, roles: frozenset[str]) -> list[str]:
+        """Where the caller has one of these roles for everything below, and not for one place only."""
+        return [role.prefix for role in self.roles if role.role in roles and role.place_id is None]
+
+    def reach(self, roles: frozenset[str]) -> list[str]:
+        """These regions; refuses who has such a role in none."""
+        self.known()
+        found = self.regions(roles)
+        if not found:
+            raise errors.NotAllowed
+        return found
+
     def may(self, roles: frozenset[str], community: str, place_id: uuid.UUID | None = None) -> bool:
         """Whether one of these roles reaches this community (and place, where the role is bound to one)."""
         return any(
@@ -126,8 +144,7 @@ class Caller:
 
     def require(self, roles: frozenset[str], community: str, place_id: uuid.UUID | None = None) -> None:
         """Refuse unless one of these roles reaches this community."""
-        if self.account_no is None:
-            raise errors.NotKnown
+        self.known()
         if not self.may(roles, community, place_id):
             raise errors.NotAllowed
 

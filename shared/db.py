@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import asyncpg
@@ -27,6 +27,8 @@ from shared.reach import EVERYWHERE, Reach
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Referees = Mapping[str, Callable[[], errors.Refusal]]
+"""What it means to the caller when one of these constraints is broken."""
 
 MAX_CONNECTIONS = 80
 """The sum of all pools of a deployment, job workers included, stays below this."""
@@ -226,6 +228,18 @@ async def _set_codecs(connection: Any) -> None:
         await connection.set_type_codec(
             name, schema="pg_catalog", encoder=lambda value: wire.dumps(value).decode(), decoder=wire.loads
         )
+
+
+@contextlib.contextmanager
+def referee(meanings: Referees) -> Iterator[None]:
+    """The schema refuses, and the caller hears what that means: a refusal for each constraint by name."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        refusal = meanings.get(constraint_of(error) or "")
+        if refusal is None:
+            raise
+        raise refusal() from error
 
 
 def constraint_of(error: BaseException) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar, overload
 
 from fastapi import Query
 
@@ -15,6 +16,8 @@ from shared.texts import say
 from shared.web import Out
 
 T = TypeVar("T")
+K = TypeVar("K", datetime, uuid.UUID, int, str)
+L = TypeVar("L", datetime, uuid.UUID, int, str)
 
 LAST: Final = 2**53 - 1
 """The last position that a log can have: beyond it readers of JSON cannot tell one number from the next."""
@@ -38,8 +41,25 @@ def cursor(*key: datetime | uuid.UUID | int | str) -> str:
     return base64.urlsafe_b64encode(wire.dumps(parts)).decode().rstrip("=")
 
 
-def after(told: str | None, *kinds: type[datetime | uuid.UUID | int | str]) -> tuple[Any, ...] | None:
-    """The sort key in a cursor; None for the first page. Refuses a cursor that is not one of ours."""
+def page(found: Sequence[T], limit: int, shown: Callable[[T], Any], key: Callable[[T], Any]) -> Page[Any]:
+    """The first `limit` of what was found; if there was one more, `next` leads behind the last one's sort key."""
+    following = None
+    if len(found) > limit:
+        last = key(found[limit - 1])
+        following = cursor(*last) if isinstance(last, tuple) else cursor(last)
+    return Page[Any](items=[shown(one) for one in found[:limit]], next=following)
+
+
+@overload
+def after(told: str | None, kind: type[K], /) -> K | None: ...
+
+
+@overload
+def after(told: str | None, kind: type[K], other: type[L], /) -> tuple[K, L] | None: ...
+
+
+def after(told: str | None, *kinds: type[Any]) -> Any:
+    """The sort key in a cursor, one value or two; None for the first page. Refuses a cursor that is not one of ours."""
     if told is None:
         return None
     try:
@@ -48,8 +68,8 @@ def after(told: str | None, *kinds: type[datetime | uuid.UUID | int | str]) -> t
             raise ValueError(told)
         key = tuple(_read(part, kind) for part, kind in zip(parts, kinds, strict=True))
     except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error) as error:
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/cursor", "code": "cursor"}]) from error
-    return key
+        raise errors.Unprocessable.at("/cursor", "cursor", where="query") from error
+    return key[0] if len(key) == 1 else key
 
 
 def _read(part: Any, kind: type[Any]) -> Any:

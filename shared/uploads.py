@@ -62,8 +62,7 @@ async def begin(tx: Tx, who: Caller, kind: str, told: UploadIn, *about: uuid.UUI
     `about` is what the path names, which belongs to the report as its body does. The same report sent twice at once waits
     here for the first one: begin before anything else is locked.
     """
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     fingerprint = _fingerprint(told, about)
     taken = await tx.execute(
         "INSERT INTO uploads (id, account_no, kind, fingerprint, at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",

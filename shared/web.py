@@ -282,6 +282,11 @@ def json(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None 
     return Response(model.model_dump_json(), status, headers, "application/json")
 
 
+def private(model: BaseModel, status: int = 200, **headers: str) -> Response:
+    """The same where no cache may keep it."""
+    return json(model, status, {"Cache-Control": "no-store"} | headers)
+
+
 def plain_json(value: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer out of plain values that already have a model's shape."""
     return Response(wire.dumps(value), status, headers, "application/json")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from services.booking import notices, sql
 from shared import claiming, clock
-from shared import notices as told
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.grants import Grant
 from shared.line import Answer
+from shared.notices import announce
 from shared.rights import MOST, Tables, Whom
 
 
@@ -38,13 +38,13 @@ async def make_reservations(tx: Tx, several: Sequence[Making], *, skip_locked: b
                 for first in one.grant.slots[:1]
             ],
         )
-        await told.announce(tx, [notices.reservation_made(one.grant, one.id) for one in made])
+        await announce(tx, [notices.reservation_made(one.grant, one.id) for one in made])
     return answers
 
 
 async def known_of(tx: Tx, _keys: Keyring, whom: Whom) -> Tables:
     """All that booking knows of somebody."""
-    return {"reservations": [dict(row) for row in await sql.reservations_of(tx, whom.holder_no, MOST)]}
+    return {"reservations": [dict(row) for row in await sql.known_of(tx, whom.holder_no, MOST)]}
 
 
 async def forget(tx: Tx, _keys: Keyring, whom: Whom) -> int:

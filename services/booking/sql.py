@@ -17,7 +17,7 @@ async def insert_reservations(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
     )
 
 
-async def reservations_of(tx: Tx, holder_no: int, most: int) -> list[Any]:
+async def known_of(tx: Tx, holder_no: int, most: int) -> list[Any]:
     """A holder's reservations, the newest first."""
     return await tx.fetch(
         "SELECT r.id, r.group_id, p.name AS place, r.starts_at, r.note, r.made_at FROM reservations r "

@@ -199,17 +199,20 @@ def demo_people(data_dir: DataDir = None) -> None:
 
     from services.cli.town import personas
 
-    table = Table("persona", "name", "phone", "password", "what they are", box=box.SIMPLE)
+    # A phone stands above its password: beside each other they would leave no room for words in 80 columns.
+    table = Table("persona", "name", "phone, password", "what they are", box=box.SIMPLE)
     for column in table.columns[:-1]:
         column.no_wrap = True
-    table.columns[-1].overflow = "fold"
     for persona, name, phone, password, what in _demo(data_dir, personas.people):
-        table.add_row(persona, name, phone or "-", password or "-", what)
+        table.add_row(persona, name, "\n".join(filter(None, (phone, password))) or "-", what)
     Console().print(table)
 
 
 @demo_app.command("token")
-def demo_token(persona: str, data_dir: DataDir = None) -> None:
+def demo_token(
+    persona: Annotated[str, typer.Argument(help="Their word in `linli demo people`, such as resident.")],
+    data_dir: DataDir = None,
+) -> None:
     """Print an access token of a persona, and nothing else."""
     from services.cli.town import personas
 

@@ -49,8 +49,7 @@ async def set_capacity(
 
 async def set_day(tx: Tx, caller: Caller, day: date, kind: str, name: str | None) -> None:
     """Say what a date is for the whole town."""
-    if caller.account_no is None:
-        raise errors.NotKnown
+    caller.known()
     if not any(role.role in CALENDAR_STAFF for role in caller.roles):
         raise errors.NotAllowed
     await sql.set_day(tx, day, kind, name)

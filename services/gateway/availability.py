@@ -311,5 +311,5 @@ def window_of(  # noqa: PLR0913 - the filters of one question
     begin = starts_from if starts_from is not None else datetime.now(UTC).replace(second=0, microsecond=0)
     end = starts_until if starts_until is not None else begin + timedelta(days=7)
     if not timedelta(0) < end - begin <= timedelta(days=31):
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/to", "code": "window"}])
+        raise errors.Unprocessable.at("/to", "window", where="query")
     return Window(begin, end, service, place_id, community, None, subject_id, after, limit)

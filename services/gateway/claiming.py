@@ -145,8 +145,7 @@ class Claiming:
     async def claim(self, call: Call) -> Answer:
         """Ask for places, and have the service confirm them."""
         service = self._bodies[call.path]
-        if call.caller.account_no is None:
-            raise errors.NotKnown
+        call.caller.known()
         if call.caller.holder_no is None:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))

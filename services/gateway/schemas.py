@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date as Date  # noqa: N812 - a field is called date
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -55,6 +55,12 @@ class SlotOut(Out):
     reason: str | None
 
 
+FOR: Final = say(
+    "For whom, repeatable: oneself and those one may act for. Staff at the desk hear why not from the claim itself.",
+    "为谁查询，可重复：本人及可代办的人。窗口工作人员直接提交预约，不可预约时会说明原因。",
+)
+
+
 class SlotsQuery(In):
     """Which slots, and for whom."""
 
@@ -83,7 +89,10 @@ class SlotsQuery(In):
         description=say("A date or time, exclusive.", "截止日期或时间（不含）。"),
     )
     persons: list[uuid.UUID] | None = Field(
-        default=None, alias="for", max_length=20, description=say("For whom; repeatable.", "为谁查询，可重复。")
+        default=None,
+        alias="for",
+        max_length=20,
+        description=FOR,
     )
     limit: int = Field(default=100, ge=1, le=500, description=say("Most items on this page.", "本页最多条数。"))
     cursor: str | None = Field(

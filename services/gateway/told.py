@@ -77,8 +77,7 @@ async def read(tx: Tx, several: Sequence[Asking]) -> list[Found]:
 
 async def desk(tx: Tx, caller: Caller, place_id: uuid.UUID) -> Desk:
     """What the caller may hear at a place. Everybody knows places, so who does not work there hears that they may not."""
-    if caller.account_no is None:
-        raise errors.NotKnown
+    caller.known()
     place = await sql.place(tx, place_id)
     if place is None:
         raise errors.NotThere

@@ -13,7 +13,9 @@ Refusals carry the `code` under which the caller hears of them:
 
 from __future__ import annotations
 
+import base64
 import re
+import unicodedata
 from calendar import isleap
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -208,6 +210,14 @@ def _plain(typed: str) -> str:
     return typed.translate(_TYPED)
 
 
+ADULT = 18
+
+
+def is_adult(born: date | None, today: date) -> bool:
+    """Whether somebody is known to be grown up."""
+    return born is not None and not is_under(born, ADULT, today)
+
+
 def is_under(born: date | None, years: int, today: date) -> bool:
     """Whether somebody is known to be younger; of whom nobody knows the age it cannot be said."""
     if born is None:
@@ -293,6 +303,18 @@ def read_invitation(told: str) -> str | None:
     if len(plain) != 12 or any(letter not in _CODE_LETTERS for letter in plain):
         return None
     return "-".join(plain[n : n + 4] for n in (0, 4, 8))
+
+
+def spelled(secret: bytes) -> str:
+    """Something secret as letters and digits to write down, in groups that can be read out."""
+    letters = base64.b32encode(secret).decode().lower()
+    return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
+def read_back(typed: str) -> bytes:
+    """A code as it was spelled, however it was typed; what cannot be one comes out as something else."""
+    plain = unicodedata.normalize("NFKC", typed).lower()
+    return "".join(one for one in plain if one.isalnum()).encode(errors="replace")
 
 
 def working_day_after(day: date, count: int) -> date:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from typing import NamedTuple
 
-from services.identity.rules import Document, Phone
+from services.identity.rules import Document, DocumentKind, Phone
 from shared import crypto
 from shared.crypto import Keyring
 
@@ -37,6 +38,24 @@ def contact_index(keys: Keyring, told: Phone) -> bytes:
 def document(keys: Keyring, told: Document, person_id: uuid.UUID) -> bytes:
     """A person's document number, sealed."""
     return crypto.seal(keys, told.number, table="persons", column="document_sealed", row=str(person_id))
+
+
+class KeptDocument(NamedTuple):
+    """A document as its row holds it: its kind, the number sealed and indexed, and the end that its owner sees."""
+
+    kind: str | None = None
+    sealed: bytes | None = None
+    found_by: bytes | None = None
+    last4: str | None = None
+
+
+def kept(keys: Keyring, told: Document | None, person_id: uuid.UUID) -> KeptDocument:
+    """How a document is kept; who has none has no number either."""
+    if told is None:
+        return KeptDocument()
+    if told.kind is DocumentKind.NONE:
+        return KeptDocument(told.kind)
+    return KeptDocument(told.kind, document(keys, told, person_id), document_index(keys, told), told.last4)
 
 
 def open_document(keys: Keyring, sealed: bytes, person_id: uuid.UUID) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import secrets
-import unicodedata
 from typing import Final
 
 import pyotp
 
+from services.identity import rules
 from shared import crypto
 from shared.crypto import Keyring
 
@@ -37,7 +36,7 @@ def uri(told: str, name: str) -> str:
 
 def step_of(told: str, code: str, now: float) -> int | None:
     """The half minute that a code is of, if it is of this one or one of its neighbours."""
-    totp, typed = pyotp.TOTP(told), _plain(code)
+    totp, typed = pyotp.TOTP(told), rules.read_back(code)
     for step in range(int(now) // STEP_SECONDS - DRIFT, int(now) // STEP_SECONDS + DRIFT + 1):
         if hmac.compare_digest(totp.at(step * STEP_SECONDS).encode(), typed):
             return step
@@ -56,15 +55,9 @@ def opened(keys: Keyring, told: bytes, account_no: int) -> str:
 
 def recovery_codes() -> list[str]:
     """New codes to write down: 80 bits each, in groups that can be read out."""
-    made = [base64.b32encode(secrets.token_bytes(_RECOVERY_BYTES)).decode().lower() for _ in range(RECOVERY_CODES)]
-    return ["-".join(one[at : at + 4] for at in range(0, len(one), 4)) for one in made]
+    return [rules.spelled(secrets.token_bytes(_RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
 
 
 def kept(keys: Keyring, code: str) -> bytes:
     """What is kept of a recovery code, however it was typed."""
-    return crypto.blind_index(keys, _plain(code).hex(), column="recovery_codes.code")
-
-
-def _plain(code: str) -> bytes:
-    typed = unicodedata.normalize("NFKC", code).lower()
-    return "".join(one for one in typed if one.isalnum()).encode(errors="replace")
+    return crypto.blind_index(keys, rules.read_back(code).hex(), column="recovery_codes.code")

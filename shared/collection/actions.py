@@ -95,7 +95,7 @@ async def shown_at_the_door(
     if person_id is None:
         person_id = who.person_id if who.person_id in people else next(iter(people), None)
         if len(people) > 1 and person_id != who.person_id:
-            raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/person", "code": "missing"}])
+            raise errors.Unprocessable.at("/person", "missing", where="query")
     theirs = [one for one in mine if one["person_id"] == person_id]
     if not theirs:
         raise errors.NotThere
@@ -110,8 +110,7 @@ async def shown_at_the_door(
 
 async def readable(tx: Tx, who: Caller, of: Collection, resource_id: uuid.UUID) -> tuple[Any, Group]:
     """A resource's row and its group, or NotThere when the caller has nothing to do with it."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.row(tx, of, resource_id)
     group = await claims.group(tx, row["group_id"]) if row is not None else None
     if row is None or group is None:

@@ -56,8 +56,7 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Response:
-        if who.account_no is None:
-            raise errors.NotKnown
+        account_no = who.known()
         is_narrowed = facility is not None or slot is not None or person is not None or day is not None
         roles = [
             one
@@ -66,15 +65,15 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
         ]
         after = pages.after(cursor, datetime, uuid.UUID)
         asked = Asked(
-            account_no=who.account_no,
-            offices=[one.prefix for one in who.roles if one.role in claims.DESK and one.place_id is None],
+            account_no=account_no,
+            offices=who.regions(claims.DESK),
             holders=None if is_narrowed and roles else who.holders_in(of.service),
             roles=roles,
             place_id=facility,
             slot_id=slot,
             person_id=person,
             day=day,
-            after=(after[0], after[1]) if after else None,
+            after=after,
             limit=limit + 1,
         )
         found = await ctx.db.read(actions.page, ctx.keys, who, of, asked)

@@ -75,7 +75,7 @@ def test_control_whoever_looks_without_the_lock_lets_one_child_too_many_in(
         return Room(*row)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sql, "locked_room", looked_at)
+        patch.setattr(sql.doors, "locked_room", looked_at)
         answers = at_once(front, asks)
     assert [one.status_code for one in answers] == [200, 200], "one carer for one child, and two came in"
     assert room.now()["children"] == 1, "and the second was not even counted"

@@ -137,6 +137,7 @@ def test_every_persona_has_a_token_and_is_known_by_it(seeded: DemoTown) -> None:
     assert "linli-demo-organiser" in people
     assert "linli-demo-resident" not in people
     assert all(f" {persona} " in people for persona in PERSONAS)
+    assert {"fitness", "six-year-old", "facilities"} <= set(people.split()), "no word is broken in 80 columns"
     assert seeded.refusal("demo", "token", "nobody") == "There is no persona nobody; see `linli demo people`."
 
 

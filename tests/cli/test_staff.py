@@ -9,7 +9,7 @@ import psycopg
 from shared import crypto
 from shared.settings import Settings
 from tests.cli import commands
-from tests.identity.staffroom import Desk, asking, at_the_desk
+from tests.identity.staffroom import Desk, act, asking
 from tests.town import Town
 
 PASSWORD = "a long one of my own 邮筒"
@@ -35,7 +35,7 @@ def test_the_first_administrator_is_invited_from_the_command_line(database_url: 
         first = await desk.log_in(asking(), "zhang.san", PASSWORD)
         assert "otpauth://" in first.text, "an administrator needs a second factor at once"
 
-    at_the_desk(database_url, keys, Settings(data_dir=tmp_path), play)
+    act(database_url, keys, Settings(data_dir=tmp_path), play)
     assert invite("zhang.san", "--region", "3304") != code
     with psycopg.connect(database_url) as connection:
         assert connection.execute(

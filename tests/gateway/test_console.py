@@ -55,6 +55,16 @@ def test_the_page_loads_only_its_own_files(database_url: str, keys: Keyring, set
     behind_the_door(database_url, keys, settings, play)
 
 
+def test_the_address_that_the_server_prints_leads_to_the_console(
+    database_url: str, keys: Keyring, settings: Settings
+) -> None:
+    async def play(ask: Ask) -> None:
+        found = await ask("GET", "/")
+        assert (found.status_code, found.headers["location"]) == (307, "/docs")
+
+    behind_the_door(database_url, keys, settings, play)
+
+
 def test_what_is_known_is_not_sent_again(database_url: str, keys: Keyring, settings: Settings) -> None:
     async def play(ask: Ask) -> None:
         for path in ("/docs", "/docs/assets/console.js", "/openapi.json", "/openapi.json?lang=en"):

@@ -160,6 +160,19 @@ def test_every_word_of_every_list_is_explained_in_both_languages() -> None:
     assert wrong == [], "say what these mean in services/gateway/console/words/meanings.py, MEANINGS"
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_word_is_listed_without_its_meaning(lang: str) -> None:
+    silent = re.compile(r"(?:^|\\n)- `[^`]+`[：:] *(?:\\n|\"|$)")
+    found = [one.group() for one in silent.finditer(json.dumps(document(lang), ensure_ascii=False))]
+    assert found == []
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_whatever_shows_a_token_says_how_tokens_are_made(lang: str) -> None:
+    schemes = document(lang)["components"]["securitySchemes"]
+    assert [name for name, one in schemes.items() if "RFC8725" not in one["description"]] == []
+
+
 def test_operation_ids_are_unique_and_say_what_they_do() -> None:
     ids = [operation["operationId"] for _, _, operation in operations("en")]
     assert len(ids) == len(set(ids))

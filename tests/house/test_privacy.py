@@ -33,9 +33,7 @@ def told() -> set[str]:
             text = one.read_text(encoding="utf-8")
         else:
             text = (folder / "sql.py").read_text(encoding="utf-8")
-            text = "".join(
-                re.findall(r"async def (?:known_of|reservations_of)\(.*?(?=\nasync def |\Z)", text, re.DOTALL)
-            )
+            text = "".join(re.findall(r"async def known_of\(.*?(?=\nasync def |\Z)", text, re.DOTALL))
         found |= set(re.findall(r"\b(?:FROM|JOIN) (\w+)", text))
     return found
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,7 +18,7 @@ from services import SERVICES
 from shared import embedded
 from shared.models import Base
 from tests.conftest import copy_of
-from tests.house.house import DOCS, ROOT, bare, rows
+from tests.house.house import DOCS, bare, modules, rows, tree
 from tests.town import Town
 
 TABLES = Base.metadata.tables
@@ -81,17 +83,49 @@ def test_laws_are_called_by_sentences() -> None:
     assert sorted(one for one in named if named.count(one) > 1) == [], "two laws have one name"
 
 
+def told(path: Path) -> dict[str, ast.expr]:
+    """What a module's plain names stand for."""
+    made = [one for one in ast.walk(tree(path)) if isinstance(one, ast.Assign)]
+    return {one.targets[0].id: one.value for one in made if isinstance(one.targets[0], ast.Name)}
+
+
+def keys(node: ast.expr | None, known: dict[str, ast.expr]) -> Iterator[str]:
+    """The names of constraints in a table of their meanings, wherever they are written."""
+    match node:
+        case ast.Constant(value=str(name)):
+            yield name
+        case ast.Name(id=name) | ast.Attribute(attr=name) if not name.endswith("REFEREES"):
+            yield from keys(known[name], known)
+        case ast.Tuple(elts=several):
+            for one in several:
+                yield from keys(one, known)
+        case ast.Dict(keys=names, values=values):
+            for key, value in zip(names, values, strict=True):
+                yield from keys(value if key is None else key, known)
+        case ast.Call(func=ast.Attribute(attr="fromkeys"), args=[several, *_]):
+            yield from keys(several, known)
+
+
+def translated(path: Path, known: dict[str, ast.expr]) -> Iterator[str]:
+    """The constraints to which a module gives a meaning."""
+    for node in ast.walk(tree(path)):
+        match node:
+            case ast.Call(func=ast.Name(id="referee") | ast.Attribute(attr="referee"), args=[table]):
+                yield from keys(table, known | told(path))
+            case ast.AnnAssign(target=ast.Name(id="REFEREES" | "_REFEREES"), value=table):
+                yield from keys(table, known | told(path))
+            case ast.Compare(left=ast.Call(func=ast.Name(id="constraint_of")), comparators=[ast.Constant() as name]):
+                yield from keys(name, {})
+
+
 def test_the_laws_that_services_translate_exist() -> None:
     names = {f"{one.name}" for table in TABLES.values() for one in (*table.constraints, *table.indexes)}
     names |= {f"{table}_{column.name}_fkey" for table in TABLES for column in TABLES[table].c if column.foreign_keys}
-    used = set()
-    for top in ("shared", "services"):
-        for path in (ROOT / top).rglob("*.py"):
-            if "constraint_of(" in (text := path.read_text(encoding="utf-8")):
-                cases = " ".join(re.findall(r"case (.+):$", text, re.MULTILINE))
-                used |= set(re.findall(r'"(\w+)"', cases))
-                used |= set(re.findall(r'constraint_of\(\w+\) == "(\w+)"', text))
-    assert used
+    constants = {
+        name: one for module, path in modules().items() if ".sql" in module for name, one in told(path).items()
+    }
+    used = {name for path in modules().values() for name in translated(path, constants)}
+    assert len(used) > 30
     assert used - names == set()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import hashlib
 import html
+import inspect
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -149,14 +151,34 @@ class Desk:
         self.town.do("UPDATE login_delays SET until = now() - interval '1 second'")
 
 
-def at_the_desk(url: str, keys: Keyring, settings: Settings, play: Callable[[Desk], Awaitable[None]]) -> None:
-    """Play a scene against a running gateway."""
+def act(url: str, keys: Keyring, settings: Settings, scene: Callable[[Desk], Awaitable[None]]) -> None:
+    """Act a scene against a running gateway."""
 
     async def acted() -> None:
         async with connected(url) as db, Gateway(db, keys, settings).running() as gateway:
             transport = httpx.ASGITransport(gateway)
-            base = settings.public_url
-            async with httpx.AsyncClient(transport=transport, base_url=base) as http:
-                await play(Desk(http, gateway, keys, Town(url)))
+            async with httpx.AsyncClient(transport=transport, base_url=settings.public_url) as http:
+                await scene(Desk(http, gateway, keys, Town(url)))
 
     asyncio.run(acted())
+
+
+def at_the_desk(**changed: Any) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
+    """A test that is a scene at a desk, with these settings changed. What else it asks for by name are fixtures."""
+
+    def staged(scene: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+        asked = [name for name in inspect.signature(scene).parameters if name != "desk"]
+
+        @functools.wraps(scene)
+        def test(database_url: str, keys: Keyring, settings: Settings, **fixtures: Any) -> None:
+            given = {"database_url": database_url, "keys": keys, "settings": settings} | fixtures
+            told = {name: given[name] for name in asked}
+            act(database_url, keys, settings.model_copy(update=changed), lambda desk: scene(desk, **told))
+
+        needed = dict.fromkeys(["database_url", "keys", "settings", *asked])
+        test.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # what pytest reads
+            [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in needed]
+        )
+        return test
+
+    return staged

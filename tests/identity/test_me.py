@@ -7,7 +7,7 @@ import uuid
 from dataclasses import replace
 from datetime import date
 
-from services.identity.actions import people
+from services.identity import rules
 from services.identity.rules import check_digit
 from shared import clock
 from tests.identity.town import ADULT, ADULT_TOO, CHILD, Login, Town, play
@@ -232,9 +232,9 @@ def test_only_a_child_is_added_as_one(database_url: str) -> None:
 
 def test_the_eighteenth_birthday_ends_childhood() -> None:
     born = date(2008, 2, 29)
-    assert not people.is_adult(born, date(2026, 2, 28))
-    assert people.is_adult(born, date(2026, 3, 1))
-    assert not people.is_adult(None, date(2026, 3, 1))
+    assert not rules.is_adult(born, date(2026, 2, 28))
+    assert rules.is_adult(born, date(2026, 3, 1))
+    assert not rules.is_adult(None, date(2026, 3, 1))
 
 
 def test_no_more_than_ten_children_are_added(database_url: str) -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from services.identity import second
 from shared.crypto import Keyring
-from shared.settings import Settings
 from tests.identity.staffroom import Desk, asking, at_the_desk, hidden, said
 from tests.identity.town import Town as IdentityTown
 from tests.identity.town import play
@@ -68,167 +67,139 @@ def test_a_clock_may_be_off_by_half_a_minute() -> None:
 
 
 @pytest.mark.parametrize("role", ["administrator", "auditor"])
-def test_power_over_others_needs_a_second_factor_from_the_first_login_on(
-    database_url: str, keys: Keyring, settings: Settings, role: str
-) -> None:
-    async def play(desk: Desk) -> None:
-        someone = desk.staff("qian.zheng", role)
-        ask = asking()
-        page = await desk.log_in(ask, "qian.zheng")
-        assert page.status_code == 200
-        assert "<svg" in page.text
-        assert not re.search(r"<style|\sstyle=|\son\w+=|<script", page.text)
-        secret = secret_on(page)
-        wrong = await desk.submit(page, code="000000")
-        assert said(wrong) == WRONG
-        assert secret_on(wrong) == secret
-        shown = await desk.submit(wrong, code=pyotp.TOTP(secret).now())
-        codes = re.findall(r"<li>([^<]+)</li>", shown.text)
-        assert len(set(codes)) == second.RECOVERY_CODES
-        assert (await desk.redeem(ask, await desk.submit(shown))).status_code == 200
-        assert [row[0] for row in desk.town.all("SELECT action FROM audit ORDER BY no")] == [
-            "totp.enrolled",
-            "staff.login",
-        ]
-        kept = str(desk.town.all("SELECT * FROM second_factors")) + str(desk.town.all("SELECT * FROM recovery_codes"))
-        assert secret not in kept
-        assert codes[0] not in kept
-        assert someone.account_no == desk.town.one("SELECT account_no FROM second_factors")
-
-    at_the_desk(database_url, keys, settings, play)
+@at_the_desk()
+async def test_power_over_others_needs_a_second_factor_from_the_first_login_on(desk: Desk, role: str) -> None:
+    someone = desk.staff("qian.zheng", role)
+    ask = asking()
+    page = await desk.log_in(ask, "qian.zheng")
+    assert page.status_code == 200
+    assert "<svg" in page.text
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script", page.text)
+    secret = secret_on(page)
+    wrong = await desk.submit(page, code="000000")
+    assert said(wrong) == WRONG
+    assert secret_on(wrong) == secret
+    shown = await desk.submit(wrong, code=pyotp.TOTP(secret).now())
+    codes = re.findall(r"<li>([^<]+)</li>", shown.text)
+    assert len(set(codes)) == second.RECOVERY_CODES
+    assert (await desk.redeem(ask, await desk.submit(shown))).status_code == 200
+    assert [row[0] for row in desk.town.all("SELECT action FROM audit ORDER BY no")] == [
+        "totp.enrolled",
+        "staff.login",
+    ]
+    kept = str(desk.town.all("SELECT * FROM second_factors")) + str(desk.town.all("SELECT * FROM recovery_codes"))
+    assert secret not in kept
+    assert codes[0] not in kept
+    assert someone.account_no == desk.town.one("SELECT account_no FROM second_factors")
 
 
-def test_each_code_opens_once_also_in_a_crowd(database_url: str, keys: Keyring, settings: Settings) -> None:
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        secret, _ = await enrolled(desk, "qian.zheng")
-        code = pyotp.TOTP(secret).now()
-        assert (await with_code(desk, "qian.zheng", code)).status_code == 303
-        replayed = await with_code(desk, "qian.zheng", code)
-        assert (replayed.status_code, said(replayed)) == (400, WRONG)
-        desk.wait()
-        desk.town.do("DELETE FROM used_steps")
-        pages = [await desk.log_in(asking(), "qian.zheng") for _ in range(6)]
-        code = pyotp.TOTP(secret).now()
-        desk.town.do(
-            "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.until = now(); RETURN NEW; END $$"
-        )
-        desk.town.do("CREATE TRIGGER forgets BEFORE UPDATE ON login_delays FOR EACH ROW EXECUTE FUNCTION forget()")
-        answers = await asyncio.gather(*(desk.submit(page, code=code) for page in pages))
-        assert sorted(one.status_code for one in answers) == [303, 400, 400, 400, 400, 400]
-
-    at_the_desk(database_url, keys, settings, play)
+@at_the_desk()
+async def test_each_code_opens_once_also_in_a_crowd(desk: Desk) -> None:
+    desk.staff("qian.zheng", "auditor")
+    secret, _ = await enrolled(desk, "qian.zheng")
+    code = pyotp.TOTP(secret).now()
+    assert (await with_code(desk, "qian.zheng", code)).status_code == 303
+    replayed = await with_code(desk, "qian.zheng", code)
+    assert (replayed.status_code, said(replayed)) == (400, WRONG)
+    desk.wait()
+    desk.town.do("DELETE FROM used_steps")
+    pages = [await desk.log_in(asking(), "qian.zheng") for _ in range(6)]
+    code = pyotp.TOTP(secret).now()
+    desk.town.do(
+        "CREATE FUNCTION forget() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.until = now(); RETURN NEW; END $$"
+    )
+    desk.town.do("CREATE TRIGGER forgets BEFORE UPDATE ON login_delays FOR EACH ROW EXECUTE FUNCTION forget()")
+    answers = await asyncio.gather(*(desk.submit(page, code=code) for page in pages))
+    assert sorted(one.status_code for one in answers) == [303, 400, 400, 400, 400, 400]
 
 
-def test_without_its_referee_a_code_would_open_for_a_crowd(
-    database_url: str, keys: Keyring, settings: Settings
-) -> None:
+@at_the_desk()
+async def test_without_its_referee_a_code_would_open_for_a_crowd(desk: Desk) -> None:
     """The control: the same crowd, and steps are no longer kept apart."""
 
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        secret, _ = await enrolled(desk, "qian.zheng")
-        desk.town.do("ALTER TABLE used_steps DROP CONSTRAINT a_step_opens_once, ADD COLUMN n uuid DEFAULT uuidv7()")
-        desk.town.do("ALTER TABLE used_steps ADD CONSTRAINT a_step_opens_once PRIMARY KEY (account_no, step, n)")
-        pages = [await desk.log_in(asking(), "qian.zheng") for _ in range(3)]
-        code = pyotp.TOTP(secret).now()
-        assert [(await desk.submit(page, code=code)).status_code for page in pages] == [303, 303, 303]
-
-    at_the_desk(database_url, keys, settings, play)
+    desk.staff("qian.zheng", "auditor")
+    secret, _ = await enrolled(desk, "qian.zheng")
+    desk.town.do("ALTER TABLE used_steps DROP CONSTRAINT a_step_opens_once, ADD COLUMN n uuid DEFAULT uuidv7()")
+    desk.town.do("ALTER TABLE used_steps ADD CONSTRAINT a_step_opens_once PRIMARY KEY (account_no, step, n)")
+    pages = [await desk.log_in(asking(), "qian.zheng") for _ in range(3)]
+    code = pyotp.TOTP(secret).now()
+    assert [(await desk.submit(page, code=code)).status_code for page in pages] == [303, 303, 303]
 
 
-def test_a_recovery_code_opens_once(database_url: str, keys: Keyring, settings: Settings) -> None:
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        _, codes = await enrolled(desk, "qian.zheng")
-        assert (await with_code(desk, "qian.zheng", codes[3].upper().replace("-", ""))).status_code == 303
-        assert said(await with_code(desk, "qian.zheng", codes[3])) == WRONG
-        desk.wait()
-        assert (await with_code(desk, "qian.zheng", codes[4])).status_code == 303
-
-    at_the_desk(database_url, keys, settings, play)
+@at_the_desk()
+async def test_a_recovery_code_opens_once(desk: Desk) -> None:
+    desk.staff("qian.zheng", "auditor")
+    _, codes = await enrolled(desk, "qian.zheng")
+    assert (await with_code(desk, "qian.zheng", codes[3].upper().replace("-", ""))).status_code == 303
+    assert said(await with_code(desk, "qian.zheng", codes[3])) == WRONG
+    desk.wait()
+    assert (await with_code(desk, "qian.zheng", codes[4])).status_code == 303
 
 
-def test_guessing_codes_is_slowed_down_as_guessing_passwords(
-    database_url: str, keys: Keyring, settings: Settings
-) -> None:
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        secret, _ = await enrolled(desk, "qian.zheng")
-        page = await desk.log_in(asking(), "qian.zheng")
-        answers = await asyncio.gather(*(desk.submit(page, code=f"{n:06}") for n in range(10)))
-        assert sorted(one.status_code for one in answers) == [400] + [429] * 9
-        late = next(one for one in answers if one.status_code == 429)
-        assert late.headers["retry-after"] == "1"
-        desk.wait()
-        assert (await desk.submit(late, code=pyotp.TOTP(secret).now())).status_code == 303
-        assert desk.town.one("SELECT count(*) FROM audit WHERE action = 'staff.login_failed'") == 1
-
-    at_the_desk(database_url, keys, settings, play)
+@at_the_desk()
+async def test_guessing_codes_is_slowed_down_as_guessing_passwords(desk: Desk) -> None:
+    desk.staff("qian.zheng", "auditor")
+    secret, _ = await enrolled(desk, "qian.zheng")
+    page = await desk.log_in(asking(), "qian.zheng")
+    answers = await asyncio.gather(*(desk.submit(page, code=f"{n:06}") for n in range(10)))
+    assert sorted(one.status_code for one in answers) == [400] + [429] * 9
+    late = next(one for one in answers if one.status_code == 429)
+    assert late.headers["retry-after"] == "1"
+    desk.wait()
+    assert (await desk.submit(late, code=pyotp.TOTP(secret).now())).status_code == 303
+    assert desk.town.one("SELECT count(*) FROM audit WHERE action = 'staff.login_failed'") == 1
 
 
-def test_a_ticket_is_of_one_browser_for_ten_minutes(
-    database_url: str, keys: Keyring, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        secret, _ = await enrolled(desk, "qian.zheng")
-        page = await desk.log_in(asking(), "qian.zheng")
-        fields = {**hidden(page), "code": pyotp.TOTP(secret).now()}
+@at_the_desk()
+async def test_a_ticket_is_of_one_browser_for_ten_minutes(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.staff("qian.zheng", "auditor")
+    secret, _ = await enrolled(desk, "qian.zheng")
+    page = await desk.log_in(asking(), "qian.zheng")
+    fields = {**hidden(page), "code": pyotp.TOTP(secret).now()}
 
-        async def refused(**changed: str) -> bool:
-            answer = await desk.http.post("/oauth/authorize", data={**fields, **changed})
-            return answer.status_code == 400 and 'name="password"' in answer.text
+    async def refused(**changed: str) -> bool:
+        answer = await desk.http.post("/oauth/authorize", data={**fields, **changed})
+        return answer.status_code == 400 and 'name="password"' in answer.text
 
-        assert await refused(ticket="")
-        assert await refused(ticket="AAAA")
-        assert await refused(ticket="é")
-        assert await refused(ticket=fields["ticket"][:-8] + "AAAAAAA=")
-        own = dict(desk.http.cookies)
-        desk.http.cookies.clear()
-        other = hidden(await desk.open(asking()))
-        assert await refused(form=other["form"]), "another browser cannot go on where this one was"
-        desk.http.cookies.clear()
-        desk.http.cookies.update(own)
-        now = time.time()
-        monkeypatch.setattr("services.identity.routes.oauth.time.time", lambda: now + 601)
-        assert await refused()
-        monkeypatch.undo()
-        assert (await desk.http.post("/oauth/authorize", data=fields)).status_code == 303
-
-    at_the_desk(database_url, keys, settings, play)
+    assert await refused(ticket="")
+    assert await refused(ticket="AAAA")
+    assert await refused(ticket="é")
+    assert await refused(ticket=fields["ticket"][:-8] + "AAAAAAA=")
+    own = dict(desk.http.cookies)
+    desk.http.cookies.clear()
+    other = hidden(await desk.open(asking()))
+    assert await refused(form=other["form"]), "another browser cannot go on where this one was"
+    desk.http.cookies.clear()
+    desk.http.cookies.update(own)
+    now = time.time()
+    monkeypatch.setattr("services.identity.routes.oauth.time.time", lambda: now + 601)
+    assert await refused()
+    monkeypatch.undo()
+    assert (await desk.http.post("/oauth/authorize", data=fields)).status_code == 303
 
 
-def test_a_lost_second_factor_is_taken_away_by_another_administrator(
-    database_url: str, keys: Keyring, settings: Settings
-) -> None:
-    async def play(desk: Desk) -> None:
-        boss, someone = desk.staff("boss", "administrator", "33"), desk.staff("qian.zheng", "administrator")
-        await enrolled(desk, "qian.zheng")
-        path = f"/staff/{someone.account_id}/second-factor"
-        assert (await desk.api("DELETE", path, someone.token(keys))).status_code == 403, "nobody does it for themselves"
-        assert (await desk.api("DELETE", path, boss.token(keys))).status_code == 204
-        assert (await desk.api("DELETE", path, boss.token(keys))).status_code == 404
-        own = f"/staff/{boss.account_id}/second-factor"
-        assert (await desk.api("DELETE", own, boss.token(keys))).status_code == 403
-        assert desk.town.one("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == 0
-        assert "otpauth://" in (await desk.log_in(asking(), "qian.zheng")).text
-        assert desk.town.one("SELECT account_no FROM audit WHERE action = 'totp.removed'") == boss.account_no
-
-    at_the_desk(database_url, keys, settings, play)
+@at_the_desk()
+async def test_a_lost_second_factor_is_taken_away_by_another_administrator(desk: Desk, keys: Keyring) -> None:
+    boss, someone = desk.staff("boss", "administrator", "33"), desk.staff("qian.zheng", "administrator")
+    await enrolled(desk, "qian.zheng")
+    path = f"/staff/{someone.account_id}/second-factor"
+    assert (await desk.api("DELETE", path, someone.token(keys))).status_code == 403, "nobody does it for themselves"
+    assert (await desk.api("DELETE", path, boss.token(keys))).status_code == 204
+    assert (await desk.api("DELETE", path, boss.token(keys))).status_code == 404
+    own = f"/staff/{boss.account_id}/second-factor"
+    assert (await desk.api("DELETE", own, boss.token(keys))).status_code == 403
+    assert desk.town.one("SELECT count(*) FROM sessions WHERE revoked_at IS NULL") == 0
+    assert "otpauth://" in (await desk.log_in(asking(), "qian.zheng")).text
+    assert desk.town.one("SELECT account_no FROM audit WHERE action = 'totp.removed'") == boss.account_no
 
 
-def test_two_browsers_that_set_up_a_factor_at_once_leave_one(
-    database_url: str, keys: Keyring, settings: Settings
-) -> None:
-    async def play(desk: Desk) -> None:
-        desk.staff("qian.zheng", "auditor")
-        pages = [await desk.log_in(asking(), "qian.zheng") for _ in range(2)]
-        answers = await asyncio.gather(*(desk.submit(one, code=pyotp.TOTP(secret_on(one)).now()) for one in pages))
-        assert sorted(one.status_code for one in answers) == [200, 409]
-        assert desk.town.one("SELECT count(*) FROM recovery_codes") == second.RECOVERY_CODES
-
-    at_the_desk(database_url, keys, settings, play)
+@at_the_desk()
+async def test_two_browsers_that_set_up_a_factor_at_once_leave_one(desk: Desk) -> None:
+    desk.staff("qian.zheng", "auditor")
+    pages = [await desk.log_in(asking(), "qian.zheng") for _ in range(2)]
+    answers = await asyncio.gather(*(desk.submit(one, code=pyotp.TOTP(secret_on(one)).now()) for one in pages))
+    assert sorted(one.status_code for one in answers) == [200, 409]
+    assert desk.town.one("SELECT count(*) FROM recovery_codes") == second.RECOVERY_CODES
 
 
 def test_a_telephone_is_not_enough_for_power_over_others(database_url: str) -> None:
@@ -251,19 +222,15 @@ def test_a_telephone_is_not_enough_for_power_over_others(database_url: str) -> N
     play(database_url, scenario, demo=False)
 
 
-def test_a_password_is_not_enough_from_the_moment_power_is_given(
-    database_url: str, keys: Keyring, settings: Settings
-) -> None:
-    async def act(desk: Desk) -> None:
-        someone = desk.staff("qian.zheng", "manager")
-        session = await desk.session("qian.zheng")
-        desk.town.appoint(someone, "auditor", "33")
-        refresh = {"grant_type": "refresh_token"}
-        assert (await desk.exchange(**refresh, refresh_token=session["refresh_token"])).status_code == 400
-        secret, _ = await enrolled(desk, "qian.zheng")
-        ask = asking()
-        page = await desk.log_in(ask, "qian.zheng")
-        told = (await desk.redeem(ask, await desk.submit(page, code=pyotp.TOTP(secret).now()))).json()
-        assert (await desk.exchange(**refresh, refresh_token=told["refresh_token"])).status_code == 200
-
-    at_the_desk(database_url, keys, settings.model_copy(update={"demo": False}), act)
+@at_the_desk(demo=False)
+async def test_a_password_is_not_enough_from_the_moment_power_is_given(desk: Desk) -> None:
+    someone = desk.staff("qian.zheng", "manager")
+    session = await desk.session("qian.zheng")
+    desk.town.appoint(someone, "auditor", "33")
+    refresh = {"grant_type": "refresh_token"}
+    assert (await desk.exchange(**refresh, refresh_token=session["refresh_token"])).status_code == 400
+    secret, _ = await enrolled(desk, "qian.zheng")
+    ask = asking()
+    page = await desk.log_in(ask, "qian.zheng")
+    told = (await desk.redeem(ask, await desk.submit(page, code=pyotp.TOTP(secret).now()))).json()
+    assert (await desk.exchange(**refresh, refresh_token=told["refresh_token"])).status_code == 200

@@ -117,7 +117,7 @@ def test_what_is_not_even_a_file_is_refused(tmp_path: Path) -> None:
 def test_no_secret_is_shown() -> None:
     shown = repr(KEYS) + str(KEYS) + f"{KEYS}" + repr(KEYS.signing)
     for secret in (KEYS.assertion, KEYS.index, KEYS.field[1], KEYS.signing[0].private.private_bytes_raw()):
-        for form in (repr(secret)[2:-1], secret.hex(), base64.b64encode(secret).decode(), crypto._b64(secret)):
+        for form in (repr(secret)[2:-1], secret.hex(), base64.b64encode(secret).decode(), crypto.keyring.b64(secret)):
             assert form not in shown
 
 

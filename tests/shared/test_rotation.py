@@ -260,7 +260,7 @@ def test_sm4_and_sm3_are_those_of_the_standards() -> None:
     # RFC 8998, appendix A.1 (SM4-GCM); GB/T 32905-2016, appendix A.1 (SM3 of "abc").
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
 
-    made = crypto._SM4GCM(bytes(32))
+    made = crypto.ciphers.SM4GCM(bytes(32))
     made._key = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
     plain = bytes.fromhex("AA" * 8 + "BB" * 8 + "CC" * 8 + "DD" * 8 + "EE" * 8 + "FF" * 8 + "EE" * 8 + "AA" * 8)
     associated = bytes.fromhex("FEEDFACEDEADBEEFFEEDFACEDEADBEEFABADDAD2")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from services.childcare import rules, sql
-from services.childcare.actions import ON_DUTY, Facts
-from services.childcare.actions.written import collector_name
-from shared import audit, clock, consents, crypto, errors
+from services.childcare.actions import ON_DUTY, Facts, written
+from shared import audit, clock, consents, errors
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
@@ -34,25 +32,32 @@ def is_guardian(who: Caller, child_id: uuid.UUID) -> bool:
 
 async def child_of(tx: Tx, child_id: uuid.UUID) -> Any:
     """The child: no, id, name, community."""
-    found = await sql.child(tx, child_id)
+    found = await sql.children.child(tx, child_id)
     if found is None:
         raise errors.NotThere
     return found
 
 
+async def child_of_guardian(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
+    """The child, for its guardians."""
+    who.known()
+    if not is_guardian(who, child_id):
+        raise errors.NotThere
+    return await child_of(tx, child_id)
+
+
 async def seen_by_carer(tx: Tx, who: Caller, child_id: uuid.UUID, what: Literal["record", "collectors"]) -> Any:
     """The child, for a carer of a room where it is, or is about to be; writes down that they looked. Else NotThere."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    account_no = who.known()
     child = await child_of(tx, child_id)
     now = clock.now()
-    for visit in await sql.around(tx, child["no"], now - rules.AROUND, now + rules.AROUND):
+    for visit in await sql.children.around(tx, child["no"], now - rules.AROUND, now + rules.AROUND):
         is_time = visit["is_inside"] or rules.may_read(now, [(visit["starts_at"], visit["ends_at"])])
         if is_time and who.may(ON_DUTY, visit["community"], visit["place_id"]):
-            await sql.insert_read(tx, child["no"], child["community"], visit, who.account_no, what)
+            await sql.children.insert_read(tx, child["no"], child["community"], visit, account_no, what)
             await audit.record(
                 tx,
-                who.account_no,
+                account_no,
                 "child.read",
                 community=child["community"],
                 person_id=child_id,
@@ -74,30 +79,26 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts
         tx.discard()
     else:
         child = await seen_by_carer(tx, who, child_id, "record")
-    row = await sql.record(tx, child["no"])
-    body = said_of(keys, child["no"], row["body"]) if row is not None else {}
+    row = await sql.children.record(tx, child["no"])
+    body = written.open_record(keys, child["no"], row["body"]) if row is not None else {}
     return Facts(
         person=NamedOut(id=child["id"], name=child["name"]),
         version=row["version"] if row is not None else 0,
         allergies=body.get("allergies", []),
         notes=body.get("notes"),
         contacts=body.get("contacts", []),
-        guardians=[NamedOut(id=one["id"], name=one["name"]) for one in await sql.guardians(tx, child_id)],
+        guardians=[NamedOut(id=one["id"], name=one["name"]) for one in await sql.children.guardians(tx, child_id)],
         changed_at=row["changed_at"] if row is not None else None,
     )
 
 
 async def write(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: ChildIn, version: int | None) -> None:
     """Say it anew, over the version that was read where the caller names one."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    if not is_guardian(who, child_id):
-        raise errors.NotThere
-    child = await child_of(tx, child_id)
+    child = await child_of_guardian(tx, who, child_id)
     if told.is_about_health and not await consents.given(tx, [child_id], HEALTH):
         raise errors.ConsentRequired(purposes=[HEALTH])
-    sealed = crypto.seal(keys, told.model_dump_json(), table="child_records", column="body", row=str(child["no"]))
-    if not await sql.write_record(tx, child["no"], child["community"], sealed, who.account_no, version):
+    sealed = written.seal_record(keys, child["no"], told.model_dump(mode="json"))
+    if not await sql.children.write_record(tx, child["no"], child["community"], sealed, who.known(), version):
         raise errors.Changed
 
 
@@ -105,7 +106,7 @@ async def reads(
     tx: Tx, who: Caller, child_id: uuid.UUID, after: tuple[Any, uuid.UUID] | None, limit: int
 ) -> list[Facts]:
     """Who of the rooms read it, for guardians."""
-    child = await _for_guardians(tx, who, child_id)
+    child = await child_of_guardian(tx, who, child_id)
     return [
         Facts(
             id=row["id"],
@@ -115,7 +116,7 @@ async def reads(
             visit_id=row["visit_id"],
             at=row["read_at"],
         )
-        for row in await sql.reads(tx, child["no"], after, limit)
+        for row in await sql.children.reads(tx, child["no"], after, limit)
     ]
 
 
@@ -123,7 +124,7 @@ async def trips(
     tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, after: tuple[Any, uuid.UUID] | None, limit: int
 ) -> list[Facts]:
     """Who brought and collected the child, and who was refused, for guardians."""
-    child = await _for_guardians(tx, who, child_id)
+    child = await child_of_guardian(tx, who, child_id)
     return [
         Facts(
             id=row["id"],
@@ -131,24 +132,8 @@ async def trips(
             facility=NamedOut(id=row["place_id"], name=row["place_name"]),
             what=row["what"],
             adult=row["adult_name"]
-            or (collector_name(keys, row["collector_id"], row["about"]) if row["what"] == "out" else None),
+            or (written.collector_name(keys, row["collector_id"], row["about"]) if row["what"] == "out" else None),
             at=row["at"],
         )
-        for row in await sql.steps_of_child(tx, child["no"], after, limit)
+        for row in await sql.children.steps_of_child(tx, child["no"], after, limit)
     ]
-
-
-async def _for_guardians(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
-    if who.account_no is None:
-        raise errors.NotKnown
-    if not is_guardian(who, child_id):
-        raise errors.NotThere
-    return await child_of(tx, child_id)
-
-
-def said_of(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
-    """What was said about a child, out of its row."""
-    body: dict[str, Any] = json.loads(
-        crypto.unseal(keys, sealed, table="child_records", column="body", row=str(child_no))
-    )
-    return body

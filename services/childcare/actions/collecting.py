@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from services.childcare import sql
 from services.childcare.actions import Facts
-from services.childcare.actions.children import child_of, is_guardian, seen_by_carer
+from services.childcare.actions.children import child_of, child_of_guardian, is_guardian, seen_by_carer
 from services.childcare.actions.written import open_collector, seal_collector
 from services.childcare.rules import Entry
 from services.childcare.sql.children import Line
@@ -63,10 +63,10 @@ def entry_of(keys: Keyring, row: Any) -> Entry:
 
 async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: CollectorIn) -> Facts:
     """Write a line; a one-time code is told now and never again."""
-    child = await _mine(tx, who, child_id)
-    if told.person_id is not None and not await sql.named(tx, [told.person_id]):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person_id", "code": "unknown"}])
-    if len(await sql.collectors(tx, child["no"], who.account_no)) >= MOST:
+    child = await child_of_guardian(tx, who, child_id)
+    if told.person_id is not None and not await sql.doors.named(tx, [told.person_id]):
+        raise errors.Unprocessable.at("/person_id", "unknown")
+    if len(await sql.children.collectors(tx, child["no"], who.account_no)) >= MOST:
         raise errors.LimitReached
     collector_id = clock.uuid7()
     about = About(told.name, told.phone_last4, told.id_last4, told.note)
@@ -74,7 +74,7 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
     line = Line(
         collector_id,
         child["no"],
-        who.account_no or 0,
+        who.known(),
         child["community"],
         told.kind,
         told.person_id,
@@ -86,7 +86,7 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
     code = None
     for _ in range(TRIES):
         code = f"{secrets.randbelow(10**8):08}" if told.kind == "once" else None
-        if await sql.insert_collector(tx, line._replace(code_index=index_of(keys, code) if code else None)):
+        if await sql.children.insert_collector(tx, line._replace(code_index=index_of(keys, code) if code else None)):
             break
     else:  # pragma: no cover - five times the same of a hundred million
         raise errors.Unavailable(retry_after=1)
@@ -95,8 +95,8 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
 
 async def one(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
     """One of the caller's own lines, also a removed one."""
-    child = await _mine(tx, who, child_id)
-    row = await sql.collector(tx, child["no"], who.account_no or 0, collector_id)
+    child = await child_of_guardian(tx, who, child_id)
+    row = await sql.children.collector(tx, child["no"], who.known(), collector_id)
     if row is None:
         raise errors.NotThere
     return _out(keys, row)
@@ -107,25 +107,17 @@ async def listed(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> lis
     if is_guardian(who, child_id):
         child = await child_of(tx, child_id)
         tx.discard()
-        return [_out(keys, row) for row in await sql.collectors(tx, child["no"], who.account_no)]
+        return [_out(keys, row) for row in await sql.children.collectors(tx, child["no"], who.account_no)]
     child = await seen_by_carer(tx, who, child_id, "collectors")
-    lines = [row for row in await sql.collectors(tx, child["no"]) if row["is_in_force"]]
+    lines = [row for row in await sql.children.collectors(tx, child["no"]) if row["is_in_force"]]
     return [_out(keys, row, name=row["person_name"]) for row in lines]
 
 
 async def remove(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, collector_id: uuid.UUID) -> Facts:
     """Take one of one's own lines back; doing it again changes nothing."""
     await one(tx, keys, who, child_id, collector_id)
-    await sql.remove_collector(tx, collector_id)
+    await sql.children.remove_collector(tx, collector_id)
     return await one(tx, keys, who, child_id, collector_id)
-
-
-async def _mine(tx: Tx, who: Caller, child_id: uuid.UUID) -> Any:
-    if who.account_no is None:
-        raise errors.NotKnown
-    if not is_guardian(who, child_id):
-        raise errors.NotThere
-    return await child_of(tx, child_id)
 
 
 def _out(keys: Keyring, row: Any, name: str | None = None) -> Facts:

@@ -16,7 +16,6 @@ from services.childcare.rules import Adult
 from services.childcare.sql.doors import Coming, Passing
 from services.childcare.sql.rooms import Happened
 from shared import claims, clock, errors, passes, uploads
-from shared import notices as told_
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.claims import Group
@@ -24,6 +23,7 @@ from shared.collection import Collection
 from shared.collection import actions as collection
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 
 if TYPE_CHECKING:
     from services.childcare.schemas import SignInIn, SignOutIn
@@ -46,8 +46,8 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     if state not in ("confirmed", "attended"):
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])
-    room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
-    gone = await sql.left_at(tx, visit_id, claim["id"]) if told.decided else None
+    room = await sql.doors.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
+    gone = await sql.doors.left_at(tx, visit_id, claim["id"]) if told.decided else None
     if gone is not None and told.at <= gone:  # told again under another id: the child is not there any more
         raise errors.AlreadyRecorded
     code = rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
@@ -70,18 +70,18 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
         told.at,
         claim["ends_at"],
     )
-    await sql.insert_inside(tx, coming)
+    await sql.doors.insert_inside(tx, coming)
     room = rules.entered(room, accompanied=visit["stays"])
     most = max(terms.most_children, room.children)
-    await sql.write_room(tx, visit["place_id"], room, most, is_unwatched="no_carer_recorded" in strains)
+    await sql.doors.write_room(tx, visit["place_id"], room, most, is_unwatched="no_carer_recorded" in strains)
     passing = _passing(visit, claim, who, told, "in", reasons)._replace(adult_id=told.brought_by or claim["made_by"])
-    await sql.insert_handover(tx, passing)
+    await sql.doors.insert_handover(tx, passing)
     at = clock.local(told.at)
     where = (visit["community"], passing.id, visit["place_id"])
     heard = [notices.child_arrived(*where, visit_id, claim["holder_no"], at)]
     if strains:
         heard.append(notices.room_strained(*where, strains, at))
-    await told_.announce(tx, heard)
+    await announce(tx, heard)
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
@@ -98,11 +98,11 @@ async def sign_out(
         return uuid.UUID(earlier["id"]) if "id" in earlier else errors.by_code(earlier["refused"])()
     visit, group = await _visit(tx, who, of, visit_id)
     terms = await terms_of(tx, visit["place_id"])
-    room = await sql.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
+    room = await sql.doors.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
     claim, inside = await _inside(tx, _claims_of(group, told.person))
     # What is to be decided is decided now, whatever a slow clock says; what was, not before the child had come.
     moment = clock.now() if told.decided is None else max(told.at, inside["since"])
-    rows = await sql.collectors(tx, claim["holder_no"], at=moment)
+    rows = await sql.children.collectors(tx, claim["holder_no"], at=moment)
     adult = await _adult(tx, keys, claim, told, rows, moment)
     reasons = [*_late(told), *(["before_sign_in"] if told.at < inside["since"] else [])]
     code = rules.no_hand_over(adult, [entry_of(keys, row) for row in rows if row["is_in_force"]], moment)
@@ -113,25 +113,25 @@ async def sign_out(
         reasons.append(code)
         await _wrong_hands(tx, keys, who, visit, claim, told, code)
     once = adult.entry.id if adult.entry is not None and adult.entry.kind == "once" else None
-    if once is not None and not await sql.use_code(tx, once) and code is None and told.decided is None:
+    if once is not None and not await sql.children.use_code(tx, once) and code is None and told.decided is None:
         raise errors.CollectorUsed
-    await sql.delete_inside(tx, claim["id"])
-    await sql.write_room(tx, visit["place_id"], rules.left(room, accompanied=inside["stays"]))
+    await sql.doors.delete_inside(tx, claim["id"])
+    await sql.doors.write_room(tx, visit["place_id"], rules.left(room, accompanied=inside["stays"]))
     passing = _passing(visit, claim, who, told, "out", reasons)._replace(
         adult_id=adult.person_id,
         collector_id=adult.entry.id if adult.entry is not None else None,
         once_id=once if code is None else None,
     )
-    await sql.insert_handover(tx, passing)
+    await sql.doors.insert_handover(tx, passing)
     where = (visit["community"], passing.id, visit["place_id"])
-    await told_.announce(tx, [notices.child_collected(*where, visit_id, claim["holder_no"], at)])
+    await announce(tx, [notices.child_collected(*where, visit_id, claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"id": passing.id})
     return passing.id
 
 
 async def handed_over(tx: Tx, keys: Keyring, handover_id: uuid.UUID) -> Facts:
     """A hand-over as it is shown to the carers."""
-    row = await sql.handover(tx, handover_id)
+    row = await sql.doors.handover(tx, handover_id)
     if row is None:
         raise errors.NotThere
     name = row["adult_name"] or collector_name(keys, row["collector_id"], row["about"])
@@ -157,11 +157,11 @@ def _claims_of(group: Group, person_id: uuid.UUID | None) -> list[Any]:
     """The claims of the child that is meant."""
     people = {row["person_id"] for row in group.claims}
     if person_id is None and len(people) > 1:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "missing"}])
+        raise errors.Unprocessable.at("/person", "missing")
     meant = person_id or next(iter(people))
     found = [row for row in group.claims if row["person_id"] == meant]
     if not found:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "unknown"}])
+        raise errors.Unprocessable.at("/person", "unknown")
     return found
 
 
@@ -209,7 +209,7 @@ def _passing(
         None,
         None,
         None,
-        who.account_no or 0,
+        who.known(),
         list(reasons),
         told.at,
     )
@@ -217,7 +217,7 @@ def _passing(
 
 async def _inside(tx: Tx, several: Sequence[Any]) -> tuple[Any, Any]:
     for claim in several:
-        found = await sql.inside(tx, claim["id"])
+        found = await sql.doors.inside(tx, claim["id"])
         if found is not None:
             return claim, found
     raise errors.NotInside
@@ -232,13 +232,13 @@ async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn, rows: Seque
     elif told.collector is not None:
         row = next((one for one in rows if one["id"] == told.collector and one["kind"] != "once"), None)
     person_id = told.collector if row is None else row["person_id"]
-    person = (await sql.named(tx, [person_id])).get(person_id) if person_id is not None else None
+    person = (await sql.doors.named(tx, [person_id])).get(person_id) if person_id is not None else None
     entry = entry_of(keys, row) if row is not None else None
     return Adult(
         person["id"] if person is not None else None,
         person["name"] if person is not None else entry.name if entry is not None else None,
         is_guardian=person is not None
-        and person["id"] in {one["id"] for one in await sql.guardians(tx, claim["person_id"], moment)},
+        and person["id"] in {one["id"] for one in await sql.children.guardians(tx, claim["person_id"], moment)},
         entry=entry,
     )
 
@@ -247,7 +247,7 @@ async def _turned_away(
     tx: Tx, who: Caller, visit: Any, claim: Any, told: SignOutIn, adult: Adult, code: str
 ) -> errors.Refusal:
     try_id = clock.uuid7()
-    await sql.insert_turned_away(
+    await sql.doors.insert_turned_away(
         tx,
         (
             try_id,
@@ -264,7 +264,7 @@ async def _turned_away(
     )
     at = clock.local(told.at)
     where = (visit["community"], try_id, visit["place_id"])
-    await told_.announce(tx, [notices.collector_refused(*where, visit["id"], claim["holder_no"], at)])
+    await announce(tx, [notices.collector_refused(*where, visit["id"], claim["holder_no"], at)])
     await uploads.finish(tx, told.id, {"refused": code})
     return errors.by_code(code)()
 
@@ -284,7 +284,7 @@ async def _wrong_hands(tx: Tx, keys: Keyring, who: Caller, visit: Any, claim: An
         None,
         False,  # noqa: FBT003 - a column
         None,
-        who.account_no or 0,
+        who.known(),
         told.at,
     )
     await write_down(tx, happened)

@@ -11,11 +11,11 @@ from services.childcare.actions.children import is_guardian
 from services.childcare.actions.written import open_incident, seal_incident
 from services.childcare.sql.rooms import Happened
 from shared import clock, errors, uploads
-from shared import notices as told_
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 
 if TYPE_CHECKING:
     from services.childcare.schemas import IncidentIn
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 async def write_down(tx: Tx, happened: Happened) -> None:
     """Write an incident down, and say that there is one."""
-    await sql.insert_incident(tx, happened)
-    await told_.announce(
+    await sql.rooms.insert_incident(tx, happened)
+    await announce(
         tx,
         [
             notices.incident_opened(
@@ -46,15 +46,15 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
     place = await room(tx, who, told.room)
     if earlier is not None:
         return await incident(tx, keys, who, uuid.UUID(earlier["id"]))
-    people = await sql.named(tx, told.persons)
+    people = await sql.doors.named(tx, told.persons)
     wrong = [n for n, one in enumerate(told.persons) if one not in people]
     if wrong:
         raise errors.Unprocessable(
             errors=[{"in": "body", "pointer": f"/persons/{n}", "code": "unknown"} for n in wrong]
         )
-    before = await sql.incident(tx, told.follows) if told.follows is not None else None
+    before = await sql.rooms.incident(tx, told.follows) if told.follows is not None else None
     if told.follows is not None and (before is None or before["place_id"] != told.room):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/follows", "code": "unknown"}])
+        raise errors.Unprocessable.at("/follows", "unknown")
     incident_id = clock.uuid7()
     body = {"text": told.text, "witnessed_by": told.witnessed_by}
     await write_down(
@@ -70,7 +70,7 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
             told.guardian_notified_at,
             told.report_to_authority,
             told.follows,
-            who.account_no or 0,
+            who.known(),
             told.at,
         ),
     )
@@ -80,14 +80,13 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
 
 async def incident(tx: Tx, keys: Keyring, who: Caller, incident_id: uuid.UUID) -> Facts:
     """One incident: for the carers and managers of its room, and for the guardians of its children."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    row = await sql.incident(tx, incident_id)
+    who.known()
+    row = await sql.rooms.incident(tx, incident_id)
     if row is None:
         raise errors.NotThere
     if who.may(CARERS, row["community"], row["place_id"]):
         return _shown(keys, row)
-    if not _theirs(who, row) or not await sql.incidents_of_child(tx, row["children"], None, None, 1, incident_id):
+    if not _theirs(who, row) or not await sql.rooms.incidents_of_child(tx, row["children"], None, None, 1, incident_id):
         raise errors.NotThere
     return _shown_to_guardian(keys, who, row)
 
@@ -102,11 +101,10 @@ async def incidents(
     limit: int,
 ) -> list[Facts]:
     """The incidents of a room, of all rooms where the caller works, or of a child, latest first."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    child = await sql.child(tx, child_id) if child_id is not None else None
+    who.known()
+    child = await sql.children.child(tx, child_id) if child_id is not None else None
     if child is not None and is_guardian(who, child["id"]):
-        rows = await sql.incidents_of_child(tx, [child["no"]], place_id, after, limit)
+        rows = await sql.rooms.incidents_of_child(tx, [child["no"]], place_id, after, limit)
         return [_shown_to_guardian(keys, who, row) for row in rows]
     reach = [(one.prefix, one.place_id) for one in who.roles if one.role in CARERS]
     if child_id is not None and (child is None or not reach):
@@ -116,7 +114,7 @@ async def incidents(
     if not reach:
         raise errors.NotAllowed
     no = child["no"] if child is not None else None
-    return [_shown(keys, row) for row in await sql.incidents(tx, reach, place_id, no, after, limit)]
+    return [_shown(keys, row) for row in await sql.rooms.incidents(tx, reach, place_id, no, after, limit)]
 
 
 def _theirs(who: Caller, row: Any) -> list[Any]:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from services.childcare import notices, rules, sql
 from shared import claims, clock
-from shared import notices as told
 from shared.db import Tx
+from shared.notices import announce
 from shared.places import sql as places
 
 MOST: Final = 200
@@ -20,7 +20,7 @@ PATIENCE: Final = timedelta(hours=12)
 
 async def call(tx: Tx) -> int:
     """Announce each step that is due, once, whoever else does the same; how many."""
-    rows = await sql.not_collected(tx, MOST)
+    rows = await sql.rooms.not_collected(tx, MOST)
     if not rows:
         tx.discard()
         return 0
@@ -36,16 +36,14 @@ async def call(tx: Tx) -> int:
             now,
         )
     ]
-    taken = await sql.insert_late(tx, due) if due else set()
-    await told.announce(
-        tx, [notices.collection_missed(row, step) for row, step in due if (row["claim_id"], step) in taken]
-    )
+    taken = await sql.rooms.insert_late(tx, due) if due else set()
+    await announce(tx, [notices.collection_missed(row, step) for row, step in due if (row["claim_id"], step) in taken])
     return len(taken)
 
 
 async def miss(tx: Tx) -> int:
     """Free the places of those who did not come; how many. Nobody is suspended for it."""
-    rows = await sql.not_come(tx, clock.now() - PATIENCE, MOST)
+    rows = await sql.rooms.not_come(tx, clock.now() - PATIENCE, MOST)
     if not rows:
         tx.discard()
         return 0

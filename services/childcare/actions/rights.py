@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.childcare import sql
-from services.childcare.actions.children import said_of
-from services.childcare.actions.written import open_collector, seal_collector
-from services.childcare.sql import rights
+from services.childcare.actions.written import open_collector, open_record, seal_collector
 from shared import crypto
 from shared.crypto import Keyring
 from shared.db import Tx
@@ -18,20 +16,20 @@ async def known_of(tx: Tx, keys: Keyring, whom: Whom) -> Tables:
     """All that children's rooms know of a child. Who may collect it is told to who said so only."""
     found: dict[str, list[dict[str, Any]]] = {
         name: [dict(row) for row in rows]
-        for name, rows in (await rights.tables(tx, whom.holder_no, whom.asked_by, MOST)).items()
+        for name, rows in (await sql.rights.tables(tx, whom.holder_no, whom.asked_by, MOST)).items()
     }
     for visit in found["visits"]:
         if visit["note"] is not None:
             visit["note"] = crypto.unseal(keys, visit["note"], table="visits", column="note", row=str(visit["id"]))
     for one in found["collectors"]:
         one["about"] = open_collector(keys, one["id"], one["about"])
-    row = await sql.record(tx, whom.holder_no)
-    found["record"] = [said_of(keys, whom.holder_no, row["body"])] if row is not None else []
+    row = await sql.children.record(tx, whom.holder_no)
+    found["record"] = [open_record(keys, whom.holder_no, row["body"])] if row is not None else []
     return found
 
 
 async def forget(tx: Tx, keys: Keyring, whom: Whom) -> int:
     """What guardians said goes, and who may collect; who was brought and collected when stays."""
-    lines = await rights.collectors(tx, whom.holder_no)
-    await rights.forget_collectors(tx, [(one, seal_collector(keys, one, {})) for one in lines])
-    return len(lines) + await rights.forget(tx, whom.holder_no, whom.account_nos)
+    lines = await sql.rights.collectors(tx, whom.holder_no)
+    await sql.rights.forget_collectors(tx, [(one, seal_collector(keys, one, {})) for one in lines])
+    return len(lines) + await sql.rights.forget(tx, whom.holder_no, whom.account_nos)

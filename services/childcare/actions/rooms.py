@@ -12,11 +12,11 @@ from services.childcare.actions.written import seal_incident
 from services.childcare.rules import Room
 from services.childcare.sql.rooms import Happened
 from shared import clock, errors, uploads
-from shared import notices as told_
 from shared.assertion import Caller
 from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 from shared.places import sql as places
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> Facts:
     if place is None:
         raise errors.NotThere
     terms = await terms_of(tx, place_id)
-    row = await sql.state(tx, place_id)
+    row = await sql.rooms.state(tx, place_id)
     inside = Room(row["children"], row["accompanied"], row["carers"]) if row is not None else Room()
     told = Facts(
         facility=NamedOut(id=place.id, name=place.name),
@@ -42,8 +42,8 @@ async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> Facts:
         free=rules.children_left(inside, terms),
     )
     if who.may(CARERS, place.community, place_id):
-        told["inside"] = [dict(one) for one in await sql.everybody_inside(tx, place_id)]
-        told["on_duty"] = [NamedOut(id=one["id"], name=one["name"]) for one in await sql.on_duty(tx, place_id)]
+        told["inside"] = [dict(one) for one in await sql.rooms.everybody_inside(tx, place_id)]
+        told["on_duty"] = [NamedOut(id=one["id"], name=one["name"]) for one in await sql.rooms.on_duty(tx, place_id)]
     return told
 
 
@@ -52,34 +52,34 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
     person_id = who.person_id if told.person == "self" else told.person
     earlier = await uploads.begin(tx, who, "childcare.carer", told, place_id)
     place = await room(tx, who, place_id)
-    person = (await sql.named(tx, [person_id])).get(person_id) if person_id is not None else None
+    person = (await sql.doors.named(tx, [person_id])).get(person_id) if person_id is not None else None
     if person is None or person_id is None:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "unknown"}])
+        raise errors.Unprocessable.at("/person", "unknown")
     shown = NamedOut(id=person["id"], name=person["name"])
     if earlier is not None:
         return earlier | {"person": shown}
-    if told.inside and not await sql.has_role(tx, person_id, ON_DUTY, place.community, place_id):
+    if told.inside and not await sql.rooms.has_role(tx, person_id, ON_DUTY, place.community, place_id):
         raise errors.NotCarer
     terms = await terms_of(tx, place_id)
-    inside = await sql.locked_room(tx, place_id, place.community, terms.most_children)
+    inside = await sql.doors.locked_room(tx, place_id, place.community, terms.most_children)
     reasons: list[str] = []
     if told.inside:
-        await sql.begin_duty(tx, place_id, place.community, person_id, who.account_no or 0, told.at)
+        await sql.rooms.begin_duty(tx, place_id, place.community, person_id, who.known(), told.at)
         inside = rules.with_carers(inside, 1)
     else:
-        duty = await sql.duty(tx, place_id, person_id)
+        duty = await sql.rooms.duty(tx, place_id, person_id)
         if duty is None:
             raise errors.NotInside
         code = rules.no_leave_for_carer(inside)
         if code is not None and told.decided is None:
             raise errors.by_code(code)
-        await sql.end_duty(tx, duty["id"], told.at)
+        await sql.rooms.end_duty(tx, duty["id"], told.at)
         inside = rules.with_carers(inside, -1)
         if code is not None:  # has gone already: the children are there all the same
             reasons.append(code)
             at = clock.local(told.at)
-            await told_.announce(tx, [notices.room_strained(place.community, duty["id"], place_id, [code], at)])
-    await sql.write_room(tx, place_id, inside, is_unwatched=True if reasons else None)
+            await announce(tx, [notices.room_strained(place.community, duty["id"], place_id, [code], at)])
+    await sql.doors.write_room(tx, place_id, inside, is_unwatched=True if reasons else None)
     if rules.is_told_late(told.at, clock.now()):
         reasons.insert(0, "late")
     if rules.carers_needed(inside, terms) > inside.carers:
@@ -102,10 +102,10 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
     if earlier is not None:
         return await _counted(tx, uuid.UUID(earlier["id"]), earlier["reasons"])
     terms = await terms_of(tx, place_id)
-    known = await sql.locked_room(tx, place_id, place.community, terms.most_children)
+    known = await sql.doors.locked_room(tx, place_id, place.community, terms.most_children)
     count_id, incident_id = clock.uuid7(), None
     if told.seen or known.children:
-        inside = await sql.everybody_inside(tx, place_id)
+        inside = await sql.rooms.everybody_inside(tx, place_id)
         incident_id = clock.uuid7()
         body = {"text": f"{told.seen} / {known.children}", "witnessed_by": [who.name], "names": told.names}
         await write_down(
@@ -121,7 +121,7 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
                 None,
                 False,  # noqa: FBT003 - a column
                 None,
-                who.account_no or 0,
+                who.known(),
                 told.at,
             ),
         )
@@ -135,18 +135,18 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
         who.account_no,
         told.at,
     )
-    await sql.insert_count(tx, row)
+    await sql.rooms.insert_count(tx, row)
     if incident_id is None:
         at = clock.local(told.at)
-        await told_.announce(tx, [notices.room_closed(place.community, count_id, place_id, at)])
+        await announce(tx, [notices.room_closed(place.community, count_id, place_id, at)])
     reasons = ["late"] if rules.is_told_late(told.at, clock.now()) else []
     await uploads.finish(tx, told.id, {"id": count_id, "reasons": reasons})
     return await _counted(tx, count_id, reasons)
 
 
 async def _counted(tx: Tx, count_id: uuid.UUID, reasons: list[str]) -> Facts:
-    row = await sql.count_of(tx, count_id)
-    incident = await sql.incident(tx, row["incident_id"]) if row is not None and row["incident_id"] else None
+    row = await sql.rooms.count_of(tx, count_id)
+    incident = await sql.rooms.incident(tx, row["incident_id"]) if row is not None and row["incident_id"] else None
     if row is None:
         raise errors.NotThere
     return Facts(

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from services.childcare import notices, rules, sql
 from shared import claims, clock, crypto, errors
-from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Group
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.grants import Grant
 from shared.line import SKIPPED, Answer
+from shared.notices import announce
 from shared.places import sql as places
 
 
@@ -51,7 +51,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
         else:
             answers[n] = SKIPPED if is_confirmed is None else errors.HoldLapsed()
     if made:
-        await sql.insert_visits(
+        await sql.visits.insert_visits(
             tx,
             [
                 (
@@ -67,7 +67,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
                 for one in made
             ],
         )
-        await told.announce(tx, [notices.visit_made(one.grant, one.visit_id, stays=one.stays) for one in made])
+        await announce(tx, [notices.visit_made(one.grant, one.visit_id, stays=one.stays) for one in made])
     else:
         tx.discard()
     return answers
@@ -75,7 +75,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
 
 def _unsuited(one: Making, terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]) -> errors.Refusal | None:
     if len({slot.place_id for slot in one.grant.slots}) > 1:  # only one room's carers would know of the child
-        return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_ids", "code": "several_rooms"}])
+        return errors.Unprocessable.at("/slot_ids", "several_rooms")
     for slot in one.grant.slots:
         mode = rules.terms_of(terms.get(slot.place_id, (0, {}))[1]).stays
         if not rules.may_stay_away(mode, stays=one.stays):
@@ -104,7 +104,7 @@ async def details(tx: Tx, keys: Keyring, visit_ids: Sequence[uuid.UUID]) -> Mapp
             else None,
             row["steps"],
         )
-        for row in await sql.steps(tx, visit_ids)
+        for row in await sql.visits.steps(tx, visit_ids)
     }
 
 

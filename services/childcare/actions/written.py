@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -11,30 +10,34 @@ from shared import crypto
 from shared.crypto import Keyring
 
 
+def seal_record(keys: Keyring, child_no: int, body: Mapping[str, Any]) -> bytes:
+    """What was said about a child, for the row."""
+    return crypto.seal_json(keys, body, table="child_records", column="body", row=str(child_no))
+
+
+def open_record(keys: Keyring, child_no: int, sealed: bytes) -> dict[str, Any]:
+    """What was said about a child, out of the row."""
+    return crypto.unseal_json(keys, sealed, table="child_records", column="body", row=str(child_no))
+
+
 def seal_incident(keys: Keyring, incident_id: uuid.UUID, body: Mapping[str, Any]) -> bytes:
     """What happened, for the row."""
-    return crypto.seal(keys, json.dumps(body), table="incidents", column="body", row=str(incident_id))
+    return crypto.seal_json(keys, body, table="incidents", column="body", row=str(incident_id))
 
 
 def open_incident(keys: Keyring, incident_id: uuid.UUID, sealed: bytes) -> dict[str, Any]:
     """What happened, out of the row."""
-    body: dict[str, Any] = json.loads(
-        crypto.unseal(keys, sealed, table="incidents", column="body", row=str(incident_id))
-    )
-    return body
+    return crypto.unseal_json(keys, sealed, table="incidents", column="body", row=str(incident_id))
 
 
 def seal_collector(keys: Keyring, collector_id: uuid.UUID, about: Mapping[str, Any]) -> bytes:
     """Who a line of collectors is about, for the row."""
-    return crypto.seal(keys, json.dumps(about), table="collectors", column="about", row=str(collector_id))
+    return crypto.seal_json(keys, about, table="collectors", column="about", row=str(collector_id))
 
 
 def open_collector(keys: Keyring, collector_id: uuid.UUID, sealed: bytes) -> dict[str, Any]:
     """Who a line of collectors is about, out of the row."""
-    about: dict[str, Any] = json.loads(
-        crypto.unseal(keys, sealed, table="collectors", column="about", row=str(collector_id))
-    )
-    return about
+    return crypto.unseal_json(keys, sealed, table="collectors", column="about", row=str(collector_id))
 
 
 def collector_name(keys: Keyring, collector_id: uuid.UUID | None, sealed: bytes | None) -> str | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -15,7 +14,7 @@ from shared import errors, pages, web
 from shared.assertion import Caller
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Context, Ctx, Out, Who, refuses
+from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
 
 ChildId = Annotated[uuid.UUID, Path(description=say("The child.", "儿童编号。"))]
 CollectorId = Annotated[uuid.UUID, Path(description=say("The line.", "条目编号。"))]
@@ -34,22 +33,11 @@ def _version(request: Request) -> int | None:
 
 async def _child(ctx: Context, who: Caller, person_id: uuid.UUID) -> Response:
     found = ChildOut.model_validate(await ctx.db.run(children.read, ctx.keys, who, person_id))
-    return web.json(found, 200, {"ETag": web.etag(found.version), "Cache-Control": "no-store"})
+    return web.private(found, ETag=web.etag(found.version))
 
 
 def _collector(found: Facts) -> Response:
     return web.json(CollectorOut.model_validate(found))
-
-
-def _after(cursor: str | None) -> tuple[datetime, uuid.UUID] | None:
-    after = pages.after(cursor, datetime, uuid.UUID)
-    return (after[0], after[1]) if after else None
-
-
-def _page(found: Sequence[Facts], limit: int, out: type[Out]) -> Response:
-    last = found[limit - 1] if len(found) > limit else None
-    following = pages.cursor(last["at"], last["id"]) if last is not None else None
-    return web.json(Page[Any](items=[out.model_validate(one) for one in found[:limit]], next=following))
 
 
 @router.get(
@@ -91,8 +79,9 @@ async def replace(person_id: ChildId, told: ChildIn, request: Request, ctx: Ctx,
     summary=say("Which carers have read it (guardians)", "查阅记录（监护人）"),
 )
 async def list_reads(person_id: ChildId, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    found = await ctx.db.read(children.reads, who, person_id, _after(cursor), limit + 1)
-    return _page(found, limit, ReadOut)
+    after = pages.after(cursor, datetime, uuid.UUID)
+    found = await ctx.db.read(children.reads, who, person_id, after, limit + 1)
+    return web.json(pages.page(found, limit, ReadOut.model_validate, lambda one: (one["at"], one["id"])))
 
 
 @router.get(
@@ -102,8 +91,9 @@ async def list_reads(person_id: ChildId, ctx: Ctx, who: Who, limit: Limit = 50, 
     summary=say("Who brought and collected a child (guardians)", "接送记录（监护人）"),
 )
 async def list_trips(person_id: ChildId, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
-    found = await ctx.db.read(children.trips, ctx.keys, who, person_id, _after(cursor), limit + 1)
-    return _page(found, limit, TripOut)
+    after = pages.after(cursor, datetime, uuid.UUID)
+    found = await ctx.db.read(children.trips, ctx.keys, who, person_id, after, limit + 1)
+    return web.json(pages.page(found, limit, TripOut.model_validate, lambda one: (one["at"], one["id"])))
 
 
 @router.get(
@@ -118,7 +108,7 @@ async def list_trips(person_id: ChildId, ctx: Ctx, who: Who, limit: Limit = 50, 
 )
 async def list_collectors(person_id: ChildId, ctx: Ctx, who: Who) -> Response:
     found = await ctx.db.run(collecting.listed, ctx.keys, who, person_id)
-    return web.json(Page[CollectorOut].model_validate({"items": found}), 200, {"Cache-Control": "no-store"})
+    return web.private(Page[CollectorOut].model_validate({"items": found}))
 
 
 @router.post(
@@ -136,8 +126,7 @@ async def list_collectors(person_id: ChildId, ctx: Ctx, who: Who) -> Response:
 )
 async def add_collector(person_id: ChildId, told: CollectorIn, ctx: Ctx, who: Who) -> Response:
     made = CollectorOut.model_validate(await ctx.db.run(collecting.add, ctx.keys, who, person_id, told))
-    where = f"/v1/childcare/children/{person_id}/collectors/{made.id}"
-    return web.json(made, 201, {"Location": where, "Cache-Control": "no-store"})
+    return web.private(made, 201, Location=f"/v1/childcare/children/{person_id}/collectors/{made.id}")
 
 
 @router.get(

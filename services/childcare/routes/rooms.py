@@ -101,10 +101,8 @@ async def list_incidents(
     cursor: Cursor = None,
 ) -> Response:
     after = pages.after(cursor, datetime, uuid.UUID)
-    asked = (after[0], after[1]) if after else None
-    found = await ctx.db.read(actions.incidents, ctx.keys, who, room, child, asked, limit + 1)
-    following = pages.cursor(found[limit - 1]["at"], found[limit - 1]["id"]) if len(found) > limit else None
-    return web.json(Page[IncidentOut].model_validate({"items": found[:limit], "next": following}))
+    found = await ctx.db.read(actions.incidents, ctx.keys, who, room, child, after, limit + 1)
+    return web.json(pages.page(found, limit, IncidentOut.model_validate, lambda one: (one["at"], one["id"])))
 
 
 @incidents.get(

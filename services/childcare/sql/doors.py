@@ -7,26 +7,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import asyncpg
-
 from services.childcare.rules import Room
 from shared import errors
-from shared.db import Tx, constraint_of
+from shared.db import Referees, Tx, referee
 
-
-def _refusal_of(error: BaseException) -> errors.Refusal | None:
-    """What it means at the door when a referee says no."""
-    match constraint_of(error):
-        case "no_child_in_two_rooms" | "insides_pkey":
-            return errors.AlreadyInside()
-        case "children_within_places":
-            return errors.RoomFull()
-        case "no_children_without_a_carer":
-            return errors.TooFewCarers()
-        case "one_handover_per_code":
-            return errors.CollectorUsed()
-        case _:
-            return None
+_REFEREES: Referees = {
+    "no_child_in_two_rooms": errors.AlreadyInside,
+    "insides_pkey": errors.AlreadyInside,
+    "children_within_places": errors.RoomFull,
+    "no_children_without_a_carer": errors.TooFewCarers,
+    "one_handover_per_code": errors.CollectorUsed,
+}
 
 
 async def locked_room(tx: Tx, place_id: uuid.UUID, community: str, places: int) -> Room:
@@ -53,7 +44,7 @@ async def write_room(
 
     `is_unwatched`: whether children may be there without a carer; as it was when left out. It ends with the first carer.
     """
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "UPDATE room_states SET children = $2, accompanied = $3, carers = $4, places = coalesce($5, places), "
             "is_unwatched = coalesce($6, is_unwatched) AND $2 > 0 AND $4 = 0, version = version + 1 WHERE place_id = $1",
@@ -64,8 +55,6 @@ async def write_room(
             places,
             is_unwatched,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise _refusal_of(error) or error from error
 
 
 class Coming(NamedTuple):
@@ -83,14 +72,12 @@ class Coming(NamedTuple):
 
 async def insert_inside(tx: Tx, coming: Coming) -> None:
     """A child is inside from now on."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "INSERT INTO insides (claim_id, child_no, visit_id, place_id, community, stays, since, ends_at) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             *coming,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise _refusal_of(error) or error from error
 
 
 async def inside(tx: Tx, claim_id: uuid.UUID) -> Any | None:
@@ -131,14 +118,12 @@ class Passing(NamedTuple):
 
 async def insert_handover(tx: Tx, passing: Passing) -> None:
     """Write down who brought or collected a child."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "INSERT INTO handovers (id, visit_id, claim_id, child_no, place_id, community, direction, adult_id, "
             "collector_id, once_id, by_no, reasons, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             *passing,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise _refusal_of(error) or error from error
 
 
 async def handover(tx: Tx, handover_id: uuid.UUID) -> Any | None:

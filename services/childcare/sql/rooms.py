@@ -7,10 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import asyncpg
-
 from shared import errors
-from shared.db import Tx, constraint_of
+from shared.db import Tx, referee
 
 
 async def state(tx: Tx, place_id: uuid.UUID) -> Any | None:
@@ -54,7 +52,7 @@ async def begin_duty(
     tx: Tx, place_id: uuid.UUID, community: str, person_id: uuid.UUID, by_no: int, at: datetime
 ) -> None:
     """A carer comes to a room; refused when they are in one already."""
-    try:
+    with referee({"one_room_per_carer": errors.AlreadyInside}):
         await tx.execute(
             "INSERT INTO duties (place_id, community, person_id, by_no, began_at) VALUES ($1, $2, $3, $4, $5)",
             place_id,
@@ -63,10 +61,6 @@ async def begin_duty(
             by_no,
             at,
         )
-    except asyncpg.UniqueViolationError as error:
-        if constraint_of(error) == "one_room_per_carer":
-            raise errors.AlreadyInside from error
-        raise
 
 
 async def duty(tx: Tx, place_id: uuid.UUID, person_id: uuid.UUID) -> Any | None:

@@ -101,9 +101,7 @@ async def _write(
         if one.taken > wanted:
             n = next((n for n, (dish_id, _) in enumerate(told) if dish_id == one.dish_id), None)
             where = "/published" if not is_published else "/dishes" if n is None else f"/dishes/{n}/portions"
-            raise errors.CapacityTaken(
-                taken=one.taken, errors=[{"in": "body", "pointer": where, "code": "capacity_taken"}]
-            )
+            raise errors.CapacityTaken.at(where, "capacity_taken", taken=one.taken)
         if wanted:
             sizes.append((one.slot_id, wanted))
         else:

@@ -14,11 +14,10 @@ from services.elder_meals.rules import Terms
 from services.elder_meals.sql import doors as sql
 from services.elder_meals.sql import elders, orders
 from shared import claims, clock, errors, uploads
-from shared import notices as told
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
-from shared.notices import Notice
+from shared.notices import Notice, announce
 from shared.places import sql as places
 from shared.texts import say
 from shared.uploads import UploadIn
@@ -69,7 +68,7 @@ async def record(
         check_id, more, opened = await _nobody_opened(tx, order, report, terms)
         reasons += more
         found += opened
-    await told.announce(tx, found)
+    await announce(tx, found)
     answer = {
         "id": str(report.id),
         "order_id": str(order_id),
@@ -84,8 +83,7 @@ async def record(
 
 async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID) -> Any:
     """The order, for the courier of its round, any courier when the round is nobody's, and those who run the kitchen."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     order = await orders.order(tx, order_id)
     if order is None:
         raise errors.NotThere
@@ -152,15 +150,14 @@ async def escalate(tx: Tx, check_id: uuid.UUID, *, keys: Keyring) -> bool:
         values = [clock.uuid7(), check_id, check["community"], "escalated", n, None, check["due_at"], None, None]
         await sql.insert_step(tx, values)
         holders = await _close_to(tx, keys, check)
-        await told.announce(tx, [notices.welfare_escalated(check, holders, (n, ladder[n].step))])
+        await announce(tx, [notices.welfare_escalated(check, holders, (n, ladder[n].step))])
     await sql.climb(tx, check_id, n + 1, rules.due(ladder, check["opened_at"], n + 1))
     return True
 
 
 async def _check(tx: Tx, who: Caller, check_id: uuid.UUID, *, locked: bool = False) -> Any:
     """A check, for those who look after the elder by office or by blood."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.check(tx, check_id, locked=locked)
     if row is None or not (_watches(who, row) or acts_for(who, row["holder_no"])):
         raise errors.NotThere
@@ -203,7 +200,7 @@ async def step(  # noqa: PLR0913 - what one step says
         now = clock.now()
         await sql.close_check(tx, check_id, outcome, now)
         holders = await _close_to(tx, keys, check)
-        await told.announce(tx, [notices.welfare_closed(check, holders, outcome, now)])
+        await announce(tx, [notices.welfare_closed(check, holders, outcome, now)])
     answer = {"step_id": str(row_id)}
     await uploads.finish(tx, report.id, answer)
     return answer
@@ -218,8 +215,7 @@ async def checks(
     tx: Tx, keys: Keyring, who: Caller, state: str | None, after: uuid.UUID | None, limit: int
 ) -> list[dict[str, Any]]:
     """Checks in the reach of the caller's offices, and of elders they act for; the newest first."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await sql.checks(
         tx,
         roles=[(one.prefix, one.place_id, one.role in STAFF) for one in who.roles if one.role in DOORS],

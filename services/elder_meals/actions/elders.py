@@ -21,8 +21,7 @@ Matches = Callable[[object], None]
 
 async def elder(tx: Tx, who: Caller, person_id: uuid.UUID) -> Any:
     """Somebody whom the caller is, may act for here, or is the staff of; NotThere else."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.person(tx, person_id)
     if row is None or not (acts_for(who, row["no"]) or who.may(STAFF, row["community"])):
         raise errors.NotThere
@@ -63,13 +62,11 @@ async def replace_profile(
     known = await sql.people(tx, named) if named else {}
     for n, one in enumerate(told["contacts"]):
         if one["person_id"] is not None and uuid.UUID(one["person_id"]) not in known:
-            raise errors.Unprocessable(
-                errors=[{"in": "body", "pointer": f"/contacts/{n}/person_id", "code": "unknown"}]
-            )
+            raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "unknown")
     sealed = seal(keys, "profile", person_id, told)
     before = await sql.profile(tx, person_id, locked=True)
     matches(before["version"] if before is not None else 0)
-    account_no = who.account_no or 0
+    account_no = who.known()
     if before is not None:
         await sql.write_profile(tx, person_id, row["community"], sealed, account_no)
     elif not await sql.begin_profile(tx, person_id, row["community"], sealed, account_no):
@@ -85,17 +82,19 @@ async def create_absence(
     tx: Tx, who: Caller, person_id: uuid.UUID | None, first: date, last: date
 ) -> tuple[uuid.UUID, list[uuid.UUID]]:
     """An elder is away: nothing more is ordered by itself, and a closed door alarms nobody. What is ordered stays."""
-    row = await elder(tx, who, _whom(who, person_id))
+    row = await elder(tx, who, whom(who, person_id))
     if last < clock.today():
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/to", "code": "past"}])
-    absence_id = await sql.insert_absence(tx, row["id"], row["community"], who.account_no or 0, first, last)
+        raise errors.Unprocessable.at("/to", "past")
+    absence_id = await sql.insert_absence(tx, row["id"], row["community"], who.known(), first, last)
     return absence_id, await orders.of_person(tx, row["id"], first, last)
 
 
-def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
+def whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
+    """The person that is named, or the caller's own."""
+    who.known()
     found = person_id or who.person_id
     if found is None:
-        raise errors.NotKnown if who.account_no is None else errors.NotAllowed
+        raise errors.NotAllowed
     return found
 
 
@@ -108,8 +107,7 @@ async def read_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[Any,
 
 
 async def _absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> Any:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.absence(tx, absence_id)
     if row is None:
         raise errors.NotThere
@@ -129,9 +127,8 @@ async def withdraw_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[
 
 async def absences(tx: Tx, who: Caller, person_id: uuid.UUID | None, after: uuid.UUID | None, limit: int) -> list[Any]:
     """Absences of those the caller may act for; staff ask by person, or for their region."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    prefixes = [one.prefix for one in who.roles if one.role in STAFF and one.place_id is None]
+    who.known()
+    prefixes = who.regions(STAFF)
     mine = {one.person_id for one in who.acts_for if one.holder_no in who.holders_in("elder-meals")}
     if who.person_id is not None:
         mine.add(who.person_id)

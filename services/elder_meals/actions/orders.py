@@ -17,13 +17,13 @@ from services.elder_meals.rules import Terms, Wish
 from services.elder_meals.sql import dishes, elders
 from services.elder_meals.sql import orders as sql
 from shared import audit, claiming, clock, consents, errors
-from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Group
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.grants import Grant
 from shared.line import SKIPPED, Answer, Skip
+from shared.notices import announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     window, elder = one.grant.slots[0], one.grant.claims[0]
     ordered = [known.dishes.get(dish_id) for dish_id, _ in one.lines]
     if window.subject_id is not None:
-        return errors.Unprocessable(errors=[{"in": "body", "pointer": "/slot_id", "code": "not_a_window"}])
+        return errors.Unprocessable.at("/slot_id", "not_a_window")
     strange = [n for n, row in enumerate(ordered) if row is None or row["place_id"] != window.place_id]
     if strange:
         return errors.NotOffered(errors=[{"pointer": f"/lines/{n}/dish_id", "code": "not_offered"} for n in strange])
@@ -180,7 +180,7 @@ async def _within_caps(
 
 async def _write(tx: Tx, keys: Keyring, made: Sequence[tuple[Making, _Decided]]) -> dict[uuid.UUID, int]:
     nos = await sql.insert_orders(tx, [_row(keys, one, decided) for one, decided in made])
-    await told.announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
+    await announce(tx, [notices.order_made(one.grant, one.id, sum(n for _, n in one.lines)) for one, _ in made])
     return nos
 
 

@@ -84,8 +84,7 @@ async def plan(
     tx: Tx, keys: Keyring, who: Caller, slot_id: uuid.UUID, couriers: Sequence[uuid.UUID]
 ) -> list[dict[str, Any]]:
     """Make the rounds of a window anew: the doors where nothing has happened yet are shared among these couriers."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     window = await sql.window(tx, slot_id)
     place = await places.place(tx, SERVICE, window["place_id"]) if window is not None else None
     if place is None or window is None:
@@ -96,7 +95,7 @@ async def plan(
     accounts = await sql.couriers(tx, couriers, place.community, place_id)
     for n, one in enumerate(couriers):
         if one not in accounts:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": f"/couriers/{n}", "code": "not_a_courier"}])
+            raise errors.Unprocessable.at(f"/couriers/{n}", "not_a_courier")
     meals = await orders.to_bring(tx, slot_id)
     rounds = await sql.forget_open_stops(tx, slot_id)
     done = await sql.planned(tx, [row["id"] for row in meals])
@@ -140,8 +139,7 @@ def walks(who: Caller, row: Any) -> bool:
 
 async def rounds(tx: Tx, who: Caller, day: date | None, slot_id: uuid.UUID | None) -> list[dict[str, Any]]:
     """The caller's rounds of a day."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await sql.rounds(tx, day=day, slot_id=slot_id)
     return [_round(who, row) for row in found if walks(who, row)]
 
@@ -151,8 +149,7 @@ async def read_round(tx: Tx, keys: Keyring, who: Caller, round_id: uuid.UUID) ->
 
     Who runs the kitchen, and about its hour who walks it, is told the phones in full, and that is written down.
     """
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.round_(tx, round_id)
     if row is None or not walks(who, row):
         raise errors.NotThere

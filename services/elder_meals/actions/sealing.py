@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from services.elder_meals.rules import Needs
-from shared import crypto, wire
+from shared import crypto
 from shared.crypto import Keyring
 
 HEALTH: Final = "health"
@@ -26,15 +26,12 @@ _TABLES = {
 
 def seal(keys: Keyring, kind: str, row: uuid.UUID, told: Any) -> bytes:
     """What was told, for exactly this row."""
-    return crypto.seal(keys, wire.dumps(told).decode(), table=_TABLES[kind], column="sealed", row=str(row))
+    return crypto.seal_json(keys, told, table=_TABLES[kind], column="sealed", row=str(row))
 
 
 def unseal(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> dict[str, Any]:
     """What was told for this row; nothing when nothing was."""
-    if not sealed:
-        return {}
-    found: dict[str, Any] = wire.loads(crypto.unseal(keys, sealed, table=_TABLES[kind], column="sealed", row=str(row)))
-    return found
+    return crypto.unseal_json(keys, sealed, table=_TABLES[kind], column="sealed", row=str(row)) if sealed else {}
 
 
 def readable(keys: Keyring, kind: str, row: uuid.UUID, sealed: bytes | None) -> dict[str, Any] | None:

@@ -9,15 +9,15 @@ from typing import Any, Final, NamedTuple
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN, SERVICE, STAFF
-from services.elder_meals.actions.elders import elder, is_staff_only
+from services.elder_meals.actions.elders import elder, is_staff_only, whom
 from services.elder_meals.actions.sealing import needs_of, readable
 from services.elder_meals.sql import dishes
 from services.elder_meals.sql import elders as sql
 from shared import clock, errors
-from shared import notices as told
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.notices import announce
 from shared.places import sql as places
 
 Matches = Callable[[object], None]
@@ -39,10 +39,10 @@ class Wanted(NamedTuple):
 
 async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
     """A new standing order of an elder at a kitchen: one a window."""
-    person = await elder(tx, who, _whom(who, wanted.person_id))
+    person = await elder(tx, who, whom(who, wanted.person_id))
     place = await places.place(tx, SERVICE, wanted.kitchen_id)
     if place is None:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "unknown"}])
+        raise errors.Unprocessable.at("/kitchen_id", "unknown")
     await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
     return await sql.insert_standing(
@@ -56,15 +56,6 @@ async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
             *_said(who, person, wanted, clock.today()),
         ],
     )
-
-
-def _whom(who: Caller, person_id: uuid.UUID | None) -> uuid.UUID:
-    if who.account_no is None:
-        raise errors.NotKnown
-    found = person_id or who.person_id
-    if found is None:
-        raise errors.NotAllowed
-    return found
 
 
 def _said(who: Caller, person: Any, wanted: Wanted, today: date) -> list[Any]:
@@ -87,7 +78,7 @@ async def _knows_window(tx: Tx, wanted: Wanted) -> None:
     today = clock.today()
     coming = await dishes.windows(tx, [wanted.kitchen_id], today, today + timedelta(days=AHEAD_DAYS))
     if all(one.title != wanted.window for one in coming):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/window", "code": "unknown"}])
+        raise errors.Unprocessable.at("/window", "unknown")
 
 
 async def _knows_dishes(tx: Tx, wanted: Wanted) -> None:
@@ -96,13 +87,12 @@ async def _knows_dishes(tx: Tx, wanted: Wanted) -> None:
     for n, one in enumerate(lines):
         row = known.get(uuid.UUID(one["dish_id"]))
         if row is None or row["place_id"] != wanted.kitchen_id or row["state"] != "offered":
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": f"/lines/{n}/dish_id", "code": "unknown"}])
+            raise errors.Unprocessable.at(f"/lines/{n}/dish_id", "unknown")
 
 
 async def _standing(tx: Tx, who: Caller, standing_id: uuid.UUID, *, locked: bool = False) -> tuple[Any, Any]:
     """A standing order and its elder, for those who may speak for the elder."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.standing(tx, standing_id, locked=locked)
     if row is None:
         raise errors.NotThere
@@ -118,7 +108,7 @@ async def replace_standing(
     if row["state"] != "active":
         raise errors.AlreadyRecorded
     if wanted.kitchen_id != row["place_id"] or wanted.person_id not in (None, row["person_id"]):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kitchen_id", "code": "fixed"}])
+        raise errors.Unprocessable.at("/kitchen_id", "fixed")
     if wanted.window != row["title"]:
         await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
@@ -153,9 +143,8 @@ async def standings(
     limit: int,
 ) -> list[tuple[Any, Sequence[Any]]]:
     """Standing orders of those the caller may act for; staff ask by person or kitchen."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    prefixes = [one.prefix for one in who.roles if one.role in STAFF and one.place_id is None]
+    who.known()
+    prefixes = who.regions(STAFF)
     as_staff = bool(prefixes) and (person_id is not None or place_id is not None)
     found = await sql.standings(
         tx,
@@ -197,7 +186,7 @@ async def begin_runs(tx: Tx, keys: Keyring, today: date) -> int:
             if await sql.begin_run(tx, row["id"], day, row["community"], state, code, body or {}):
                 begun += 1
                 if code is not None:
-                    await told.announce(
+                    await announce(
                         tx, [notices.standing_refused(row["id"], row["community"], row["holder_no"], day, code)]
                     )
     if not begun:
@@ -256,7 +245,7 @@ async def end_run(tx: Tx, run: Any, status: int, answer: Mapping[str, Any]) -> b
         return await sql.end_run(tx, run["standing_id"], run["day"], "ordered", None, uuid.UUID(str(order_id)))
     code = code or "conflict"
     if await sql.end_run(tx, run["standing_id"], run["day"], "refused", code, None):
-        await told.announce(
+        await announce(
             tx,
             [notices.standing_refused(run["standing_id"], run["community"], run["holder_no"], run["day"], code)],
         )

@@ -34,8 +34,15 @@ Day = Annotated[
     Query(alias="date", ge=date(2000, 1, 1), le=date(2200, 1, 1), description=say("Default: today.", "默认当天。")),
 ]
 Window = Annotated[uuid.UUID | None, Query(alias="slot", description=say("Only this window.", "仅此时段。"))]
-State = Annotated[Literal["open", "closed"] | None, Query(description=say("Only these.", "仅此状态。"))]
-PRIVATE = {"Cache-Control": "no-store"}
+State = Annotated[
+    Literal["open", "closed"] | None,
+    Query(
+        description=say(
+            "Only these: `open` (somebody must still look) or `closed` (it is over).",
+            "仅此状态：`open` 进行中，`closed` 已结束。",
+        )
+    ),
+]
 
 
 @router.post(
@@ -79,7 +86,7 @@ async def list_rounds(ctx: Ctx, who: Who, day: Day = None, slot: Window = None) 
 )
 async def read_round(round_id: RoundId, ctx: Ctx, who: Who) -> Response:
     found = await ctx.db.run(rounds.read_round, ctx.keys, who, round_id)
-    return web.json(RoundOut.model_validate(found), 200, PRIVATE)
+    return web.private(RoundOut.model_validate(found))
 
 
 @router.post(
@@ -115,10 +122,8 @@ async def record(order_id: OrderId, told: OutcomeIn, ctx: Ctx, who: Who) -> Resp
 )
 async def list_checks(ctx: Ctx, who: Who, state: State = None, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.checks, ctx.keys, who, state, after[0] if after else None, limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    items = [CheckOut.model_validate(one) for one in found[:limit]]
-    return web.json(Page[CheckOut](items=items, next=pages.cursor(last["id"]) if last else None), 200, PRIVATE)
+    found = await ctx.db.read(actions.checks, ctx.keys, who, state, after, limit + 1)
+    return web.private(pages.page(found, limit, CheckOut.model_validate, lambda one: one["id"]))
 
 
 @router.get(
@@ -129,7 +134,7 @@ async def list_checks(ctx: Ctx, who: Who, state: State = None, limit: Limit = 50
 )
 async def read_check(check_id: CheckId, ctx: Ctx, who: Who) -> Response:
     found = await ctx.db.read(actions.read_check, ctx.keys, who, check_id)
-    return web.json(CheckOut.model_validate(found), 200, PRIVATE)
+    return web.private(CheckOut.model_validate(found))
 
 
 @router.post(
@@ -147,4 +152,4 @@ async def read_check(check_id: CheckId, ctx: Ctx, who: Who) -> Response:
 async def step(check_id: CheckId, told: StepIn, ctx: Ctx, who: Who) -> Response:
     await ctx.db.run(actions.step, ctx.keys, who, check_id, told, kind=told.kind, outcome=told.outcome, note=told.note)
     found = await ctx.db.read(actions.read_check, ctx.keys, who, check_id)
-    return web.json(CheckOut.model_validate(found), 200, PRIVATE)
+    return web.private(CheckOut.model_validate(found))

@@ -20,7 +20,6 @@ router = APIRouter(prefix=f"/v1/{SERVICE}", tags=["elders"], responses=EVERYWHER
 PersonId = Annotated[uuid.UUID, Path(description=say("The elder.", "长者编号。"))]
 AbsenceId = Annotated[uuid.UUID, Path(description=say("The absence.", "外出报备编号。"))]
 Person = Annotated[uuid.UUID | None, Query(description=say("Only this person.", "仅此人。"))]
-PRIVATE = {"Cache-Control": "no-store"}
 
 
 def _matches(request: Request) -> actions.Matches:
@@ -36,7 +35,7 @@ def _matches(request: Request) -> actions.Matches:
 async def _shown(ctx: Context, who: Who, person_id: uuid.UUID) -> Response:
     version, said = await ctx.db.run(actions.read_profile, ctx.keys, who, person_id)
     told = ElderOut.model_validate({**said, "person_id": person_id, "version": version})
-    return web.json(told, 200, {"ETag": web.etag(version), **PRIVATE})
+    return web.private(told, ETag=web.etag(version))
 
 
 @router.get(
@@ -104,7 +103,7 @@ async def list_absences(
     ctx: Ctx, who: Who, person: Person = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.absences, who, person, after[0] if after else None, limit + 1)
+    found = await ctx.db.read(actions.absences, who, person, after, limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     page = Page[AbsenceOut].model_construct(
         items=[_absence(row) for row in found[:limit]], next=pages.cursor(last["id"]) if last else None

@@ -80,11 +80,11 @@ async def list_dishes(
     cursor: Cursor = None,
 ) -> Response:
     await ctx.db.read(actions.may_see_drafts, who, kitchen_id)
-    after: Any = pages.after(cursor, str, uuid.UUID)
+    after = pages.after(cursor, str, uuid.UUID)
     found = await ctx.db.read(sql.dishes, kitchen_id, is_retired=retired, after=after, limit=limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    items = [DishOut.model_validate(dict(row)) for row in found[:limit]]
-    return web.json(Page[DishOut](items=items, next=pages.cursor(last["name"], last["id"]) if last else None))
+    return web.json(
+        pages.page(found, limit, lambda row: DishOut.model_validate(dict(row)), lambda row: (row["name"], row["id"]))
+    )
 
 
 @router.post(
@@ -170,7 +170,7 @@ async def list_menus(kitchen_id: KitchenId, ctx: Ctx, who: Who, first: From = No
     first = first or clock.today()
     last = last or first + timedelta(days=6)
     if not timedelta(0) <= last - first <= timedelta(days=31):
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/to", "code": "range"}])
+        raise errors.Unprocessable.at("/to", "range", where="query")
     drafts = await ctx.db.read(actions.may_see_drafts, who, kitchen_id)
     found = await ctx.db.read(sql.menus, kitchen_id, first, last)
     return web.json(WeekOut(items=[_menu(one) for one in found if drafts or one.is_published]))

@@ -91,10 +91,8 @@ async def list_standings(
     ctx: Ctx, who: Who, person: Person = None, kitchen: Kitchen = None, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.standings, who, person, kitchen, after[0] if after else None, limit + 1)
-    last = found[limit - 1][0] if len(found) > limit else None
-    items = [_out(row, runs) for row, runs in found[:limit]]
-    return web.json(Page[StandingOut](items=items, next=pages.cursor(last["id"]) if last else None))
+    found = await ctx.db.read(actions.standings, who, person, kitchen, after, limit + 1)
+    return web.json(pages.page(found, limit, lambda one: _out(*one), lambda one: one[0]["id"]))
 
 
 @router.get(

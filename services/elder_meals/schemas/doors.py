@@ -163,9 +163,8 @@ class StepIn(UploadIn):
 
     kind: Doing | Literal["closed"] = Field(
         description=say(
-            "called, contact_reached, knocked, neighbour, on_site, emergency_staff_decision or closed.",
-            "called 电话、contact_reached 联系到家属、knocked 再次敲门、neighbour 邻居、on_site 上门、"
-            "emergency_staff_decision 工作人员决定报警或急救、closed 结束。",
+            "What was done; `closed`: the check is over.",
+            "所做的事；`closed`：结束探视。",
         ),
     )
     outcome: Closing | None = Field(
@@ -205,7 +204,9 @@ class CheckOut(Out):
     person: NamedOut
     facility: NamedOut
     order_id: uuid.UUID
-    state: str = Field(description=say("open or closed.", "open 进行中，closed 已结束。"))
+    state: str = Field(
+        description=say("open: somebody must still look; closed: it is over.", "open 进行中，closed 已结束。")
+    )
     outcome: str | None
     opened_at: Moment
     closed_at: Moment | None

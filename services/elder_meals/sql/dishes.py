@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-import asyncpg
-
 from services.elder_meals.rules import Dish
 from shared import errors
-from shared.db import Tx, constraint_of
+from shared.db import Referees, Tx, referee
 
 ZONE = "Asia/Shanghai"
 SERVICE = "elder-meals"
+_REFEREES: Referees = {"one_offered_dish_per_name": errors.Exists, "taken_within_capacity": errors.CapacityTaken}
 _DISH = "id, place_id, name, name_en, allergens, texture, diets, price_fen, state, version"
 
 
@@ -69,7 +68,7 @@ async def dishes_with_terms(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
 
 async def insert_dish(tx: Tx, place_id: uuid.UUID, community: str, told: tuple[Any, ...]) -> uuid.UUID:
     """A new dish."""
-    try:
+    with referee(_REFEREES):
         made: uuid.UUID = await tx.value(
             "INSERT INTO dishes (place_id, community, name, name_en, allergens, texture, diets, price_fen) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
@@ -77,22 +76,18 @@ async def insert_dish(tx: Tx, place_id: uuid.UUID, community: str, told: tuple[A
             community,
             *told,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise _refused(error) or error from error
     return made
 
 
 async def update_dish(tx: Tx, dish_id: uuid.UUID, told: tuple[Any, ...]) -> None:
     """Say anew what a dish is."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "UPDATE dishes SET name = $2, name_en = $3, allergens = $4, texture = $5, diets = $6, price_fen = $7, "
             "version = version + 1 WHERE id = $1",
             dish_id,
             *told,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise _refused(error) or error from error
 
 
 async def retire_dish(tx: Tx, dish_id: uuid.UUID) -> None:
@@ -107,10 +102,6 @@ async def is_on_the_menu(tx: Tx, dish_id: uuid.UUID, today: date) -> bool:
             "SELECT EXISTS (SELECT 1 FROM menu_dishes WHERE dish_id = $1 AND day >= $2 AND is_offered)", dish_id, today
         )
     )
-
-
-def _refused(error: BaseException) -> errors.Refusal | None:
-    return errors.Exists() if constraint_of(error) == "one_offered_dish_per_name" else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +205,13 @@ async def stocks(tx: Tx, place_id: uuid.UUID, day: date) -> list[Stock]:
 
 async def set_stock(tx: Tx, sizes: Sequence[tuple[uuid.UUID, int]], gone: Sequence[uuid.UUID]) -> None:
     """Open these locked slots with so many portions; cancel those."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "UPDATE slots s SET capacity = t.portions, state = CASE WHEN s.state = 'cancelled' THEN 'open' ELSE s.state END "
             "FROM unnest($1::uuid[], $2::int[]) AS t(id, portions) WHERE s.id = t.id",
             [one for one, _ in sizes],
             [portions for _, portions in sizes],
         )
-    except asyncpg.CheckViolationError as error:
-        raise (errors.CapacityTaken() if constraint_of(error) == "taken_within_capacity" else error) from error
     await tx.execute(
         "UPDATE slots SET state = 'cancelled' WHERE id = ANY($1::uuid[]) AND state = 'open' AND taken = 0", list(gone)
     )

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-import asyncpg
-
 from shared import errors
-from shared.db import Tx, constraint_of
+from shared.db import Referees, Tx, referee
+
+_REFEREES: Referees = dict.fromkeys(("one_end_per_order", "one_outcome_of_a_kind_per_order"), errors.AlreadyRecorded)
 
 
 async def couriers(
@@ -123,20 +123,11 @@ async def courier_of(tx: Tx, order_id: uuid.UUID) -> Any | None:
 
 async def insert_outcome(tx: Tx, values: Sequence[Any]) -> None:
     """Add what happened at a door: id, order, community, kind, at, account, sealed."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "INSERT INTO meal_outcomes (id, order_id, community, kind, at, account_no, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7)",
             *values,
         )
-    except asyncpg.UniqueViolationError as error:
-        raise (_outcome_refused(error) or error) from error
-
-
-def _outcome_refused(error: BaseException) -> errors.Refusal | None:
-    match constraint_of(error):
-        case "one_end_per_order" | "one_outcome_of_a_kind_per_order":
-            return errors.AlreadyRecorded()
-    return None
 
 
 async def open_check(tx: Tx, values: Sequence[Any]) -> uuid.UUID | None:

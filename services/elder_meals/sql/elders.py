@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-import asyncpg
-
 from shared import errors
-from shared.db import Tx, constraint_of
+from shared.db import Referees, Tx, referee
+
+_REFEREES: Referees = {
+    "one_active_standing_order_per_window": errors.Exists,
+    "standing_order_starts_before_it_ends": lambda: errors.Unprocessable.at("/until", "order"),
+}
 
 
 async def person(tx: Tx, person_id: uuid.UUID) -> Any | None:
@@ -84,37 +87,24 @@ _STANDING = (
 
 async def insert_standing(tx: Tx, values: Sequence[Any]) -> uuid.UUID:
     """A new standing order."""
-    try:
+    with referee(_REFEREES):
         made: uuid.UUID = await tx.value(
             "INSERT INTO standing_orders (place_id, community, account_no, person_id, holder_no, weekdays, title, lines, "
             "starts_on, until) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
             *values,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise (_standing_refused(error) or error) from error
     return made
 
 
 async def update_standing(tx: Tx, standing_id: uuid.UUID, values: Sequence[Any]) -> None:
     """Say a locked standing order anew: account, weekdays, title, lines, begin and end."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "UPDATE standing_orders SET account_no = $2, weekdays = $3, title = $4, lines = $5, starts_on = $6, until = $7, "
             "version = version + 1 WHERE id = $1",
             standing_id,
             *values,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise (_standing_refused(error) or error) from error
-
-
-def _standing_refused(error: BaseException) -> errors.Refusal | None:
-    match constraint_of(error):
-        case "one_active_standing_order_per_window":
-            return errors.Exists()
-        case "standing_order_starts_before_it_ends":
-            return errors.Unprocessable(errors=[{"in": "body", "pointer": "/until", "code": "order"}])
-    return None
 
 
 async def end_standing(tx: Tx, standing_id: uuid.UUID) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import asyncpg
-
 from services.events import rules, sql
 from services.events.actions.organising import STAFF, visible
 from services.events.rules import Arrival
@@ -18,7 +16,7 @@ from services.events.sql.attending import Coming, Seat, Sitting
 from shared import claims, clock, crypto, errors, passes, uploads, wire
 from shared.assertion import Caller
 from shared.crypto import Keyring
-from shared.db import Tx, constraint_of
+from shared.db import Tx, referee
 from shared.uploads import UploadIn
 
 MARKERS: Final = STAFF | {"volunteer"}
@@ -29,8 +27,7 @@ GONE: Final = frozenset({"released", "lapsed", "lost"})
 
 async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arrival) -> dict[str, Any]:
     """Tick somebody off as having come, or as not having come; what keeps it from being so is answered as reasons."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     if not any(role.role in MARKERS for role in who.roles):
         raise errors.NotAllowed
     earlier = await uploads.begin(tx, who, "events.attendance", report)
@@ -87,7 +84,7 @@ async def _seat(tx: Tx, keys: Keyring, who: Caller, told: Arrival) -> Seat:
     if len({one.person_id for one in seats}) > 1:
         left = {one.person_id for one in seats if one.state not in GONE}
         if len(left) != 1:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "missing"}])
+            raise errors.Unprocessable.at("/person", "missing")
         seats = [one for one in seats if one.person_id in left]
     return min(seats, key=lambda one: _distance(one, told.at))
 
@@ -150,8 +147,7 @@ async def say(  # noqa: PLR0913 - who, of what, and what
     text: str,
 ) -> tuple[uuid.UUID, datetime]:
     """What somebody who came says of an event, once."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     await visible(tx, who, kind, event_id)
     no = who.holder_no if person_id in (None, who.person_id) else _acted_for(who, person_id)
     if no is None:
@@ -160,12 +156,8 @@ async def say(  # noqa: PLR0913 - who, of what, and what
         raise errors.NotAttended
     feedback_id = clock.uuid7()
     sealed = crypto.seal(keys, text, table="feedback", column="text", row=str(feedback_id)) if text else None
-    try:
+    with referee({"one_feedback_per_person": errors.Exists}):
         made_at = await sql.attending.insert_feedback(tx, feedback_id, event_id, no, stars, sealed)
-    except asyncpg.UniqueViolationError as error:
-        if constraint_of(error) == "one_feedback_per_person":
-            raise errors.Exists from error
-        raise
     return feedback_id, made_at
 
 

@@ -23,20 +23,17 @@ def _hash(secret: str) -> bytes:
 
 async def renew(tx: Tx, who: Caller) -> str:
     """A new secret for the caller's calendar; the one before opens nothing from now on."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    account_no = who.known()
     if who.person_id is None:
         raise errors.NotAllowed
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    await sql.calendars.write(tx, who.account_no, _hash(secret))
+    await sql.calendars.write(tx, account_no, _hash(secret))
     return secret
 
 
 async def withdraw(tx: Tx, who: Caller) -> None:
     """Nobody reads the caller's calendar by its address any more."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    await sql.calendars.delete(tx, who.account_no)
+    await sql.calendars.delete(tx, who.known())
 
 
 async def read(tx: Tx, secret: str) -> bytes:

@@ -19,10 +19,10 @@ from services.events import notices, rules, sql
 from services.events.rules import Description, Fault, Session
 from services.events.sql.slots import Rule
 from shared import claims, clock, errors
-from shared import notices as told
 from shared.assertion import Caller
 from shared.claims import Freed
 from shared.db import Database, Tx
+from shared.notices import announce
 from shared.places import sql as places
 from shared.texts import say
 
@@ -51,28 +51,26 @@ def _wrong(faults: Iterable[Fault]) -> None:
     raise errors.Unprocessable(errors=named)
 
 
-async def _checked(tx: Tx, who: Caller, told_: Description, place_id: uuid.UUID | None = None) -> int:
+async def _checked(tx: Tx, who: Caller, told: Description, place_id: uuid.UUID | None = None) -> int:
     """Refuse what no event could be; the number of the account that organises."""
-    who.require(STAFF, told_.community, place_id)
-    _wrong([*rules.overlapping(told_.sessions), *rules.question_faults(told_.questions)])
-    if told_.regions and (unknown := await places.unknown_regions(tx, told_.regions)):
-        _wrong([Fault(f"/audience/regions/{told_.regions.index(unknown[0])}", "unknown")])
-    if who.account_no is None:  # pragma: no cover - `require` has refused already
-        raise errors.NotKnown
-    return who.account_no
+    who.require(STAFF, told.community, place_id)
+    _wrong([*rules.overlapping(told.sessions), *rules.question_faults(told.questions)])
+    if told.regions and (unknown := await places.unknown_regions(tx, told.regions)):
+        _wrong([Fault(f"/audience/regions/{told.regions.index(unknown[0])}", "unknown")])
+    return who.known()
 
 
 def _new(sessions: Sequence[Session]) -> list[Session]:
     return [one if one.id is not None else one._replace(id=clock.uuid7()) for one in sessions]
 
 
-async def draft(tx: Tx, who: Caller, kind: str, told_: Description) -> uuid.UUID:
+async def draft(tx: Tx, who: Caller, kind: str, told: Description) -> uuid.UUID:
     """A new event, seen by staff only."""
-    account_no = await _checked(tx, who, told_)
-    _wrong(Fault(f"/sessions/{n}/id", "unknown") for n, one in enumerate(told_.sessions) if one.id is not None)
-    _wrong(rules.past(told_.sessions, clock.now()))
-    event_id = await sql.events.insert(tx, kind, account_no, told_, rules.span(told_.sessions))
-    await sql.events.insert_sessions(tx, event_id, _new(told_.sessions))
+    account_no = await _checked(tx, who, told)
+    _wrong(Fault(f"/sessions/{n}/id", "unknown") for n, one in enumerate(told.sessions) if one.id is not None)
+    _wrong(rules.past(told.sessions, clock.now()))
+    event_id = await sql.events.insert(tx, kind, account_no, told, rules.span(told.sessions))
+    await sql.events.insert_sessions(tx, event_id, _new(told.sessions))
     return event_id
 
 
@@ -98,7 +96,7 @@ async def _locked(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> Any:
 
 
 async def replace(
-    db: Database, who: Caller, kind: str, event_id: uuid.UUID, told_: Description, matches: Matches
+    db: Database, who: Caller, kind: str, event_id: uuid.UUID, told: Description, matches: Matches
 ) -> None:
     """Say anew what an event is.
 
@@ -106,37 +104,37 @@ async def replace(
     is registered) may change; sessions may be cancelled or added, and its venue exchanged for another claim at the same
     place. Those who had a place in a cancelled session are released and told.
     """
-    if await db.run(_replace, who, kind, event_id, told_, matches):
+    if await db.run(_replace, who, kind, event_id, told, matches):
         await empty(db, event_id)
 
 
-async def _replace(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, told_: Description, matches: Matches) -> bool:
+async def _replace(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, told: Description, matches: Matches) -> bool:
     event = await _locked(tx, who, kind, event_id)
     matches(event["version"])
     if event["state"] in ("cancelled", "held"):
         raise errors.Conflict(say("This event is over.", "该活动已结束。"))
-    account_no = await _checked(tx, who, told_, event["place_id"])
+    account_no = await _checked(tx, who, told, event["place_id"])
     before = (await sql.events.sessions(tx, [event_id]))[event_id]
     if event["state"] == "draft":
         known = {one.id for one in before}
-        strange = [n for n, one in enumerate(told_.sessions) if one.id is not None and one.id not in known]
+        strange = [n for n, one in enumerate(told.sessions) if one.id is not None and one.id not in known]
         _wrong(Fault(f"/sessions/{n}/id", "unknown") for n in strange)
-        _wrong(rules.past(told_.sessions, clock.now()))
-        await sql.events.update(tx, event_id, told_, rules.span(told_.sessions), state="draft")
+        _wrong(rules.past(told.sessions, clock.now()))
+        await sql.events.update(tx, event_id, told, rules.span(told.sessions), state="draft")
         await sql.events.delete_sessions(tx, event_id)
-        await sql.events.insert_sessions(tx, event_id, _new(told_.sessions))
+        await sql.events.insert_sessions(tx, event_id, _new(told.sessions))
         return False
-    return await _change(tx, event, before, told_, account_no)
+    return await _change(tx, event, before, told, account_no)
 
 
-async def _change(tx: Tx, event: Any, before: list[Session], told_: Description, account_no: int) -> bool:
+async def _change(tx: Tx, event: Any, before: list[Session], told: Description, account_no: int) -> bool:
     """Change what is published; whether somebody is to be released."""
     now = clock.now()
-    told_ = dataclasses.replace(told_, sessions=rules.recognised(before, told_.sessions))
-    faults, gone, added = rules.replaced(before, told_.sessions, now)
-    _wrong([*faults, *_fixed(event, told_, now)])
+    told = dataclasses.replace(told, sessions=rules.recognised(before, told.sessions))
+    faults, gone, added = rules.replaced(before, told.sessions, now)
+    _wrong([*faults, *_fixed(event, told, now)])
     added = _new(added)
-    named = {one.id: one.title for one in told_.sessions}
+    named = {one.id: one.title for one in told.sessions}
     kept = [
         one._replace(is_cancelled=one.is_cancelled or one.id in gone, title=named.get(one.id, one.title))
         for one in before
@@ -145,17 +143,17 @@ async def _change(tx: Tx, event: Any, before: list[Session], told_: Description,
     slots = await sql.slots.slots(tx, event["id"])
     await claims.lock_slots(tx, (one.id for one in slots))
     slots = await sql.slots.slots(tx, event["id"])  # looked at again: they are locked now
-    _wrong(_bound(event, told_, slots))
+    _wrong(_bound(event, told, slots))
     open_taken = [one.taken for one in slots if one.state == "open" and one.ends_at > now]
-    if open_taken and told_.seats < max(open_taken):
+    if open_taken and told.seats < max(open_taken):
         raise errors.CapacityTaken(taken=max(open_taken))
-    if added or told_.venue_group_id != event["venue_group_id"]:
-        await _venue(tx, event, told_.venue_group_id, whole, account_no, now)
-    if _is_same(event, before, told_, gone=gone, added=added):
+    if added or told.venue_group_id != event["venue_group_id"]:
+        await _venue(tx, event, told.venue_group_id, whole, account_no, now)
+    if _is_same(event, before, told, gone=gone, added=added):
         tx.discard()
         return False
-    await sql.events.update(tx, event["id"], told_, rules.span(whole), state="changed")
-    changed = {**dict(event), **{name: getattr(told_, name) for name in _PLAIN}}
+    await sql.events.update(tx, event["id"], told, rules.span(whole), state="changed")
+    changed = {**dict(event), **{name: getattr(told, name) for name in _PLAIN}}
     await sql.events.cancel_sessions(tx, gone)
     await sql.slots.cancel(tx, gone)
     await sql.events.name_sessions(tx, kept)
@@ -165,7 +163,7 @@ async def _change(tx: Tx, event: Any, before: list[Session], told_: Description,
     if added:
         await sql.events.insert_sessions(tx, event["id"], added)
         await sql.slots.insert(tx, changed, event["place_id"], _rules(changed, added))
-    await told.announce(tx, [notices.event_changed(changed, await sql.slots.registered(tx, event["id"]))])
+    await announce(tx, [notices.event_changed(changed, await sql.slots.registered(tx, event["id"]))])
     return bool(gone)
 
 
@@ -184,35 +182,35 @@ _PLAIN: Final = (
 
 
 def _is_same(
-    event: Any, before: Sequence[Session], told_: Description, *, gone: Sequence[Any], added: Sequence[Session]
+    event: Any, before: Sequence[Session], told: Description, *, gone: Sequence[Any], added: Sequence[Session]
 ) -> bool:
     titles = {one.id: one.title for one in before}
     return (
         not gone
         and not added
-        and all(event[name] == getattr(told_, name) for name in _PLAIN)
-        and list(event["questions"]) == list(told_.questions)
-        and all(titles.get(one.id) == one.title for one in told_.sessions)
+        and all(event[name] == getattr(told, name) for name in _PLAIN)
+        and list(event["questions"]) == list(told.questions)
+        and all(titles.get(one.id) == one.title for one in told.sessions)
     )
 
 
-def _fixed(event: Any, told_: Description, now: datetime) -> list[Fault]:
+def _fixed(event: Any, told: Description, now: datetime) -> list[Fault]:
     """What the body says otherwise of what was promised."""
-    found = [Fault("/community", "fixed")] if told_.community != event["community"] else []
+    found = [Fault("/community", "fixed")] if told.community != event["community"] else []
     plain = ("min_age", "max_age", "level", "needs_guardian")
-    found += [Fault(f"/audience/{name}", "fixed") for name in plain if event[name] != getattr(told_, name)]
-    if (tuple(event["regions"]) if event["regions"] is not None else None) != told_.regions:
+    found += [Fault(f"/audience/{name}", "fixed") for name in plain if event[name] != getattr(told, name)]
+    if (tuple(event["regions"]) if event["regions"] is not None else None) != told.regions:
         found.append(Fault("/audience/regions", "fixed"))
     was_open = event["opens_at"] is None or event["opens_at"] <= now
-    if was_open and told_.opens_at != event["opens_at"] and told_.opens_at is not None and told_.opens_at > now:
+    if was_open and told.opens_at != event["opens_at"] and told.opens_at is not None and told.opens_at > now:
         found.append(Fault("/opens_at", "fixed"))
     return found
 
 
-def _bound(event: Any, told_: Description, slots: Sequence[sql.slots.Slot]) -> list[Fault]:
+def _bound(event: Any, told: Description, slots: Sequence[sql.slots.Slot]) -> list[Fault]:
     """Questions stay as they are while somebody has answered them, or waits with answers."""
     is_asked = any(one.taken or one.waiting for one in slots if one.state == "open")
-    return [Fault("/questions", "fixed")] if is_asked and list(event["questions"]) != list(told_.questions) else []
+    return [Fault("/questions", "fixed")] if is_asked and list(event["questions"]) != list(told.questions) else []
 
 
 async def _venue(
@@ -222,7 +220,7 @@ async def _venue(
     to_come = [one for one in sessions if not one.is_cancelled and one.ends_at > now]
     had = await sql.events.venue(tx, group_id, account_no, event["community"]) if group_id is not None else []
     if not rules.covers(had, to_come):
-        raise errors.VenueMissing(errors=[{"in": "body", "pointer": "/venue_group_id", "code": "venue_missing"}])
+        raise errors.VenueMissing.at("/venue_group_id", "venue_missing")
     place_id: uuid.UUID = had[0].place_id
     if event["place_id"] is not None and event["place_id"] != place_id:
         _wrong([Fault("/venue_group_id", "fixed")])
@@ -249,17 +247,15 @@ async def publish(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> None:
     event = await _locked(tx, who, kind, event_id)
     if event["state"] != "draft":
         raise errors.Conflict(say("Only a draft can be published.", "只有草稿可以发布。"))
-    if who.account_no is None:  # pragma: no cover - `_locked` has refused already
-        raise errors.NotKnown
     sessions = (await sql.events.sessions(tx, [event_id]))[event_id]
     now = clock.now()
     if rules.past(sessions, now) or (event["closes_at"] is not None and event["closes_at"] <= now):
         raise errors.Conflict(say("A session or the registration is over already.", "有场次或报名已经过期。"))
-    place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.account_no, now)
+    place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.known(), now)
     await sql.events.publish(tx, event_id, place_id)
     if await sql.slots.insert(tx, event, place_id, _rules(event, sessions)) != len(sessions):
         raise LookupError(place_id)  # a place has a policy from its first day
-    await told.announce(tx, [notices.event_published(event)])
+    await announce(tx, [notices.event_published(event)])
 
 
 async def cancel(db: Database, who: Caller, kind: str, event_id: uuid.UUID, reason: str) -> None:
@@ -285,7 +281,7 @@ async def _begin_cancelling(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID,
     await sql.slots.cancel(tx, ids)
     await sql.events.cancel(tx, event_id, reason)
     organiser = await sql.events.organiser(tx, event["account_no"])
-    await told.announce(tx, [notices.event_cancelled(event, organiser)])
+    await announce(tx, [notices.event_cancelled(event, organiser)])
     return bool(ids)
 
 
@@ -318,7 +314,7 @@ async def _release_some(tx: Tx, event_id: uuid.UUID) -> int:
     for one in sorted(freed, key=lambda one: by_id[one.id].starts_at):
         if one.resource_id is not None:  # who was only being granted a seat hears it as the answer
             groups.setdefault(one.group_id, []).append(one)
-    await told.announce(
+    await announce(
         tx,
         [
             notices.seats_freed(by_id[several[0].id].community, by_id[several[0].id].starts_at, several, reason)
@@ -356,5 +352,5 @@ async def _watch(tx: Tx, event_id: uuid.UUID) -> int:
         return 0
     await sql.events.lose_venue(tx, event_id)
     organiser = await sql.events.organiser(tx, event["account_no"])
-    await told.announce(tx, [notices.venue_lost(event, organiser)])
+    await announce(tx, [notices.venue_lost(event, organiser)])
     return 1

@@ -10,11 +10,11 @@ from typing import Any
 from services.events import notices, rules, sql
 from services.events.rules import Fault
 from shared import claiming, clock, crypto, errors, wire
-from shared import notices as told
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.grants import Grant
 from shared.line import Answer
+from shared.notices import announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ async def make(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -> list[
     made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
     if made:
         await sql.registrations.insert(tx, [_row(one) for one in made])
-        await told.announce(tx, [notices.registration_made(one.grant, one.id, _event_id(one)) for one in made])
+        await announce(tx, [notices.registration_made(one.grant, one.id, _event_id(one)) for one in made])
     return answers
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime, time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
@@ -42,7 +42,7 @@ Format = Annotated[
 
 def _begin(day: date, name: str) -> datetime:
     if not date(2000, 1, 1) <= day <= date(2200, 1, 1):
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": f"/{name}", "code": "range"}])
+        raise errors.Unprocessable.at(f"/{name}", "range", where="query")
     return clock.at(day, time())
 
 
@@ -96,7 +96,7 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Response:
-        after: Any = pages.after(cursor, datetime, uuid.UUID)
+        after = pages.after(cursor, datetime, uuid.UUID)
         found = await ctx.db.read(
             sql.events.events,
             kind,
@@ -270,7 +270,7 @@ def _add_after(made: APIRouter, kind: str, collection: str) -> None:
     async def read_feedback(
         event_id: EventId, ctx: Wide, who: Who, limit: Limit = 50, cursor: Cursor = None
     ) -> Response:
-        after: Any = pages.after(cursor, datetime, uuid.UUID)
+        after = pages.after(cursor, datetime, uuid.UUID)
         count, average, items = await ctx.db.read(attending.said, ctx.keys, who, kind, event_id, after, limit + 1)
         last = items[limit - 1] if len(items) > limit else None
         return web.json(

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import asyncpg
-
 from services.events.rules import Claimed, Description, Session
 from shared import errors
-from shared.db import Tx, constraint_of
+from shared.db import Referees, Tx, referee
 
 _EVENT = """
     SELECT e.id, e.kind, e.community, e.account_no, e.state, e.version, e.title, e.title_en, e.text, e.seats, e.min_age,
@@ -21,16 +19,11 @@ _EVENT = """
 """
 
 
-def refused(error: asyncpg.PostgresError) -> errors.Refusal | None:
-    """What a broken constraint means to the caller."""
-    match constraint_of(error):
-        case "one_event_per_venue_group":
-            return errors.VenueTaken()
-        case "events_community_fkey":
-            return errors.Unprocessable(errors=[{"in": "body", "pointer": "/community", "code": "unknown"}])
-        case "one_session_per_moment":
-            return errors.Exists()
-    return None
+_REFEREES: Referees = {
+    "one_event_per_venue_group": errors.VenueTaken,
+    "events_community_fkey": lambda: errors.Unprocessable.at("/community", "unknown"),
+    "one_session_per_moment": errors.Exists,
+}
 
 
 async def event(tx: Tx, kind: str, event_id: uuid.UUID) -> Any | None:
@@ -116,7 +109,7 @@ def _values(told: Description) -> tuple[Any, ...]:
 
 async def insert(tx: Tx, kind: str, account_no: int, told: Description, span: tuple[datetime, datetime]) -> uuid.UUID:
     """A new draft."""
-    try:
+    with referee(_REFEREES):
         made: uuid.UUID = await tx.value(
             "INSERT INTO events (kind, account_no, starts_at, ends_at, community, title, title_en, text, seats, min_age, "
             "max_age, regions, level, needs_guardian, questions, opens_at, closes_at, cancel_by, is_waitable, "
@@ -127,8 +120,6 @@ async def insert(tx: Tx, kind: str, account_no: int, told: Description, span: tu
             *span,
             *_values(told),
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise refused(error) or error from error
     return made
 
 
@@ -136,7 +127,7 @@ async def update(
     tx: Tx, event_id: uuid.UUID, told: Description, span: tuple[datetime, datetime], *, state: str
 ) -> None:
     """Say anew what an event is; the next version. A venue that is named anew is not lost."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "UPDATE events SET starts_at = $2, ends_at = $3, state = $4, version = version + 1, "
             "venue_lost_at = CASE WHEN venue_group_id IS DISTINCT FROM $20 THEN NULL ELSE venue_lost_at END, "
@@ -148,13 +139,11 @@ async def update(
             state,
             *_values(told),
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise refused(error) or error from error
 
 
 async def insert_sessions(tx: Tx, event_id: uuid.UUID, made: Sequence[Session]) -> None:
     """Sessions of an event, each with its id."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "INSERT INTO event_sessions (id, event_id, starts_at, ends_at, title) "
             "SELECT s.id, $1, s.starts_at, s.ends_at, s.title "
@@ -165,8 +154,6 @@ async def insert_sessions(tx: Tx, event_id: uuid.UUID, made: Sequence[Session]) 
             [one.ends_at for one in made],
             [one.title for one in made],
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise refused(error) or error from error
 
 
 async def delete_sessions(tx: Tx, event_id: uuid.UUID) -> None:
@@ -190,14 +177,12 @@ async def name_sessions(tx: Tx, named: Sequence[Session]) -> None:
 
 async def publish(tx: Tx, event_id: uuid.UUID, place_id: uuid.UUID) -> None:
     """It takes place there."""
-    try:
+    with referee(_REFEREES):
         await tx.execute(
             "UPDATE events SET state = 'published', version = version + 1, place_id = $2 WHERE id = $1",
             event_id,
             place_id,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise refused(error) or error from error
 
 
 async def cancel(tx: Tx, event_id: uuid.UUID, reason: str) -> None:

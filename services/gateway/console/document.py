@@ -192,7 +192,8 @@ def _mapped(value: Any, change: Callable[[Json], Json]) -> Any:
 def _explained(told: Json, schema: Json, field: str) -> Json:
     """`told` (a property or a parameter) with the meaning of each value that `schema` lists in its description."""
     own = told.get("description", "")
-    missing = [one for one in _values(schema) if f"`{one}`" not in own]
+    said = " ".join([own, *(one.get("description", "") for one in _inner(schema))])
+    missing = [one for one in _values(schema) if f"`{one}`" not in said]
     if not missing or not field:
         return told
     lines = [(one, meaning(field, one)) for one in missing]

@@ -130,6 +130,12 @@ def _written(lang: str) -> File:
 # The page and its files are plain functions: FastAPI runs them beside the event loop, which packing would hold up.
 
 
+@router.api_route("/", methods=["GET", "HEAD"])
+def front() -> Response:
+    """Whoever opens the address that the server printed is shown the console."""
+    return Response(status_code=307, headers={"Location": "/docs"})
+
+
 @router.api_route("/docs", methods=["GET", "HEAD"])
 def docs(request: Request) -> Response:
     """The console."""

@@ -82,8 +82,7 @@ async def list_claims(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     nos = list(people(who, persons)[0]) if persons else who.holders if holder is None else []
     if holder is not None:
         who.require(claims.DESK, holder)
@@ -95,7 +94,7 @@ async def list_claims(
         when=when,
         state=state,
         service=service,
-        after=(after[0], after[1]) if after else None,
+        after=after,
         limit=limit + 1,
     )
     more, found = len(found) > limit, found[:limit]
@@ -113,9 +112,7 @@ async def list_claims(
     summary=say("What became of a request whose answer was lost", "凭幂等键查询结果"),
 )
 async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gate, who: Who) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
-    ask = await gate.db.read(sql.ask_by_key, who.account_no, claiming.idempotency_key(key))
+    ask = await gate.db.read(sql.ask_by_key, who.known(), claiming.idempotency_key(key))
     if ask is None:
         raise errors.NotThere
     found = await _claim(gate, who, ask["group_id"])
@@ -132,8 +129,7 @@ async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gat
     summary=say("Read one claim", "查看一个预约"),
 )
 async def read_claim(group_id: uuid.UUID, gate: Gate, who: Who) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await _claim(gate, who, group_id)
     if found is None:
         raise errors.NotThere
@@ -155,8 +151,7 @@ async def delete_claim(
     call: Told,
     person: Annotated[uuid.UUID | None, Query(description=say("Only this person.", "仅此人。"))] = None,
 ) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await _claim(gate, who, group_id)
     if found is None:
         raise errors.NotThere

@@ -52,8 +52,7 @@ def people(
         known[caller.person_id] = caller.holder_no
     if not persons:
         return (() if caller.holder_no is None else (caller.holder_no,)), guards, limited
-    if caller.account_no is None:
-        raise errors.NotKnown
+    caller.known()
     if any(person not in known for person in persons):
         raise errors.NotYours
     return tuple(dict.fromkeys(known[person] for person in persons)), guards, limited

@@ -61,12 +61,9 @@ async def list_refusals(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     after = pages.after(cursor, int)
-    asking = Asking(who, person, slot, request_id, after[0] if after else None, limit + 1)
+    asking = Asking(who, person, slot, request_id, after, limit + 1)
     found = await gate.db.read(refusals.read, asking)
     lang = language(request.headers.get("accept-language"))
-    following = pages.cursor(found[limit - 1].no) if len(found) > limit else None
-    shown = Page[RefusalOut](items=[_shown(one, lang) for one in found[:limit]], next=following)
-    return web.json(shown, 200, {"Cache-Control": "no-store"})
+    return web.private(pages.page(found, limit, lambda one: _shown(one, lang), lambda one: one.no))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from services.gateway import actions, availability
 from services.gateway.availability import Looking
 from services.gateway.routes.given import Gate, Told, Who, call_of, parts_of, people
-from services.gateway.schemas import CapacityIn, SlotOut, SlotsQuery
+from services.gateway.schemas import FOR, CapacityIn, SlotOut, SlotsQuery
 from shared import clock, errors, pages, problems, web, wire
 from shared.pages import Page
 from shared.texts import say
@@ -28,7 +28,7 @@ def _moment(told: str | None, name: str) -> datetime | None:
         return None
     with contextlib.suppress(ValueError, OverflowError):
         return _aware(f"{told}T00:00" if len(told) == 10 else told)
-    raise errors.Unprocessable(errors=[{"in": "query", "pointer": f"/{name}", "code": "date_or_time"}])
+    raise errors.Unprocessable.at(f"/{name}", "date_or_time", where="query")
 
 
 def _aware(told: str) -> datetime:
@@ -62,7 +62,7 @@ async def list_slots(gate: Gate, call: Told, told: Annotated[SlotsQuery, Query()
         place_id=told.facility,
         community=told.community,
         subject_id=told.subject,
-        after=(after[0], after[1]) if after else None,
+        after=after,
         limit=told.limit,
     )
     who = await gate.credentials.with_facts(call.caller) if told.persons else call.caller
@@ -99,7 +99,11 @@ async def read_slot(
     who: Who,
     persons: Annotated[
         list[uuid.UUID] | None,
-        Query(alias="for", max_length=20, description=say("For whom; repeatable.", "为谁查询，可重复。")),
+        Query(
+            alias="for",
+            max_length=20,
+            description=FOR,
+        ),
     ] = None,
 ) -> Response:
     nos, guards, limited = people(who, persons)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from services.gateway import told
 from services.gateway.routes.given import Gate, Who
 from services.gateway.schemas import ToldOut, ToldPage
-from shared import clock, errors, web
+from shared import clock, web
 from shared.pages import LAST, Limit
 from shared.texts import say
 from shared.web import EVERYWHERE
@@ -51,8 +51,7 @@ async def list_told(
     ] = None,
     limit: Limit = 50,
 ) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     at = await gate.db.read(told.desk, who, place) if place is not None else None
     until = time.monotonic() + wait
     while True:

@@ -37,7 +37,7 @@ async def list_regions(
     cursor: Cursor = None,
 ) -> Response:
     after = pages.after(cursor, str)
-    found = await gate.db.read(sql.regions, parent, after[0] if after else "", limit + 1)
+    found = await gate.db.read(sql.regions, parent, after or "", limit + 1)
     items = [RegionOut.model_validate(dict(row)) for row in found[:limit]]
     return web.json(Page[RegionOut](items=items, next=pages.cursor(items[-1].code) if len(found) > limit else None))
 
@@ -74,7 +74,7 @@ async def list_days(
     except OverflowError:
         last = first
     if not timedelta(0) <= last - first <= timedelta(days=366):
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/to", "code": "window"}])
+        raise errors.Unprocessable.at("/to", "window", where="query")
     stored = {row["date"]: dict(row) for row in await gate.db.read(sql.days, first, last)}
     span = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     items = [DayOut(**stored.get(day) or days.provisional(day)._asdict()) for day in span]

@@ -28,9 +28,7 @@ _JWS: Final = jwt.PyJWS(algorithms=["EdDSA"])
 
 def reach(who: Caller, region: str | None = None) -> list[str]:
     """The regions whose audit the caller may see, or the part of them that was asked for."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    own = [one.prefix for one in who.roles if one.role in AUDITORS and one.place_id is None]
+    own = who.reach(AUDITORS)
     if region is not None:
         own = [max(one, region, key=len) for one in own if region.startswith(one) or one.startswith(region)]
     if not own:

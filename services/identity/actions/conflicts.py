@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from services.identity import notices, sealing, sql
-from services.identity.actions import desk, people
+from services.identity.actions import people
 from services.identity.actions.consents import DESK
 from services.identity.rules import Document
 from services.identity.sql.conflicts import Case
@@ -29,15 +29,14 @@ async def note(tx: Tx, keys: Keyring, account_no: int, document: Document) -> No
 
 async def cases(tx: Tx, who: Caller, *, is_open: bool | None, after: uuid.UUID | None, limit: int) -> list[Case]:
     """The cases of the caller's regions."""
-    return await sql.conflicts.cases(tx, desk.reach(who), is_open=is_open, after=after, limit=limit)
+    return await sql.conflicts.cases(tx, who.reach(DESK), is_open=is_open, after=after, limit=limit)
 
 
 async def read(tx: Tx, who: Caller, case_id: uuid.UUID) -> Case:
     """One case of the caller's regions."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     found = await sql.conflicts.case(tx, case_id)
-    reach = (*(role.prefix for role in who.roles if role.role in DESK and role.place_id is None),)
+    reach = tuple(who.regions(DESK))
     if found is None or not reach or not (found.community.startswith(reach) or found.community == people.UNKNOWN_HOME):
         raise errors.NotThere
     return found
@@ -54,7 +53,7 @@ async def close(tx: Tx, who: Caller, case_id: uuid.UUID, *, outcome: str, reason
     for one in (found.person_id, found.owner_id):
         if who.person_id is not None and (who.person_id == one or await sql.desk.are_family(tx, who.person_id, one)):
             raise errors.OwnMatter
-    if not await sql.conflicts.close(tx, case_id, who.account_no or 0, outcome):
+    if not await sql.conflicts.close(tx, case_id, who.known(), outcome):
         raise errors.Conflict
     await audit.record(
         tx,

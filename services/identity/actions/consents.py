@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
 from services.identity import notices, rules, sql
 from services.identity.sql.consents import NewWord, Subject, Word
 from shared import clock, db, errors
@@ -68,8 +66,7 @@ def _own(who: Caller) -> uuid.UUID:
 
 async def standing(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> Standing:
     """None is the caller. Whoever has nothing to do with a person hears that there is nobody."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     wanted = _own(who) if person_id is None else person_id
     subject = await sql.consents.subject(tx, wanted)
     if subject is None:
@@ -136,17 +133,13 @@ async def record(tx: Tx, who: Caller, person_id: uuid.UUID | None, code: str, sa
         said.given,
         said.channel,
         given_by,
-        who.account_no or 0,
+        who.known(),
         by,
         subject.community,
         _until(subject, purpose) if said.given and given_by == "guardian" else None,
     )
-    try:
+    with db.referee({sql.consents.ONE_WORD_AFTER_ANOTHER: lambda: errors.InFlight(retry_after=1)}):
         await sql.consents.insert(tx, word)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.consents.ONE_WORD_AFTER_ANOTHER:
-            raise errors.InFlight(retry_after=1) from None
-        raise
     tell = notices.consent_given if said.given else notices.consent_withdrawn
     await announce(tx, [tell(word.id, subject.community, subject.holder_no, code, word.version)])
     return State(purpose, (await sql.consents.words(tx, subject.person_id, [code]))[code])
@@ -173,9 +166,9 @@ async def _giver(tx: Tx, who: Caller, stands: Standing, purpose: Purpose, said: 
     person_id = stands.subject.person_id
     if said.channel == "app":
         if said.by is not None:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/by", "code": "desk_only"}])
+            raise errors.Unprocessable.at("/by", "desk_only")
         if stands.given_by is None:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/channel", "code": "channel"}])
+            raise errors.Unprocessable.at("/channel", "channel")
         if not _is_within(purpose, stands.services):
             raise errors.NotYours
         return stands.given_by, _own(who)
@@ -186,4 +179,4 @@ async def _giver(tx: Tx, who: Caller, stands: Standing, purpose: Purpose, said: 
     for relation in await sql.consents.relations(tx, said.by, person_id):
         if relation["kind"] == "guardian" or _is_within(purpose, relation["services"]):
             return relation["kind"], said.by
-    raise errors.NotYours(errors=[{"in": "body", "pointer": "/by", "code": "not_yours"}])
+    raise errors.NotYours.at("/by", "not_yours")

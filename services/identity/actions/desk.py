@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-
-import asyncpg
 
 from services.identity import notices, rules, sealing, sql
 from services.identity.actions import people
 from services.identity.actions.consents import DESK
 from services.identity.rules import Document, DocumentKind, Phone
 from services.identity.sql.desk import Known, Person
-from shared import audit, clock, db, errors, masking
+from shared import audit, clock, errors, masking
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
@@ -56,16 +53,6 @@ def seen(keys: Keyring, one: Person, *, is_staff: bool = True) -> Seen:
     )
 
 
-def reach(who: Caller) -> list[str]:
-    """The regions in which the caller sits at a desk; refuses who does so nowhere."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    found = [role.prefix for role in who.roles if role.role in DESK and role.place_id is None]
-    if not found:
-        raise errors.NotAllowed
-    return found
-
-
 async def is_near(tx: Tx, who: Caller, one: Person) -> bool:
     """Whether a person belongs to a region whose desk the caller sits at; one without a home belongs to every desk."""
     if who.may(DESK, one.community):
@@ -81,17 +68,17 @@ async def require_region(tx: Tx, code: str, pointer: str) -> None:
     """Refuse a region that is not there, or no longer."""
     successors = await sql.places.successors(tx, code)
     if successors is None:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": pointer, "code": "unknown"}])
+        raise errors.Unprocessable.at(pointer, "unknown")
     if successors:
         raise errors.RegionEnded(successors=successors)
 
 
 async def search(tx: Tx, keys: Keyring, who: Caller, typed: str) -> list[Seen]:
     """Who has this number or phone, or whose name begins so, within the caller's regions. It is written down."""
-    prefixes = reach(who)
+    prefixes = who.reach(DESK)
     wanted = rules.sought(typed)
     if wanted is None:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/q", "code": "too_short"}])
+        raise errors.Unprocessable.at("/q", "too_short")
     if wanted.kind == "name":
         found = await sql.desk.by_name(tx, prefixes, wanted.text)
     else:
@@ -114,8 +101,7 @@ async def search(tx: Tx, keys: Keyring, who: Caller, typed: str) -> list[Seen]:
 
 async def read(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID) -> Seen:
     """A person, for staff of their regions, their guardians and proxies, and themselves."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     one = await sql.desk.person(tx, person_id)
     if one is None:
         raise errors.NotThere
@@ -128,8 +114,7 @@ async def read(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID) -> Seen
 
 async def locked(tx: Tx, who: Caller, person_id: uuid.UUID) -> Person:
     """A person, locked, whom the caller may change: at the desk of where they live, and never one's own family."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     await sql.people.lock_person(tx, person_id)
     one = await sql.desk.person(tx, person_id)
     own = who.person_id
@@ -140,20 +125,6 @@ async def locked(tx: Tx, who: Caller, person_id: uuid.UUID) -> Person:
     if one.community != people.UNKNOWN_HOME:
         who.require(DESK, one.community)
     return one
-
-
-@contextlib.contextmanager
-def referee() -> Iterator[None]:
-    """The database says who came first with a document, and with a phone to log in by."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        match db.constraint_of(error):
-            case "one_person_per_document":
-                raise errors.DocumentTaken from None
-            case "one_account_per_login":
-                raise errors.InFlight(retry_after=1) from None
-        raise
 
 
 async def taken(tx: Tx, keys: Keyring, who: Caller, document: Document) -> errors.DocumentTaken:
@@ -178,21 +149,10 @@ class Told:
 def _born(told: Told, before: date | None = None) -> date | None:
     by_number = told.document.born if told.document else None
     if by_number is not None and told.born is not None and told.born != by_number:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/born", "code": "not_as_in_document"}])
+        raise errors.Unprocessable.at("/born", "not_as_in_document")
     if told.born is not None and not date(1850, 1, 1) <= told.born <= clock.today():
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/born", "code": "document_date"}])
+        raise errors.Unprocessable.at("/born", "document_date")
     return by_number or told.born or before
-
-
-def _number(keys: Keyring, document: Document, person_id: uuid.UUID) -> tuple[bytes | None, bytes | None, str | None]:
-    """How a number is kept: sealed, indexed, and its end; who has no document has none of it."""
-    if document.kind is DocumentKind.NONE:
-        return None, None, None
-    return (
-        sealing.document(keys, document, person_id),
-        sealing.document_index(keys, document),
-        document.last4,
-    )
 
 
 def _level(document: Document) -> int:
@@ -205,26 +165,21 @@ async def enrol(tx: Tx, keys: Keyring, who: Caller, told: Told, community: str) 
     await require_region(tx, community, "/community")
     if told.name is None or told.document is None:  # pragma: no cover - the schema asks for both
         raise errors.Unprocessable
-    person_id, born = clock.uuid7(), _born(told)
-    sealed, index, last4 = _number(keys, told.document, person_id)
-    person = sql.people.NewPerson(
-        id=person_id,
+    born = _born(told)
+    person = people.new_person(
+        keys,
         name=told.name,
-        sex=told.document.sex or told.sex,
-        born=born,
         community=community,
         level=_level(told.document),
-        household_no=None,
-        document_kind=told.document.kind,
-        document_sealed=sealed,
-        document_index=index,
-        document_last4=last4,
-        phone_sealed=sealing.phone(keys, told.phone, person_id) if told.phone else None,
-        phone_index=sealing.contact_index(keys, told.phone) if told.phone else None,
+        sex=told.document.sex or told.sex,
+        born=born,
+        document=told.document,
+        phone=told.phone,
     )
-    with referee():
+    person_id = person.id
+    with people.referee():
         await sql.people.insert_people(tx, [person])
-        if told.phone and told.phone.kind == "mobile" and people.is_adult(born, clock.today()):
+        if told.phone and told.phone.kind == "mobile" and rules.is_adult(born, clock.today()):
             login = sealing.phone_index(keys, told.phone)
             if not await sql.people.taken_logins(tx, "phone", [login]):
                 account = sql.people.NewAccount(clock.uuid7(), person_id, told.name, "phone", login)
@@ -241,8 +196,8 @@ async def replace(
     one = await locked(tx, who, person_id)
     matches(one.version)
     document, phone = told.document, told.phone
-    sealed, index, last4 = _number(keys, document, person_id) if document else (None, None, None)
-    is_new_document = document is not None and (document.kind, index) != (one.document_kind, one.document_index)
+    kept = sealing.kept(keys, document, person_id)
+    is_new_document = document is not None and (kept.kind, kept.found_by) != (one.document_kind, one.document_index)
     born = _born(told, one.born)
     name, sex = told.name or one.name, (document.sex if document else None) or told.sex or one.sex
     is_other = is_new_document or (name, born, sex) != (one.name, one.born, one.sex)
@@ -258,14 +213,11 @@ async def replace(
         sex=sex,
         born=born,
         level=level,
-        document_kind=document.kind if document else None,
-        document_sealed=sealed,
-        document_index=index,
-        document_last4=last4,
+        document=kept,
         phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
         phone_index=sealing.contact_index(keys, phone) if phone else None,
     )
-    with referee():
+    with people.referee():
         await sql.desk.replace(tx, person_id, known, is_new_document=is_new_document, is_new_phone=phone is not None)
     said = {"name": told.name, "document": document, "phone": phone, "born": told.born, "sex": told.sex}
     await audit.record(
@@ -290,7 +242,7 @@ async def confirm(
             say("Write down a document first, or that there is none.", "请先登记证件，或登记为无证件。")
         )
     if one.document_kind != document:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/document", "code": "another_document"}])
+        raise errors.Unprocessable.at("/document", "another_document")
     if one.level >= people.CONFIRMED:
         tx.discard()
         return seen(keys, one)

@@ -82,34 +82,28 @@ async def enrol(tx: Tx, keys: Keyring, residents: Sequence[Resident]) -> list[En
     guardians: dict[int, list[uuid.UUID]] = {}
     minors: list[tuple[int, uuid.UUID]] = []
     for one in residents:
-        person_id = clock.uuid7()
         document = rules.read_document(DocumentKind(one.document_kind), one.document_number, today=today)
         phone = rules.normalise_phone(one.phone) if one.phone is not None else None
-        persons.append(
-            sql.people.NewPerson(
-                id=person_id,
-                name=one.name,
-                sex=one.sex,
-                born=one.born,
-                community=one.community,
-                level=people.BY_DOCUMENT,
-                household_no=households[one.household],
-                document_kind=document.kind,
-                document_sealed=sealing.document(keys, document, person_id),
-                document_index=sealing.document_index(keys, document),
-                document_last4=document.last4,
-                phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
-                phone_index=sealing.contact_index(keys, phone) if phone else None,
-            )
+        person = people.new_person(
+            keys,
+            name=one.name,
+            community=one.community,
+            level=people.BY_DOCUMENT,
+            sex=one.sex,
+            born=one.born,
+            document=document,
+            phone=phone,
+            household_no=households[one.household],
         )
-        if not people.is_adult(one.born, today):
-            minors.append((one.household, person_id))
+        persons.append(person)
+        if not rules.is_adult(one.born, today):
+            minors.append((one.household, person.id))
             continue
         if one.relation in ("head", "spouse"):
-            guardians.setdefault(one.household, []).append(person_id)
+            guardians.setdefault(one.household, []).append(person.id)
         if phone is not None:
             login = sealing.phone_index(keys, phone)
-            accounts.setdefault(login, sql.people.NewAccount(clock.uuid7(), person_id, one.name, "phone", login))
+            accounts.setdefault(login, sql.people.NewAccount(clock.uuid7(), person.id, one.name, "phone", login))
 
     with people.referee():
         holders = await sql.people.insert_people(tx, persons)

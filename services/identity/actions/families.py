@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-import asyncpg
-
 from services.identity import notices, rules, sealing, sql
+from services.identity.actions import people
 from services.identity.actions.consents import standing
-from services.identity.actions.people import BY_DOCUMENT, is_adult, locked_person, member, referee
 from services.identity.rules import Document
 from services.identity.sql.families import NewOffer, NewRelation, Relation, Someone
 from shared import audit, clock, crypto, db, errors
@@ -39,17 +36,14 @@ class Evidence:
 
 def seal(keys: Keyring, relation_id: uuid.UUID, said: dict[str, Any]) -> bytes:
     """What is known of a relation and nobody else's business, sealed for its row."""
-    return crypto.seal(keys, json.dumps(said), table="relations", column="sealed", row=str(relation_id))
+    return crypto.seal_json(keys, said, table="relations", column="sealed", row=str(relation_id))
 
 
 def unseal(keys: Keyring, one: Relation) -> dict[str, Any]:
     """What was sealed of a relation."""
     if one.sealed is None:
         return {}
-    found: dict[str, Any] = json.loads(
-        crypto.unseal(keys, one.sealed, table="relations", column="sealed", row=str(one.id))
-    )
-    return found
+    return crypto.unseal_json(keys, one.sealed, table="relations", column="sealed", row=str(one.id))
 
 
 def _proof(keys: Keyring, relation_id: uuid.UUID, evidence: Evidence | None) -> bytes | None:
@@ -60,7 +54,7 @@ def _proof(keys: Keyring, relation_id: uuid.UUID, evidence: Evidence | None) -> 
 
 async def children(tx: Tx, account_no: int, *, after: uuid.UUID | None = None, limit: int = 1000) -> list[Relation]:
     """Those whose guardian an account's person is."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     if own.person_id is None:
         return []
     return await sql.families.listed(tx, "guardian", actor_id=own.person_id, after=after, limit=limit)
@@ -68,7 +62,7 @@ async def children(tx: Tx, account_no: int, *, after: uuid.UUID | None = None, l
 
 async def child(tx: Tx, account_no: int, person_id: uuid.UUID) -> Relation:
     """One child of an account's person."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     found = await sql.families.between(tx, own.person_id, person_id, "guardian") if own.person_id else None
     if found is None or found.is_barred:
         raise errors.NotThere
@@ -99,13 +93,14 @@ async def add_child(
     tx: Tx, keys: Keyring, account_no: int, *, name: str, document: Document, evidence: Evidence | None
 ) -> Relation:
     """Become the guardian of a child nobody has registered yet; the same again is answered with the same child."""
-    guardian, guardian_id = await locked_person(tx, account_no)
-    if guardian.level < BY_DOCUMENT or guardian.community is None or not is_adult(guardian.born, clock.today()):
+    guardian, guardian_id = await people.locked_person(tx, account_no)
+    if guardian.community is None or not people.is_known_adult(guardian):
         raise errors.VerificationRequired
-    if document.born is None or is_adult(document.born, clock.today()):
-        raise errors.Unprocessable(
+    if document.born is None or rules.is_adult(document.born, clock.today()):
+        raise errors.Unprocessable.at(
+            "/document/number",
+            "not_a_child",
             say("This document is not that of a child under 18.", "该证件不属于未满 18 周岁的未成年人。"),
-            errors=[{"in": "body", "pointer": "/document/number", "code": "not_a_child"}],
         )
     index = sealing.document_index(keys, document)
     known = await sql.families.by_document(tx, index)
@@ -117,24 +112,19 @@ async def add_child(
     if household_no is None:
         (household_no,) = await sql.people.insert_households(tx, [guardian.community])
         await sql.people.set_household(tx, guardian_id, household_no)
-    child_id = clock.uuid7()
-    new = sql.people.NewPerson(
-        id=child_id,
+    new = people.new_person(
+        keys,
         name=name,
+        community=guardian.community,
+        level=people.BY_DOCUMENT,
         sex=document.sex,
         born=document.born,
-        community=guardian.community,
-        level=BY_DOCUMENT,
+        document=document,
         household_no=household_no,
-        document_kind=document.kind,
-        document_sealed=sealing.document(keys, document, child_id),
-        document_index=index,
-        document_last4=document.last4,
-        phone_sealed=None,
     )
-    with referee():
+    with people.referee():
         await sql.people.insert_people(tx, [new])
-    return await _made(tx, keys, guardian_id, child_id, evidence=evidence)
+    return await _made(tx, keys, guardian_id, new.id, evidence=evidence)
 
 
 async def _room_for_children(tx: Tx, guardian_id: uuid.UUID) -> None:
@@ -160,12 +150,8 @@ async def _made(
     sealed = _proof(keys, new_id, evidence)
     kind = evidence.kind if evidence is not None else None
     new = NewRelation(new_id, guardian_id, child_id, "guardian", level=level, evidence=kind, sealed=sealed)
-    try:
+    with db.referee({sql.families.ONE_RELATION_EACH: lambda: errors.InFlight(retry_after=1)}):
         await sql.families.insert(tx, new)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.families.ONE_RELATION_EACH:
-            raise errors.InFlight(retry_after=1) from None
-        raise
     made = await sql.families.relation(tx, new_id)
     if made is None:  # pragma: no cover - it was written a line ago
         raise errors.Broken
@@ -194,7 +180,7 @@ async def end(tx: Tx, one: Relation, reason: str) -> None:
 
 async def remove_child(tx: Tx, account_no: int, child_id: uuid.UUID) -> None:
     """End one's guardianship of a child. The child, and what others are to it, stay."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     if own.person_id is None:
         raise errors.NotThere
     await sql.families.lock(tx, [own.person_id, child_id])
@@ -216,7 +202,7 @@ def _index(keys: Keyring, code: str) -> bytes:
 
 async def invite(tx: Tx, keys: Keyring, account_no: int, child_id: uuid.UUID) -> Invitation:
     """Invite a second guardian; an earlier invitation of the child is good no more."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     await child(tx, account_no, child_id)
     await sql.families.lock(tx, [child_id])
     mine = await child(tx, account_no, child_id)
@@ -249,7 +235,7 @@ async def _room_for_guardians(tx: Tx, child_id: uuid.UUID) -> None:
 async def accept(tx: Tx, keys: Keyring, account_no: int, told: str) -> Relation:
     """Become a child's second guardian by an invitation; the same again is answered with the same child."""
     code = rules.read_invitation(told)
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     if own.person_id is None:
         raise errors.NotAllowed
     offer = await sql.families.offer_by_code(tx, _index(keys, code)) if code is not None else None
@@ -265,7 +251,7 @@ async def accept(tx: Tx, keys: Keyring, account_no: int, told: str) -> Relation:
             tx.discard()
             return mine
         raise errors.Exists(say("You are a guardian of this child already.", "您已是该儿童的监护人。"))
-    if own.level < BY_DOCUMENT or not is_adult(own.born, clock.today()):
+    if not people.is_known_adult(own):
         raise errors.VerificationRequired
     offer = await sql.families.offer(tx, offer["id"], locked=True)
     if offer is None or not offer["is_open"] or not await sql.families.is_still_meant(tx, offer["id"]):
@@ -287,10 +273,12 @@ async def _of_office(tx: Tx, who: Caller, child_id: uuid.UUID, guardian_id: uuid
     found, other = await sql.families.someone(tx, child_id), await sql.families.someone(tx, guardian_id)
     if found is None or other is None:
         raise errors.NotThere
-    if found.born is None or is_adult(found.born, clock.today()):
-        raise errors.Unprocessable(
+    if found.born is None or rules.is_adult(found.born, clock.today()):
+        raise errors.Unprocessable.at(
+            "/person_id",
+            "not_a_child",
             say("This person is not known to be a child.", "此人并非已登记的未成年人。"),
-            errors=[{"in": "path", "pointer": "/person_id", "code": "not_a_child"}],
+            where="path",
         )
     return found, other
 
@@ -300,7 +288,7 @@ async def enter(
 ) -> Relation:
     """Staff enter a guardian whose evidence they have seen."""
     found, guardian = await _of_office(tx, who, child_id, guardian_id)
-    if guardian.level < BY_DOCUMENT or not is_adult(guardian.born, clock.today()):
+    if not people.is_known_adult(guardian):
         raise errors.VerificationRequired
     now = await sql.families.between(tx, guardian_id, child_id, "guardian")
     if now is not None:

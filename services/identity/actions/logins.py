@@ -96,7 +96,7 @@ class Terms:
     device: str | None
     life: timedelta
     idle: timedelta
-    demo: bool
+    demo: bool = False
 
 
 async def open_by_code(tx: Tx, keys: Keyring, terms: Terms, *, phone: Phone, code: str) -> Issued | None:
@@ -115,6 +115,11 @@ async def open_session(tx: Tx, keys: Keyring, terms: Terms, provider: str, told:
         raise errors.NotAllowed(
             say("Your role logs in with a password and a second factor.", "您的角色须使用密码与动态口令登录。")
         )
+    return await begin(tx, keys, terms, provider, member)
+
+
+async def begin(tx: Tx, keys: Keyring, terms: Terms, provider: str, member: sql.people.Member) -> Issued:
+    """A session of somebody who has shown all that they must."""
     session_id = clock.uuid7()
     token = tokens.make(keys, session_id)
     await sql.logins.insert_session(

@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import uuid
 
-import asyncpg
-
 from services.identity import notices, sealing, sql
 from services.identity.actions import people
 from services.identity.providers import Outside
 from services.identity.sql.logins import Login
 from services.identity.sql.people import Member
-from shared import audit, clock, db, errors
+from shared import audit, clock, errors
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.notices import announce
@@ -139,35 +137,17 @@ async def _new_resident(tx: Tx, keys: Keyring, provider: str, told: Outside) -> 
             if await sql.people.by_document(tx, index) != owner:
                 raise errors.InFlight(retry_after=1)
             return await _first_account(tx, keys, provider, told, owner.person_id)
-    person_id = clock.uuid7()
-    person = sql.people.NewPerson(
-        id=person_id,
-        name=told.name or people.NEW_RESIDENT,
-        sex=None,
-        born=None,
-        community=people.UNKNOWN_HOME,
-        level=0,
-        household_no=None,
-        document_kind=None,
-        document_sealed=None,
-        document_index=None,
-        document_last4=None,
-        phone_sealed=None,
-    )
+    person = people.new_person(keys, name=told.name or people.NEW_RESIDENT, community=people.UNKNOWN_HOME, level=0)
     await sql.people.insert_people(tx, [person])
-    return await _first_account(tx, keys, provider, told, person_id)
+    return await _first_account(tx, keys, provider, told, person.id)
 
 
 async def _first_account(tx: Tx, keys: Keyring, provider: str, told: Outside, person_id: uuid.UUID) -> Member:
     """A person's account with this login, and with the phone they hold where that is nobody's login yet."""
     subject = sealing.login_index(keys, provider, told.subject)
     account = sql.people.NewAccount(clock.uuid7(), person_id, told.name or people.NEW_RESIDENT, provider, subject)
-    try:
+    with people.referee():  # the same person may log in elsewhere at the same moment
         numbers = await sql.people.insert_accounts(tx, [account])
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.logins.ACCOUNT_PER_LOGIN:  # the same person, at the same moment
-            raise errors.InFlight(retry_after=1) from None
-        raise
     account_no = numbers[account.id]
     if told.phone is not None and provider != "phone":
         await sql.logins.insert_login(tx, account_no, "phone", sealing.phone_index(keys, told.phone))
@@ -195,19 +175,8 @@ async def _learn(tx: Tx, keys: Keyring, own: Member, provider: str, told: Outsid
     if told.document is not None and own.level < people.CONFIRMED:
         index = sealing.document_index(keys, told.document)
         if own.document_index in (None, index):
-            with people.referee():
-                await sql.people.set_real_name(
-                    tx,
-                    person_id,
-                    name=told.name or own.name,
-                    sex=told.document.sex,
-                    born=told.document.born,
-                    kind=told.document.kind,
-                    sealed=sealing.document(keys, told.document, person_id),
-                    index=index,
-                    last4=told.document.last4,
-                    level=people.CONFIRMED,
-                )
+            name = told.name or own.name
+            await people.write_name(tx, keys, person_id, name=name, document=told.document, level=people.CONFIRMED)
             await _confirmed(tx, await people.member(tx, own.account_no), provider)
     return await people.member(tx, own.account_no)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-import asyncpg
-
-from services.identity import sealing, second, sql
-from services.identity.rules import Document
-from shared import db, errors, masking
+from services.identity import rules, sealing, second, sql
+from services.identity.rules import Document, Phone
+from shared import clock, db, errors, masking
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.texts import say
@@ -21,23 +19,13 @@ from shared.texts import say
 BY_PHONE: Final = 1
 BY_DOCUMENT: Final = 2
 CONFIRMED: Final = 3
-ADULT: Final = 18
 NEW_RESIDENT: Final = "新居民"
 UNKNOWN_HOME: Final = sql.places.UNKNOWN_HOME
-
-
-def _age(born: date, today: date) -> int:
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 async def must_have_second(tx: Tx, account_no: int) -> bool:
     """Whether one of an account's roles is too powerful for a telephone or a password alone."""
     return any(one.role in second.MUST for one in await sql.people.roles(tx, account_no))
-
-
-def is_adult(born: date | None, today: date) -> bool:
-    """Whether somebody is known to be grown up."""
-    return born is not None and _age(born, today) >= ADULT
 
 
 async def member(tx: Tx, account_no: int) -> sql.people.Member:
@@ -55,6 +43,11 @@ async def locked_person(tx: Tx, account_no: int) -> tuple[sql.people.Member, uui
         raise errors.NotAllowed
     await sql.people.lock_person(tx, person_id)
     return await member(tx, account_no), person_id
+
+
+def is_known_adult(one: sql.people.Member | sql.families.Someone) -> bool:
+    """Whether somebody is grown up, and known by a document."""
+    return one.level >= BY_DOCUMENT and rules.is_adult(one.born, clock.today())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +72,55 @@ async def me(tx: Tx, keys: Keyring, account_no: int) -> Me:
     return Me(own, phone, await sql.people.roles(tx, account_no), relations)
 
 
-@contextlib.contextmanager
-def referee() -> Iterator[None]:
-    """The database says who came first with a document."""
-    try:
-        yield
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.people.PERSON_PER_DOCUMENT:
-            raise errors.DocumentTaken from None
-        raise
+def referee() -> contextlib.AbstractContextManager[None]:
+    """The database says who came first with a document, and with a login."""
+    return db.referee(
+        {
+            sql.people.PERSON_PER_DOCUMENT: errors.DocumentTaken,
+            sql.logins.ACCOUNT_PER_LOGIN: lambda: errors.InFlight(retry_after=1),
+        }
+    )
+
+
+def new_person(  # noqa: PLR0913 - what may be known of somebody
+    keys: Keyring,
+    *,
+    name: str,
+    community: str,
+    level: int,
+    sex: str | None = None,
+    born: date | None = None,
+    document: Document | None = None,
+    phone: Phone | None = None,
+    household_no: int | None = None,
+) -> sql.people.NewPerson:
+    """Somebody who is to be written down."""
+    person_id = clock.uuid7()
+    kept = sealing.kept(keys, document, person_id)
+    return sql.people.NewPerson(
+        id=person_id,
+        name=name,
+        sex=sex,
+        born=born,
+        community=community,
+        level=level,
+        household_no=household_no,
+        document_kind=kept.kind,
+        document_sealed=kept.sealed,
+        document_index=kept.found_by,
+        document_last4=kept.last4,
+        phone_sealed=sealing.phone(keys, phone, person_id) if phone else None,
+        phone_index=sealing.contact_index(keys, phone) if phone else None,
+    )
+
+
+async def write_name(tx: Tx, keys: Keyring, person_id: uuid.UUID, *, name: str, document: Document, level: int) -> None:
+    """Write who a person is by a document. Locked by the caller."""
+    kept = sealing.kept(keys, document, person_id)
+    with referee():
+        await sql.people.set_real_name(
+            tx, person_id, name=name, sex=document.sex, born=document.born, level=level, document=kept
+        )
 
 
 async def set_real_name(tx: Tx, keys: Keyring, account_no: int, *, name: str, document: Document) -> Me:
@@ -103,17 +136,5 @@ async def set_real_name(tx: Tx, keys: Keyring, account_no: int, *, name: str, do
                 )
             )
         return await me(tx, keys, account_no)
-    with referee():
-        await sql.people.set_real_name(
-            tx,
-            person_id,
-            name=name,
-            sex=document.sex,
-            born=document.born,
-            kind=document.kind,
-            sealed=sealing.document(keys, document, person_id),
-            index=index,
-            last4=document.last4,
-            level=BY_DOCUMENT,
-        )
+    await write_name(tx, keys, person_id, name=name, document=document, level=BY_DOCUMENT)
     return await me(tx, keys, account_no)

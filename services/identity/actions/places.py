@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-import asyncpg
-
 from services.identity import notices, sql
 from services.identity.actions import desk, people
 from services.identity.actions.consents import DESK
@@ -36,8 +34,7 @@ class _Standing:
 
 async def _standing(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> _Standing:
     """None is the caller. Whoever has nothing to do with a person hears that there is nobody."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     wanted = person_id or who.person_id
     if wanted is None:
         raise errors.NotAllowed
@@ -95,12 +92,8 @@ async def add(
         await _move_out(tx, who, standing, community, today)
     tie_id = clock.uuid7()
     begin = today if is_home else starts_on or today
-    try:
+    with db.referee({sql.places.ONE_TIE_OF_A_KIND: errors.Exists}):
         await sql.places.insert(tx, tie_id, person.id, kind, community, is_home=is_home, starts_on=begin)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.places.ONE_TIE_OF_A_KIND:
-            raise errors.Exists from None
-        raise
     await desk.require_region(tx, community, "/community")  # again: writing waited for a region that was just ending
     if is_home:
         await sql.places.live_in(tx, person.id, community)

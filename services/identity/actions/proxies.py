@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-import asyncpg
-
 from services.identity import notices, rules, sealing, sql
-from services.identity.actions import families
+from services.identity.actions import families, people
 from services.identity.actions.consents import standing
-from services.identity.actions.people import BY_DOCUMENT, is_adult, member
 from services.identity.rules import Document, Phone
 from services.identity.sql.families import NewOffer, NewRelation, Relation, Someone
 from shared import audit, clock, crypto, db, errors
@@ -50,7 +47,7 @@ class Scope:
         today = clock.today()
         last = self.until or today + USUAL
         if not today <= last <= today + LONGEST:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/until", "code": "out_of_range"}])
+            raise errors.Unprocessable.at("/until", "out_of_range")
         return clock.at(last + timedelta(days=1), datetime.min.time())
 
 
@@ -106,7 +103,7 @@ def _of_offer(row: Any, code: str | None = None) -> Proxy:
 
 async def mine(tx: Tx, account_no: int) -> list[Proxy]:
     """My proxies and those whose proxy I am, with what waits for a yes."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     if own.person_id is None:
         return []
     return await _listed(tx, own.person_id, both=True)
@@ -130,7 +127,7 @@ async def _listed(tx: Tx, person_id: uuid.UUID, *, both: bool) -> list[Proxy]:
 
 async def one(tx: Tx, who: Caller, person_id: uuid.UUID | None, proxy_id: uuid.UUID) -> Proxy:
     """One of them."""
-    found = await theirs(tx, who, person_id) if person_id is not None else await mine(tx, who.account_no or 0)
+    found = await theirs(tx, who, person_id) if person_id is not None else await mine(tx, who.known())
     for each in found:
         if each.id == proxy_id:
             return each
@@ -151,19 +148,19 @@ async def ask_at_desk(
 ) -> Proxy:
     """Staff write down who is to act for somebody, and show that person a code."""
     elder, proxy = await _of_office(tx, who, person_id, proxy_id)
-    if proxy.level < BY_DOCUMENT or not is_adult(proxy.born, clock.today()):
+    if not people.is_known_adult(proxy):
         raise errors.VerificationRequired
-    made = await _asked(tx, who.account_no or 0, elder, proxy, scope)
+    made = await _asked(tx, who.known(), elder, proxy, scope)
     await _recorded(tx, who, "proxies.ask", elder, made.id)
     return await _coded(tx, keys, made.id)
 
 
 async def _verified(tx: Tx, account_no: int) -> Someone:
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     if own.person_id is None:
         raise errors.NotAllowed
     found = await sql.families.someone(tx, own.person_id)
-    if found is None or found.level < BY_DOCUMENT or not is_adult(found.born, clock.today()):
+    if found is None or not people.is_known_adult(found):
         raise errors.VerificationRequired
     return found
 
@@ -171,11 +168,12 @@ async def _verified(tx: Tx, account_no: int) -> Someone:
 async def _may_begin(tx: Tx, person: Someone, proxy: Someone) -> None:
     """Lock both, and refuse what cannot be: oneself, a child, what is there already, and too many."""
     if person.id == proxy.id:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/person", "code": "oneself"}])
-    if rules.is_under(person.born, 18, clock.today()):
-        raise errors.Unprocessable(
+        raise errors.Unprocessable.at("/person", "oneself")
+    if rules.is_under(person.born, rules.ADULT, clock.today()):
+        raise errors.Unprocessable.at(
+            "/person",
+            "not_an_adult",
             say("A child has guardians and no proxies.", "未成年人由监护人代办，不设受托人。"),
-            errors=[{"in": "body", "pointer": "/person", "code": "not_an_adult"}],
         )
     await sql.families.lock(tx, [person.id, proxy.id])
     await families.close_over(tx, pair=(proxy.id, person.id))
@@ -201,24 +199,21 @@ async def _asked(tx: Tx, account_no: int, person: Someone, proxy: Someone, scope
         scope.cap_fen,
         ends_at,
     )
-    try:
+    asked = say("They have been asked already.", "已提交申请，等待本人确认。")
+    with db.referee({sql.families.ONE_OPEN_ASK_EACH: lambda: errors.Exists(asked)}):
         await sql.families.insert_offer(tx, new)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.families.ONE_OPEN_ASK_EACH:
-            raise errors.Exists(say("They have been asked already.", "已提交申请，等待本人确认。")) from None
-        raise
     await announce(tx, [notices.proxy_asked(new.id, person.community, (person.no, proxy.no))])
     return _of_offer(await sql.families.offer(tx, new.id))
 
 
 async def appoint(tx: Tx, keys: Keyring, account_no: int, *, name: str, phone: Phone, scope: Scope) -> Proxy:
     """Let somebody, known by name and phone, act for me: that is my own word, so it counts at once."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     person = await sql.families.someone(tx, own.person_id) if own.person_id is not None else None
     if person is None:
         raise errors.NotAllowed
     proxy = await sql.families.by_login(tx, "phone", sealing.phone_index(keys, phone))
-    if proxy is None or proxy.name != name or proxy.level < BY_DOCUMENT or not is_adult(proxy.born, clock.today()):
+    if proxy is None or proxy.name != name or not people.is_known_adult(proxy):
         raise errors.NotThere
     ends_at = scope.ends_at()
     await _may_begin(tx, person, proxy)
@@ -230,12 +225,8 @@ async def appoint(tx: Tx, keys: Keyring, account_no: int, *, name: str, phone: P
 
 
 async def _granted(tx: Tx, new: NewRelation) -> Proxy:
-    try:
+    with db.referee({sql.families.ONE_RELATION_EACH: errors.Exists}):
         await sql.families.insert(tx, new)
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.families.ONE_RELATION_EACH:
-            raise errors.Exists from None
-        raise
     made = await sql.families.relation(tx, new.id)
     if made is None:
         raise errors.Gone(say("The time they asked for is over.", "申请的代办期限已过。"))
@@ -273,7 +264,7 @@ async def _taken(tx: Tx, offer: Any) -> Proxy:
 
 async def confirm(tx: Tx, account_no: int, proxy_id: uuid.UUID) -> Proxy:
     """Agree that somebody acts for me; again is answered with what stands. Nobody can agree for somebody else here."""
-    own = await member(tx, account_no)
+    own = await people.member(tx, account_no)
     stands = await sql.families.relation(tx, proxy_id)
     if stands is not None and stands.kind == "proxy" and stands.person_id == own.person_id:
         tx.discard()

@@ -37,8 +37,7 @@ async def prove(tx: Tx, counts: Mapping[str, int]) -> None:
 
 
 async def _subject(tx: Tx, who: Caller, person_id: uuid.UUID) -> Any:
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     subject = await sql.consents.subject(tx, person_id)
     if subject is None or not who.may(HOLDERS, subject.community):
         raise errors.NotThere
@@ -57,7 +56,7 @@ async def read_hold(tx: Tx, who: Caller, person_id: uuid.UUID) -> Any:
 async def put_hold(tx: Tx, who: Caller, person_id: uuid.UUID, reason: str) -> Any:
     """Hold a person's data; what is held already stays as it is."""
     subject = await _subject(tx, who, person_id)
-    if await sql.retention.insert_hold(tx, person_id, subject.community, reason, who.account_no or 0):
+    if await sql.retention.insert_hold(tx, person_id, subject.community, reason, who.known()):
         await audit.record(
             tx, who.account_no, "people.held", community=subject.community, person_id=person_id, reason=reason
         )
@@ -67,5 +66,5 @@ async def put_hold(tx: Tx, who: Caller, person_id: uuid.UUID, reason: str) -> An
 async def end_hold(tx: Tx, who: Caller, person_id: uuid.UUID) -> None:
     """Let it go; what is not held stays so."""
     subject = await _subject(tx, who, person_id)
-    if await sql.retention.end_hold(tx, person_id, who.account_no or 0):
+    if await sql.retention.end_hold(tx, person_id, who.known()):
         await audit.record(tx, who.account_no, "people.hold_ended", community=subject.community, person_id=person_id)

@@ -27,7 +27,6 @@ LIFE: Final = timedelta(minutes=15)
 """For so long what was allowed can be seen."""
 WAITS: Final = timedelta(days=1)
 """For so long a question waits for its answer."""
-ADULT: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +61,22 @@ async def ask(
     tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID, *, fields: Sequence[str], reason: str, most: int
 ) -> Shown:
     """See some of a person; of a minor, and of one more than `most` people in a day, once somebody else allows it."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    account_no = who.known()
     known = await sql.reveals.known(tx, person_id)
     if known is None or not who.may(ASKERS, known.community):
         is_theirs = person_id == who.person_id or any(one.person_id == person_id for one in who.acts_for)
         raise errors.NotAllowed if is_theirs and known is not None else errors.NotThere
     if who.person_id is None:
         raise errors.NotAllowed
-    await sql.reveals.lock_account(tx, who.account_no)
-    lately = await sql.reveals.lately(tx, who.account_no, person_id)
+    await sql.logins.lock_account(tx, account_no)
+    lately = await sql.reveals.lately(tx, account_no, person_id)
     is_beyond = lately.people >= most
-    is_minor = known.has_guardian or rules.is_under(known.born, ADULT, clock.today())
+    is_minor = known.has_guardian or rules.is_under(known.born, rules.ADULT, clock.today())
     new = NewReveal(
         clock.uuid7(),
         person_id,
         known.community,
-        who.account_no,
+        account_no,
         who.person_id,
         list(fields),
         reason,
@@ -127,14 +125,9 @@ async def _shown(tx: Tx, keys: Keyring, who: Caller, reveal_id: uuid.UUID, known
     return Shown(row, values(keys, known, row["fields"]))
 
 
-def _regions(who: Caller) -> list[str]:
-    return [one.prefix for one in who.roles if one.role in APPROVERS and one.place_id is None]
-
-
 async def _visible(tx: Tx, who: Caller, reveal_id: uuid.UUID) -> Any:
     """A reveal of the caller's own, or of a region where they decide; locked."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     row = await sql.reveals.one(tx, reveal_id, locked=True)
     if row is None or not (row["account_no"] == who.account_no or who.may(APPROVERS, row["community"])):
         raise errors.NotThere
@@ -155,11 +148,10 @@ async def read(tx: Tx, keys: Keyring, who: Caller, reveal_id: uuid.UUID) -> Show
 
 async def several(tx: Tx, who: Caller, state: str | None, before: uuid.UUID | None, limit: int) -> list[Shown]:
     """What one asked for, and what is asked in the regions where one decides."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    account_no = who.known()
     if not any(one.role in ASKERS for one in who.roles):
         raise errors.NotAllowed
-    rows = await sql.reveals.several(tx, who.account_no, _regions(who), state, before, limit)
+    rows = await sql.reveals.several(tx, account_no, who.regions(APPROVERS), state, before, limit)
     return [Shown(row, None) for row in rows]
 
 
@@ -168,7 +160,7 @@ async def decide(tx: Tx, who: Caller, reveal_id: uuid.UUID, *, is_allowed: bool,
     row = await _visible(tx, who, reveal_id)
     if who.person_id is None or not who.may(APPROVERS, row["community"]):
         raise errors.NotAllowed
-    account_no = who.account_no or 0
+    account_no = who.known()
     wanted = "allowed" if is_allowed else "denied"
     if row["state"] == wanted and row["decided_by"] == account_no:
         tx.discard()

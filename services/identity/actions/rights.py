@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -26,7 +25,6 @@ KEPT: Final = timedelta(days=7)
 """For so long a copy can be fetched."""
 REMINDER: Final = timedelta(days=5)
 """So long before the end of its time the staff is reminded of a request."""
-ADULT: Final = 18
 
 
 def _new(found: standing.Standing, who: Caller, kind: str, due: datetime, **more: Any) -> NewRequest:
@@ -36,7 +34,7 @@ def _new(found: standing.Standing, who: Caller, kind: str, due: datetime, **more
         person_id=subject.person_id,
         community=subject.community,
         kind=kind,
-        account_no=who.account_no or 0,
+        account_no=who.known(),
         due_at=due,
         **told,
     )
@@ -59,6 +57,19 @@ async def _write(tx: Tx, who: Caller, new: NewRequest) -> Any:
     return await sql.rights.one(tx, new.id)
 
 
+async def _recorded(tx: Tx, who: Caller | None, deed: str, row: Any, *, reason: str | None = None, **data: Any) -> None:
+    """What was done about a request; by nobody where a task did it."""
+    await audit.record(
+        tx,
+        who.account_no if who is not None else None,
+        deed,
+        community=row["community"],
+        person_id=row["person_id"],
+        reason=reason,
+        data={"request_id": row["id"]} | data,
+    )
+
+
 async def ask_export(tx: Tx, who: Caller, person_id: uuid.UUID | None) -> Any:
     """Ask for a copy of everything; while one is being made, that one."""
     found = await standing.of(tx, who, person_id)
@@ -69,18 +80,11 @@ async def ask_closure(tx: Tx, who: Caller, person_id: uuid.UUID | None, days: in
     """Ask to be forgotten, after so many days in which it can be taken back."""
     found = await standing.of(tx, who, person_id)
     today = clock.today()
-    if await sql.rights.is_only_guardian(tx, found.subject.person_id, _years_before(today, ADULT)):
+    if await sql.rights.is_only_guardian(tx, found.subject.person_id, today):
         raise errors.LastGuardian
     now = clock.now()
     due = clock.at(rules.working_day_after(today, CLOSED_WITHIN), clock.local(now).time())
     return await _write(tx, who, _new(found, who, "closure", due, acts_at=now + timedelta(days=days)))
-
-
-def _years_before(day: date, years: int) -> date:
-    try:
-        return day.replace(year=day.year - years)
-    except ValueError:  # the 29th of February
-        return day.replace(year=day.year - years, day=28)
 
 
 def _read(field: str, told: dict[str, Any]) -> Any:
@@ -102,16 +106,12 @@ def _read(field: str, told: dict[str, Any]) -> Any:
             case "name" if not rules.NAME.fullmatch(value):
                 raise ValueError(field)
     except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=_at_value(refused.code)) from None
+        raise errors.by_code(refused.code).at("/value", refused.code) from None
     except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=_at_value(refused.code)) from None
+        raise errors.PhoneMalformed.at("/value", refused.code) from None
     except ValueError:
-        raise errors.Unprocessable(errors=_at_value(field)) from None
+        raise errors.Unprocessable.at("/value", field) from None
     return value
-
-
-def _at_value(code: str) -> list[dict[str, str]]:
-    return [{"in": "body", "pointer": "/value", "code": code}]
 
 
 async def ask_correction(
@@ -121,7 +121,7 @@ async def ask_correction(
     found = await standing.of(tx, who, person_id)
     _read(field, told)
     request_id = clock.uuid7()
-    body = crypto.seal(keys, json.dumps(told, ensure_ascii=False), table="requests", column="body", row=str(request_id))
+    body = crypto.seal_json(keys, told, table="requests", column="body", row=str(request_id))
     due_at = clock.now() + ANSWERED_WITHIN
     new = _new(found, who, "correction", due_at, id=request_id, field=field, body=body)
     row = await _write(tx, who, new)
@@ -134,26 +134,21 @@ def said(keys: Keyring, row: Any) -> dict[str, Any] | None:
     """What a correction says, while it is not decided."""
     if row["body"] is None:
         return None
-    told: dict[str, Any] = json.loads(
-        crypto.unseal(keys, row["body"], table="requests", column="body", row=str(row["id"]))
-    )
-    return told
+    return crypto.unseal_json(keys, row["body"], table="requests", column="body", row=str(row["id"]))
 
 
-async def _own(
-    tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID
-) -> tuple[Any, standing.Standing]:
+async def _own(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> Any:
     """A request about oneself, or about somebody one speaks for."""
     found = await standing.of(tx, who, person_id)
     row = await sql.rights.locked(tx, request_id)
     if row is None or row["person_id"] != found.subject.person_id:
         raise errors.NotThere
-    return row, found
+    return row
 
 
 async def read(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> Any:
     """One request."""
-    row, _ = await _own(tx, who, person_id, request_id)
+    row = await _own(tx, who, person_id, request_id)
     tx.discard()
     return row
 
@@ -166,58 +161,35 @@ async def several(tx: Tx, who: Caller, person_id: uuid.UUID | None, before: uuid
 
 async def withdraw(tx: Tx, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> Any:
     """Take it back while it has no answer; again changes nothing."""
-    row, found = await _own(tx, who, person_id, request_id)
+    row = await _own(tx, who, person_id, request_id)
     if row["state"] == "withdrawn":
         tx.discard()
         return row
     if not await sql.rights.answer(tx, request_id, "withdrawn"):
         raise errors.AlreadyRecorded
-    await audit.record(
-        tx,
-        who.account_no,
-        "requests.withdrawn",
-        community=row["community"],
-        person_id=found.subject.person_id,
-        data={"request_id": request_id},
-    )
+    await _recorded(tx, who, "requests.withdrawn", row)
     return await sql.rights.one(tx, request_id)
 
 
 async def fetch(tx: Tx, keys: Keyring, who: Caller, person_id: uuid.UUID | None, request_id: uuid.UUID) -> bytes:
     """The copy that was made."""
-    row, found = await _own(tx, who, person_id, request_id)
+    row = await _own(tx, who, person_id, request_id)
     sealed = await sql.rights.archive(tx, request_id)
     if sealed is None:
         raise errors.Gone if row["kind"] == "export" and row["state"] == "done" else errors.NotThere
-    await audit.record(
-        tx,
-        who.account_no,
-        "people.export",
-        community=row["community"],
-        person_id=found.subject.person_id,
-        data={"request_id": request_id},
-    )
+    await _recorded(tx, who, "people.export", row)
     return archives.unseal(keys, sealed, request_id)
-
-
-def _regions(who: Caller) -> list[str]:
-    if who.account_no is None:
-        raise errors.NotKnown
-    prefixes = [one.prefix for one in who.roles if one.role in standing.DESK and one.place_id is None]
-    if not prefixes:
-        raise errors.NotAllowed
-    return prefixes
 
 
 async def queue(
     tx: Tx, who: Caller, kind: str | None, state: str | None, after: tuple[datetime, uuid.UUID] | None, limit: int
 ) -> list[Any]:
     """What is asked in one's regions, what is due first at the front."""
-    return await sql.rights.queue(tx, _regions(who), kind, state, after, limit)
+    return await sql.rights.queue(tx, who.reach(standing.DESK), kind, state, after, limit)
 
 
 async def _at_the_desk(tx: Tx, who: Caller, request_id: uuid.UUID) -> Any:
-    _regions(who)
+    who.reach(standing.DESK)
     row = await sql.rights.locked(tx, request_id)
     if row is None or not who.may(standing.DESK, row["community"]):
         raise errors.NotThere
@@ -231,14 +203,7 @@ async def look(tx: Tx, keys: Keyring, who: Caller, request_id: uuid.UUID) -> tup
     if told is None:
         tx.discard()
         return row, None
-    await audit.record(
-        tx,
-        who.account_no,
-        "requests.read",
-        community=row["community"],
-        person_id=row["person_id"],
-        data={"request_id": request_id, "fields": [row["field"]]},
-    )
+    await _recorded(tx, who, "requests.read", row, fields=[row["field"]])
     return row, told
 
 
@@ -263,15 +228,8 @@ async def decide(
         )
     if is_right:
         await _correct(tx, keys, row["person_id"], row["field"], told)
-    await audit.record(
-        tx,
-        who.account_no,
-        "people.corrected" if is_right else "requests.denied",
-        community=row["community"],
-        person_id=row["person_id"],
-        reason=reason,
-        data={"request_id": request_id, "fields": [row["field"]]},
-    )
+    deed = "people.corrected" if is_right else "requests.denied"
+    await _recorded(tx, who, deed, row, reason=reason, fields=[row["field"]])
     await _tell(tx, row, "done" if is_right else "denied")
     return await sql.rights.one(tx, request_id)
 
@@ -289,19 +247,8 @@ async def _correct(tx: Tx, keys: Keyring, person_id: uuid.UUID, field: str, told
     value = _read(field, told)
     match value:
         case Document():
-            with people.referee():
-                await sql.people.set_real_name(
-                    tx,
-                    person_id,
-                    name=known.name,
-                    sex=value.sex,
-                    born=value.born,
-                    kind=value.kind,
-                    sealed=sealing.document(keys, value, person_id),
-                    index=sealing.document_index(keys, value),
-                    last4=value.last4,
-                    level=people.BY_DOCUMENT,  # whoever was confirmed was so with another number
-                )
+            # Whoever was confirmed was so with another number.
+            await people.write_name(tx, keys, person_id, name=known.name, document=value, level=people.BY_DOCUMENT)
         case Phone():
             sealed, index = sealing.phone(keys, value, person_id), sealing.contact_index(keys, value)
             await sql.rights.correct(tx, person_id, field, sealed, index)
@@ -346,7 +293,7 @@ async def close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
     if row is None or row["state"] != "asked":
         tx.discard()
         return False
-    if await sql.rights.is_only_guardian(tx, whom.person_id, _years_before(clock.today(), ADULT)):
+    if await sql.rights.is_only_guardian(tx, whom.person_id, clock.today()):
         await sql.rights.answer(
             tx, request_id, "denied", words=say("A child has no other guardian.", "有未成年人仅由其监护。")
         )
@@ -354,14 +301,7 @@ async def close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
         return False
     await sql.rights.close(tx, whom)
     await sql.rights.answer(tx, request_id, "done")
-    await audit.record(
-        tx,
-        None,
-        "people.closed",
-        community=row["community"],
-        person_id=whom.person_id,
-        data={"request_id": request_id},
-    )
+    await _recorded(tx, None, "people.closed", row)
     await announce(tx, [notices.person_closed(whom.person_id, row["community"])])
     return True
 
@@ -371,7 +311,7 @@ async def may_close(tx: Tx, request_id: uuid.UUID, whom: Whom) -> bool:
     row = await sql.rights.one(tx, request_id)
     if row is None or row["state"] != "asked":
         return False
-    return not await sql.rights.is_only_guardian(tx, whom.person_id, _years_before(clock.today(), ADULT))
+    return not await sql.rights.is_only_guardian(tx, whom.person_id, clock.today())
 
 
 async def remind(tx: Tx) -> int:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-
-import asyncpg
 
 from services.identity import notices, rules, sql
 from services.identity.actions import desk
@@ -37,15 +34,6 @@ class Wish:
     reason: str
 
 
-def _prefixes(who: Caller) -> list[str]:
-    if who.account_no is None:
-        raise errors.NotKnown
-    found = [one.prefix for one in who.roles if one.role in READERS and one.place_id is None]
-    if not found:
-        raise errors.NotAllowed
-    return found
-
-
 async def granted(  # noqa: PLR0913 - what a list is narrowed by
     tx: Tx,
     who: Caller,
@@ -60,7 +48,7 @@ async def granted(  # noqa: PLR0913 - what a list is narrowed by
     """Who may do what in the caller's regions."""
     return await sql.roles.granted(
         tx,
-        _prefixes(who),
+        who.reach(READERS),
         region=region,
         role=role,
         person_id=person_id,
@@ -72,34 +60,26 @@ async def granted(  # noqa: PLR0913 - what a list is narrowed by
 
 async def read(tx: Tx, who: Caller, role_id: uuid.UUID) -> Granted:
     """One role in the caller's regions."""
-    prefixes = _prefixes(who)
+    prefixes = who.reach(READERS)
     found = await sql.roles.one(tx, role_id)
     if found is None or not found.prefix.startswith(tuple(prefixes)):
         raise errors.NotThere
     return found
 
 
-@contextlib.contextmanager
-def referee() -> Iterator[None]:
+def referee() -> contextlib.AbstractContextManager[None]:
     """The schema says which roles go together."""
-    try:
-        yield
-    except (asyncpg.UniqueViolationError, asyncpg.ExclusionViolationError) as error:
-        match db.constraint_of(error):
-            case "one_role_each":
-                raise errors.Exists from None
-            case "nobody_is_administrator_and_security" | "nobody_is_administrator_and_auditor":
-                raise errors.PowersApart from None
-            case "nobody_is_security_and_auditor":
-                raise errors.PowersApart from None
-        raise
+    apart = (
+        "nobody_is_administrator_and_security",
+        "nobody_is_administrator_and_auditor",
+        "nobody_is_security_and_auditor",
+    )
+    return db.referee({"one_role_each": errors.Exists, **dict.fromkeys(apart, errors.PowersApart)})
 
 
 async def _require(tx: Tx, who: Caller, role: str, prefix: str) -> None:
     """Refuse unless the caller may decide about this role there, by what is in force now and not two seconds ago."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    own = await sql.roles.locked_reach(tx, who.account_no, rules.granters(role))
+    own = await sql.roles.locked_reach(tx, who.known(), rules.granters(role))
     if who.key is not None or not any(prefix.startswith(reach) for _, reach in own):
         raise errors.NotAllowed
 
@@ -110,28 +90,27 @@ async def grant(tx: Tx, who: Caller, wish: Wish) -> Granted:
     account = await sql.roles.account(tx, wish.account_id, wish.person_id)
     if account is None:
         pointer = "/account" if wish.account_id else "/person"
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": pointer, "code": "unknown"}])
+        raise errors.Unprocessable.at(pointer, "unknown")
     if account.no == who.account_no or (account.person_id is not None and account.person_id == who.person_id):
         raise errors.OwnMatter
     if wish.until is not None and not clock.now() < wish.until <= clock.now() + LONGEST:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/until", "code": "range"}])
+        raise errors.Unprocessable.at("/until", "range")
     if (wish.role in rules.POWERS or wish.role in rules.OFFICES) and account.kind != "person":
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/account", "code": "not_a_person"}])
+        raise errors.Unprocessable.at("/account", "not_a_person")
     await desk.require_region(tx, wish.prefix, "/region")
     if wish.place_id is not None:
         if wish.role in rules.GRANTERS:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/place_id", "code": "not_for_this_role"}])
+            raise errors.Unprocessable.at("/place_id", "not_for_this_role")
         community = await sql.roles.community_of(tx, wish.place_id)
         if community is None or not community.startswith(wish.prefix):
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/place_id", "code": "unknown"}])
+            raise errors.Unprocessable.at("/place_id", "unknown")
     role_id = clock.uuid7()
     with referee():
         await sql.roles.insert(
             tx, role_id, account.no, wish.role, wish.prefix, wish.place_id, wish.until, who.account_id
         )
     await desk.require_region(tx, wish.prefix, "/region")  # again: writing waited for a region that was just ending
-    await _written(tx, who, "roles.grant", role_id, wish.reason)
-    return await _told(tx, role_id, is_granted=True)
+    return await _written(tx, who, role_id, wish.reason, is_granted=True)
 
 
 async def withdraw(tx: Tx, who: Caller, role_id: uuid.UUID, reason: str) -> None:
@@ -143,22 +122,21 @@ async def withdraw(tx: Tx, who: Caller, role_id: uuid.UUID, reason: str) -> None
     if not await sql.roles.end(tx, role_id):
         tx.discard()
         return
-    await _written(tx, who, "roles.withdraw", role_id, reason)
-    await _told(tx, role_id, is_granted=False)
+    await _written(tx, who, role_id, reason, is_granted=False)
 
 
-async def _written(tx: Tx, who: Caller, deed: str, role_id: uuid.UUID, reason: str) -> None:
-    found = await sql.roles.one(tx, role_id)
-    if found is not None:
-        await audit.record(
-            tx,
-            who.account_no,
-            deed,
-            community=found.prefix,
-            person_id=found.person_id,
-            reason=reason,
-            data={"id": str(role_id), "role": found.role, "account": str(found.account_id)},
-        )
+async def _written(tx: Tx, who: Caller, role_id: uuid.UUID, reason: str, *, is_granted: bool) -> Granted:
+    found = await _told(tx, role_id, is_granted=is_granted)
+    await audit.record(
+        tx,
+        who.account_no,
+        "roles.grant" if is_granted else "roles.withdraw",
+        community=found.prefix,
+        person_id=found.person_id,
+        reason=reason,
+        data={"id": str(role_id), "role": found.role, "account": str(found.account_id)},
+    )
+    return found
 
 
 async def _told(tx: Tx, role_id: uuid.UUID, *, is_granted: bool) -> Granted:

@@ -5,7 +5,6 @@ As elsewhere, what must leave its trace does not raise: it returns None or False
 
 from __future__ import annotations
 
-import base64
 import secrets
 import time
 import unicodedata
@@ -15,12 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-import asyncpg
 import structlog
 
-from services.identity import oauth, passwords, second, sql, tokens
-from services.identity.actions import people
-from services.identity.actions.logins import Issued
+from services.identity import oauth, passwords, rules, second, sql
+from services.identity.actions import logins, people
+from services.identity.actions.logins import Issued, Terms
 from services.identity.oauth import Ask
 from shared import audit, clock, crypto, db, errors
 from shared.assertion import Caller
@@ -173,7 +171,7 @@ class Redeeming:
     verifier: str = field(repr=False)
 
 
-async def redeem(tx: Tx, keys: Keyring, told: Redeeming, *, life: timedelta, idle: timedelta) -> Issued | None:
+async def redeem(tx: Tx, keys: Keyring, terms: Terms, told: Redeeming) -> Issued | None:
     """Open a session for a code. None when it is not good: then it is used up, and what it had opened has ended."""
     kept = oauth.kept(told.code)
     found = await sql.staff.locked_code(tx, kept)
@@ -194,27 +192,16 @@ async def redeem(tx: Tx, keys: Keyring, told: Redeeming, *, life: timedelta, idl
     if not is_good or member is None:
         await sql.staff.use_code(tx, kept, None)
         return None
-    session_id = clock.uuid7()
-    token = tokens.make(keys, session_id)
-    await sql.logins.insert_session(
-        tx,
-        session_id,
-        member.account_no,
-        provider="password",
-        device=told.client,
-        refresh_hash=token.digest,
-        expires_at=clock.now() + life,
-        idle_seconds=int(idle.total_seconds()),
-    )
-    await sql.staff.use_code(tx, kept, session_id)
+    issued = await logins.begin(tx, keys, terms, "password", member)
+    await sql.staff.use_code(tx, kept, issued.session_id)
     await audit.record(
         tx,
         member.account_no,
         "staff.login",
         community=await _community(tx, member.account_no),
-        data={"session": str(session_id), "client": told.client},
+        data={"session": str(issued.session_id), "client": told.client},
     )
-    return Issued(member, session_id, token.text, min(life, idle).total_seconds())
+    return issued
 
 
 # Passwords and invitations
@@ -230,24 +217,19 @@ class Invited:
 
 
 def _code_hash(keys: Keyring, code: str) -> bytes:
-    typed = "".join(one for one in unicodedata.normalize("NFKC", code).lower() if one.isalnum())
-    return crypto.blind_index(keys, typed.encode(errors="replace").hex(), column="invitations.code")
+    return crypto.blind_index(keys, rules.read_back(code).hex(), column="invitations.code")
 
 
 async def _invite(tx: Tx, keys: Keyring, account_no: int, account_id: uuid.UUID, made_by: int | None) -> Invited:
-    made = base64.b32encode(secrets.token_bytes(_INVITATION_BYTES)).decode().lower()
-    code = "-".join(made[at : at + 4] for at in range(0, len(made), 4))
+    code = rules.spelled(secrets.token_bytes(_INVITATION_BYTES))
     ends = await sql.staff.set_invitation(tx, account_no, _code_hash(keys, code), made_by, INVITATION)
     return Invited(account_id, ends, code)
 
 
 async def _set_name(tx: Tx, keys: Keyring, account_no: int, name: str) -> None:
-    try:
+    taken = say("Somebody logs in by this name.", "此登录名已被使用。")
+    with db.referee({sql.logins.ACCOUNT_PER_LOGIN: lambda: errors.Exists(taken)}):
         await sql.staff.set_name(tx, account_no, _subject(keys, name))
-    except asyncpg.UniqueViolationError as error:
-        if db.constraint_of(error) == sql.staff.ONE_NAME_EACH:
-            raise errors.Exists(say("Somebody logs in by this name.", "此登录名已被使用。")) from None
-        raise
 
 
 async def give(tx: Tx, keys: Keyring, account_no: int, name: str, kept: str) -> None:
@@ -268,8 +250,7 @@ async def _colleague(
 
     Residents without a role are nobody's staff, or an administrator could log in as any of them.
     """
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     if not any(one.role in INVITES for one in who.roles):
         raise errors.NotAllowed
     found = await sql.staff.colleague(tx, account_id, person_id)
@@ -292,7 +273,7 @@ async def invite(
     if name is not None:
         await _set_name(tx, keys, found.account_no, name)
     elif not await sql.staff.has_name(tx, found.account_no):
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/name", "code": "missing"}])
+        raise errors.Unprocessable.at("/name", "missing")
     await audit.record(
         tx,
         who.account_no,

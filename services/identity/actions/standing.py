@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-
-import asyncpg
 
 from services.identity import sql
 from services.identity.sql.consents import Subject
@@ -30,8 +27,7 @@ class Standing:
 
 async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[str] = DESK) -> Standing:
     """Oneself (None), somebody one acts for in everything, or somebody of one's region at the desk; else NotThere."""
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     wanted = who.person_id if person_id is None else person_id
     if wanted is None:
         raise errors.NotAllowed
@@ -48,12 +44,6 @@ async def of(tx: Tx, who: Caller, person_id: uuid.UUID | None, desk: frozenset[s
     return Standing(subject, not is_own)
 
 
-@contextlib.contextmanager
-def decided_by_another() -> Iterator[None]:
+def decided_by_another() -> contextlib.AbstractContextManager[None]:
     """The database says that nobody decides about what they asked themselves, or about themselves."""
-    try:
-        yield
-    except asyncpg.CheckViolationError as error:
-        if db.constraint_of(error) in (sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF):
-            raise errors.NotByYourself from None
-        raise
+    return db.referee(dict.fromkeys((sql.reveals.NOT_BY_YOURSELF, sql.rights.NOT_BY_YOURSELF), errors.NotByYourself))

@@ -101,8 +101,7 @@ class Alipay:
                 raise errors.CodeWrong
             return rules.normalise_phone(found["mobile"]), hashlib.sha256(response.encode()).digest()
         except rules.PhoneMalformed as refused:
-            at = {"in": "body", "pointer": "/phone_code", "code": refused.code}
-            raise errors.PhoneMalformed(errors=[at]) from None
+            raise errors.PhoneMalformed.at("/phone_code", refused.code) from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise errors.CodeWrong from None
 

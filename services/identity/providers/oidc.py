@@ -47,7 +47,7 @@ class Oidc:
     async def exchange(self, told: Told) -> Outside:
         """Whom a code stands for."""
         if told.redirect_uri not in self._redirects:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/redirect_uri", "code": "unknown"}])
+            raise errors.Unprocessable.at("/redirect_uri", "unknown")
         token_url, keys_url, in_body = await self._configuration()
         form = {
             "grant_type": "authorization_code",

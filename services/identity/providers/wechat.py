@@ -75,9 +75,7 @@ class WeChat:
                 f"+{text(info, 'countryCode', most=8)}{text(info, 'purePhoneNumber', most=32)}"
             )
         except rules.PhoneMalformed as refused:
-            raise errors.PhoneMalformed(
-                errors=[{"in": "body", "pointer": "/phone_code", "code": refused.code}]
-            ) from None
+            raise errors.PhoneMalformed.at("/phone_code", refused.code) from None
 
     async def _number(self, code: str, token: str) -> dict[str, Any]:
         url, query = f"{self._url}/wxa/business/getuserphonenumber", {"access_token": token}

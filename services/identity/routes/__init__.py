@@ -9,7 +9,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Depends, Response
 
-from services.identity import actions, codes, rules, sql, tokens
+from services.identity import actions, codes, rules, sql
 from services.identity.limits import Allowance, network
 from services.identity.providers import Providers
 from services.identity.routes import (
@@ -33,11 +33,10 @@ from services.identity.routes.given import (
     Desk,
     Mine,
     acts_for,
-    private,
     read_document,
     read_phone,
 )
-from services.identity.routes.issued import tokens_of
+from services.identity.routes.issued import refreshed, tokens_of
 from services.identity.schemas import (
     CodeIn,
     CodeOut,
@@ -58,10 +57,11 @@ from shared.texts import say
 from shared.web import EVERYWHERE, App, Context, Ctx, Who, Wide, refuses, service_app
 
 # The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, dependencies=[Depends(web.caller)])
+own = APIRouter(tags=["identity"])
 
 
-@router.post(
+@own.post(
     "/codes",
     operation_id="identity.codes.create",
     status_code=202,
@@ -90,7 +90,7 @@ async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
     return Response(answer.model_dump_json(exclude_none=True), 202, {"Cache-Control": "no-store"}, "application/json")
 
 
-@router.post(
+@own.post(
     "/sessions",
     operation_id="identity.sessions.create",
     status_code=201,
@@ -123,10 +123,10 @@ async def create_session(told: SessionIn, ctx: Wide, who: Who, at: At) -> Respon
         )
     if issued is None:
         raise errors.CodeWrong
-    return private(tokens_of(ctx, issued), 201)
+    return web.private(tokens_of(ctx, issued), 201)
 
 
-@router.post(
+@own.post(
     "/sessions/refresh",
     operation_id="identity.sessions.refresh",
     response_model=TokensOut,
@@ -138,16 +138,13 @@ async def create_session(told: SessionIn, ctx: Wide, who: Who, at: At) -> Respon
     ),
 )
 async def refresh_session(told: RefreshIn, ctx: Wide) -> Response:
-    token = tokens.read(ctx.keys, told.refresh_token)
-    issued = (
-        await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo) if token else None
-    )
+    issued = await refreshed(ctx, told.refresh_token)
     if issued is None:
         raise errors.NotKnown
-    return private(tokens_of(ctx, issued))
+    return web.private(tokens_of(ctx, issued))
 
 
-@router.get(
+@own.get(
     "/sessions",
     operation_id="identity.sessions.list",
     response_model=Page[SessionOut],
@@ -155,13 +152,15 @@ async def refresh_session(told: RefreshIn, ctx: Wide) -> Response:
 )
 async def list_sessions(ctx: Ctx, who: Who, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, datetime, uuid.UUID)
-    found = await ctx.db.read(sql.logins.sessions, account_no, (after[0], after[1]) if after else None, limit + 1)
-    items = [SessionOut(**one._asdict(), current=one.id == who.session_id) for one in found[:limit]]
-    following = pages.cursor(found[limit - 1].made_at, str(found[limit - 1].id)) if len(found) > limit else None
-    return private(Page[SessionOut](items=items, next=following))
+    found = await ctx.db.read(sql.logins.sessions, account_no, after, limit + 1)
+
+    def shown(one: sql.logins.LiveSession) -> SessionOut:
+        return SessionOut(**one._asdict(), current=one.id == who.session_id)
+
+    return web.private(pages.page(found, limit, shown, lambda one: (one.made_at, one.id)))
 
 
-@router.delete(
+@own.delete(
     "/sessions/{session_id}",
     operation_id="identity.sessions.delete",
     status_code=204,
@@ -179,7 +178,7 @@ async def delete_session(session_id: Literal["current"] | uuid.UUID, ctx: Ctx, w
     return Response(status_code=204)
 
 
-@router.delete(
+@own.delete(
     "/sessions",
     operation_id="identity.sessions.delete_all",
     status_code=204,
@@ -214,17 +213,17 @@ def _me(me: actions.people.Me) -> MeOut:
     )
 
 
-@router.get(
+@own.get(
     "/me",
     operation_id="identity.me.read",
     response_model=MeOut,
     summary=say("Who I am, and for whom I may act", "我的信息与可代办对象"),
 )
 async def read_me(ctx: Ctx, account_no: Mine) -> Response:
-    return private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
+    return web.private(_me(await ctx.db.read(actions.people.me, ctx.keys, account_no)))
 
 
-@router.post(
+@own.post(
     "/me/real-name",
     operation_id="identity.me.real_name",
     response_model=MeOut,
@@ -243,31 +242,29 @@ async def set_real_name(told: RealNameIn, ctx: Wide, account_no: Mine, at: At) -
     except errors.DocumentTaken:  # that transaction is lost, and the staff shall hear of it
         await ctx.db.run(actions.conflicts.note, ctx.keys, account_no, document)
         raise
-    return private(_me(known))
+    return web.private(_me(known))
 
 
-_service: Callable[[Context], App] = service_app(
-    "identity",
-    "Identity",
-    [
-        router,
-        ways.router,
-        consents.router,
-        families.router,
-        proxies.router,
-        people.router,
-        places.router,
-        roles.router,
-        audit.router,
-        reveals.router,
-        rights.mine,
-        rights.theirs,
-        rights.router,
-        retention.router,
-        staff.router,
-        oauth.router,
-    ],
-)
+for part in (
+    own,
+    ways.router,
+    consents.router,
+    families.router,
+    proxies.router,
+    people.router,
+    places.router,
+    roles.router,
+    audit.router,
+    reveals.router,
+    rights.mine,
+    rights.theirs,
+    rights.router,
+    retention.router,
+    staff.router,
+):
+    router.include_router(part)
+
+_service: Callable[[Context], App] = service_app("identity", "Identity", [router, oauth.router])
 
 
 def app(given: Context) -> App:

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime
 
 from services.identity import actions
@@ -16,11 +16,10 @@ from services.identity.sql.audit import Wanted
 from shared import masking, pages, web, wire
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, Wide
+from shared.web import Ctx, Who, Wide
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["privacy"])
 
-PRIVATE = {"Cache-Control": "no-store"}
 Region = Annotated[
     str | None, Query(pattern=r"^[0-9]{2,12}$", description=say("Only below this region.", "仅此区划以内。"))
 ]
@@ -66,9 +65,8 @@ async def list_audit(
 ) -> Response:
     before = pages.after(cursor, int)
     wanted = Wanted(None, person, account, action, _bounded(since), _bounded(until))
-    found = await ctx.db.read(actions.audit.entries, who, region, wanted, before[0] if before else None, limit + 1)
-    following = pages.cursor(found[limit - 1]["no"]) if len(found) > limit else None
-    return web.json(Page[AuditOut](items=[_entry(one) for one in found[:limit]], next=following), 200, PRIVATE)
+    found = await ctx.db.read(actions.audit.entries, who, region, wanted, before, limit + 1)
+    return web.private(pages.page(found, limit, _entry, lambda row: row["no"]))
 
 
 def _bounded(moment: datetime | None) -> datetime | None:
@@ -98,7 +96,7 @@ async def verify_audit(
 ) -> Response:
     found: Checked = await ctx.db.read(actions.audit.verify, ctx.keys, who, after, limit)
     told = found._asdict() | {"broken": BrokenOut(**found.broken._asdict()) if found.broken else None}
-    return web.json(VerifyOut(whole=found.broken is None, **told), 200, PRIVATE)
+    return web.private(VerifyOut(whole=found.broken is None, **told))
 
 
 @router.get(
@@ -122,7 +120,9 @@ async def export_audit(
     limit: Annotated[int, Query(ge=1, le=2000, description=say("Most entries.", "最多条数。"))] = 1000,
 ) -> Response:
     lines = await ctx.db.run(actions.audit.export, who, region, after, limit)
-    return Response(b"".join(wire.dumps(one) + b"\n" for one in lines), 200, PRIVATE, "application/x-ndjson")
+    return Response(
+        b"".join(wire.dumps(one) + b"\n" for one in lines), 200, {"Cache-Control": "no-store"}, "application/x-ndjson"
+    )
 
 
 def _seen(row: Any, approvers: dict[int, str]) -> LedgerOut:
@@ -143,10 +143,8 @@ def _seen(row: Any, approvers: dict[int, str]) -> LedgerOut:
 
 async def _ledger(ctx: Ctx, who: Who, person_id: uuid.UUID | None, limit: int, cursor: str | None) -> Response:
     before = pages.after(cursor, int)
-    found, approvers = await ctx.db.run(actions.audit.ledger, who, person_id, before[0] if before else None, limit + 1)
-    following = pages.cursor(found[limit - 1]["no"]) if len(found) > limit else None
-    items = [_seen(one, approvers) for one in found[:limit]]
-    return web.json(Page[LedgerOut](items=items, next=following), 200, PRIVATE)
+    found, approvers = await ctx.db.run(actions.audit.ledger, who, person_id, before, limit + 1)
+    return web.private(pages.page(found, limit, lambda row: _seen(row, approvers), lambda row: row["no"]))
 
 
 @router.get(

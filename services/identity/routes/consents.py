@@ -6,7 +6,7 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 
 from services.identity import actions
 from services.identity.actions.consents import Said, State
@@ -17,9 +17,9 @@ from shared.claiming import NamedOut
 from shared.pages import Page
 from shared.purposes import PURPOSES
 from shared.texts import choose, language, say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import Ctx, Who, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["identity"])
 
 
 async def language_of(request: Request) -> str:
@@ -31,10 +31,6 @@ Lang = Annotated[str, Depends(language_of)]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,40}$"), Path()]
 
 REFUSALS = (errors.Conflict, errors.GuardianRequired, errors.OwnWordRequired, errors.NotYours, errors.InFlight)
-
-
-def _private(model: BaseModel) -> Response:
-    return web.json(model, 200, {"Cache-Control": "no-store"})
 
 
 def _shown(one: State, lang: str, *, is_masked: bool = False) -> ConsentOut:
@@ -59,7 +55,7 @@ def _shown(one: State, lang: str, *, is_masked: bool = False) -> ConsentOut:
 
 
 def _listed(states: list[State], lang: str, *, is_masked: bool = False) -> Response:
-    return _private(Page[ConsentOut](items=[_shown(one, lang, is_masked=is_masked) for one in states]))
+    return web.private(Page[ConsentOut](items=[_shown(one, lang, is_masked=is_masked) for one in states]))
 
 
 def _is_stranger(who: Caller, person_id: uuid.UUID) -> bool:
@@ -117,7 +113,7 @@ async def list_mine(ctx: Ctx, who: Who, lang: Lang) -> Response:
     responses=refuses(*REFUSALS),
 )
 async def replace_mine(purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang: Lang) -> Response:
-    return _private(_shown(await ctx.db.run(actions.consents.record, who, None, purpose, _said(told)), lang))
+    return web.private(_shown(await ctx.db.run(actions.consents.record, who, None, purpose, _said(told)), lang))
 
 
 @router.get(
@@ -150,4 +146,4 @@ async def replace_theirs(
     person_id: uuid.UUID, purpose: Code, told: ConsentIn, ctx: Ctx, who: Who, lang: Lang
 ) -> Response:
     state = await ctx.db.run(actions.consents.record, who, person_id, purpose, _said(told))
-    return _private(_shown(state, lang, is_masked=_is_stranger(who, person_id)))
+    return web.private(_shown(state, lang, is_masked=_is_stranger(who, person_id)))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from functools import partial
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from services.identity import actions, rules
 from services.identity.actions.families import Evidence, unseal
-from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, acts_for, private, read_document
+from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, acts_for, read_document
 from services.identity.schemas import ActsForOut
 from services.identity.schemas.families import (
     AcceptIn,
@@ -29,9 +29,9 @@ from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Who, Wide, refuses
+from shared.web import Who, Wide, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["identity"])
 
 OFFICE = (errors.VerificationRequired, errors.Exists, errors.GuardianBarred, errors.LimitReached, errors.InFlight)
 
@@ -42,11 +42,6 @@ def _where(person_id: uuid.UUID) -> str:
 
 def _evidence(told: EvidenceIn | SeenIn) -> Evidence:
     return Evidence(told.kind, told.last4, told.note)
-
-
-def _page(found: list[Relation], limit: int, items: list[Any]) -> Response:
-    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return private(Page[Any](items=items, next=following))
 
 
 def _relative(keys: Keyring, one: Relation, asked: uuid.UUID, *, to_staff: bool) -> RelativeOut:
@@ -76,8 +71,8 @@ def _relative(keys: Keyring, one: Relation, asked: uuid.UUID, *, to_staff: bool)
 )
 async def list_family(ctx: Wide, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.families.children, account_no, after=after[0] if after else None, limit=limit + 1)
-    return _page(found, limit, [acts_for(one) for one in found[:limit]])
+    found = await ctx.db.read(actions.families.children, account_no, after=after, limit=limit + 1)
+    return web.private(pages.page(found, limit, acts_for, lambda one: one.id))
 
 
 @router.post(
@@ -104,7 +99,7 @@ async def add_child(told: ChildIn, ctx: Wide, account_no: Mine, at: At) -> Respo
         document=number,
         evidence=_evidence(told.evidence) if told.evidence is not None else None,
     )
-    return private(acts_for(made), 201, Location=_where(made.person_id))
+    return web.private(acts_for(made), 201, Location=_where(made.person_id))
 
 
 @router.post(
@@ -122,7 +117,7 @@ async def add_child(told: ChildIn, ctx: Wide, account_no: Mine, at: At) -> Respo
 async def accept(told: AcceptIn, ctx: Wide, account_no: Mine, at: At) -> Response:
     at.documents.take(account_no)
     made = await ctx.db.run(actions.families.accept, ctx.keys, account_no, told.code)
-    return private(acts_for(made), 201, Location=_where(made.person_id))
+    return web.private(acts_for(made), 201, Location=_where(made.person_id))
 
 
 @router.get(
@@ -132,7 +127,7 @@ async def accept(told: AcceptIn, ctx: Wide, account_no: Mine, at: At) -> Respons
     summary=say("A child of mine", "查看子女"),
 )
 async def read_child(person_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Response:
-    return private(acts_for(await ctx.db.read(actions.families.child, account_no, person_id)))
+    return web.private(acts_for(await ctx.db.read(actions.families.child, account_no, person_id)))
 
 
 @router.delete(
@@ -160,7 +155,7 @@ async def remove_child(person_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Res
 )
 async def invite(person_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Response:
     made = await ctx.db.run(actions.families.invite, ctx.keys, account_no, person_id)
-    return private(InvitationOut.model_validate(made), 201)
+    return web.private(InvitationOut.model_validate(made), 201)
 
 
 @router.get(
@@ -178,10 +173,9 @@ async def list_relatives(
     person_id: uuid.UUID, ctx: Wide, who: Who, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     after = pages.after(cursor, uuid.UUID)
-    found, is_staff = await ctx.db.run(
-        actions.families.read, who, person_id, after=after[0] if after else None, limit=limit + 1
-    )
-    return _page(found, limit, [_relative(ctx.keys, one, person_id, to_staff=is_staff) for one in found[:limit]])
+    found, is_staff = await ctx.db.run(actions.families.read, who, person_id, after=after, limit=limit + 1)
+    shown = partial(_relative, ctx.keys, asked=person_id, to_staff=is_staff)
+    return web.private(pages.page(found, limit, shown, lambda one: one.id))
 
 
 @router.post(
@@ -195,7 +189,7 @@ async def list_relatives(
 async def enter(person_id: uuid.UUID, told: GuardianIn, ctx: Wide, who: Who) -> Response:
     seen, level = _evidence(told.evidence), rules.LEVELS.index(told.level)
     made = await ctx.db.run(actions.families.enter, ctx.keys, who, person_id, told.guardian, seen, level)
-    return private(
+    return web.private(
         _relative(ctx.keys, made, person_id, to_staff=True), 201, Location=f"/v1/identity/people/{person_id}/family"
     )
 
@@ -209,7 +203,7 @@ async def enter(person_id: uuid.UUID, told: GuardianIn, ctx: Wide, who: Who) -> 
 async def check(person_id: uuid.UUID, guardian_id: uuid.UUID, told: LevelIn, ctx: Wide, who: Who) -> Response:
     seen, level = _evidence(told.evidence), rules.LEVELS.index(told.level)
     made = await ctx.db.run(actions.families.check, ctx.keys, who, person_id, guardian_id, seen, level)
-    return private(_relative(ctx.keys, made, person_id, to_staff=True))
+    return web.private(_relative(ctx.keys, made, person_id, to_staff=True))
 
 
 @router.post(
@@ -226,7 +220,7 @@ async def bar(person_id: uuid.UUID, guardian_id: uuid.UUID, told: BarIn, ctx: Wi
     made = await ctx.db.run(
         actions.families.bar, ctx.keys, who, person_id, guardian_id, reason=told.reason, document=told.document
     )
-    return private(_relative(ctx.keys, made, person_id, to_staff=True))
+    return web.private(_relative(ctx.keys, made, person_id, to_staff=True))
 
 
 @router.post(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
-from pydantic import BaseModel
+from fastapi import Depends, Request
 
 from services.identity import actions, codes, rules
 from services.identity.limits import Allowance
@@ -19,13 +18,13 @@ from shared import clock, errors, web
 from shared.claiming import NamedOut
 from shared.web import Who
 
-DOCUMENT_REFUSALS = (
+DOCUMENT_MALFORMED = (
     errors.DocumentMalformed,
     errors.DocumentOldFormat,
     errors.DocumentDate,
     errors.DocumentCheckDigit,
-    errors.DocumentTaken,
 )
+DOCUMENT_REFUSALS = (*DOCUMENT_MALFORMED, errors.DocumentTaken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +47,11 @@ async def desk(request: Request) -> Desk:
 
 async def known(who: Who) -> int:
     """The number of the account that asks."""
-    if who.account_no is None:
-        raise errors.NotKnown
-    return who.account_no
+    return who.known()
 
 
 At = Annotated[Desk, Depends(desk)]
 Mine = Annotated[int, Depends(known)]
-
-
-def private(model: BaseModel, status: int = 200, **headers: str) -> Response:
-    """An answer that no cache may keep."""
-    return web.json(model, status, {"Cache-Control": "no-store"} | headers)
 
 
 def matches(request: Request) -> actions.desk.Matches:
@@ -67,17 +59,12 @@ def matches(request: Request) -> actions.desk.Matches:
     return lambda version: web.require_match(request, web.etag(version))
 
 
-def place(pointer: str, code: str) -> list[dict[str, str]]:
-    """Where in the body something is wrong, and what."""
-    return [{"in": "body", "pointer": pointer, "code": code}]
-
-
 def read_phone(told: str, pointer: str = "/phone") -> Phone:
     """The phone that somebody typed."""
     try:
         return rules.normalise_phone(told)
     except rules.PhoneMalformed as refused:
-        raise errors.PhoneMalformed(errors=place(pointer, refused.code)) from None
+        raise errors.PhoneMalformed.at(pointer, refused.code) from None
 
 
 def read_document(told: DocumentIn | DeskDocumentIn, pointer: str = "/document/number") -> Document:
@@ -85,7 +72,7 @@ def read_document(told: DocumentIn | DeskDocumentIn, pointer: str = "/document/n
     try:
         return rules.read_document(told.kind, told.number, today=clock.today())
     except rules.DocumentRefused as refused:
-        raise errors.by_code(refused.code)(errors=place(pointer, refused.code)) from None
+        raise errors.by_code(refused.code).at(pointer, refused.code) from None
 
 
 def acts_for(one: Relation) -> ActsForOut:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from services.identity import actions, tokens
 from services.identity.actions.logins import Issued
 from services.identity.schemas import AccountOut, TokensOut
 from shared import tokens as access
 from shared.claiming import NamedOut
 from shared.web import Context
+
+
+async def refreshed(ctx: Context, refresh_token: str) -> Issued | None:
+    """The session that this token is the key to, gone on with; None when it is over, or there is none."""
+    token = tokens.read(ctx.keys, refresh_token)
+    if token is None:
+        return None
+    return await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo)
 
 
 def tokens_of(ctx: Context, issued: Issued) -> TokensOut:

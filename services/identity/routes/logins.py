@@ -6,21 +6,21 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from services.identity import actions, providers, sql
 from services.identity.limits import network
 from services.identity.providers import Told
 from services.identity.routes.consents import Lang
-from services.identity.routes.given import At, Mine, place, private, read_phone
+from services.identity.routes.given import At, Mine, read_phone
 from services.identity.rules import Phone
 from services.identity.schemas import LoginIn, LoginOut, ProviderOut
 from shared import errors, web
 from shared.pages import Page
 from shared.texts import choose, say
-from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
+from shared.web import Ctx, Who, Wide, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["identity"])
 
 T = TypeVar("T")
 
@@ -49,10 +49,12 @@ def checked(told: LoginIn) -> Phone | None:
         one for one in ("phone", "phone_code", "verifier", "redirect_uri", "nonce") if getattr(told, one) is not None
     }
     needs = _NEEDS[told.provider]
-    if wrong := sorted(needs - given):
-        raise errors.Unprocessable(errors=[at for one in wrong for at in place(f"/{one}", "missing")])
-    if wrong := sorted(given - needs - _MAY.get(told.provider, set())):
-        raise errors.Unprocessable(errors=[at for one in wrong for at in place(f"/{one}", "extra_forbidden")])
+    wrong = dict.fromkeys(sorted(needs - given), "missing")
+    wrong = wrong or dict.fromkeys(sorted(given - needs - _MAY.get(told.provider, set())), "extra_forbidden")
+    if wrong:
+        raise errors.Unprocessable(
+            errors=[{"in": "body", "pointer": f"/{one}", "code": code} for one, code in wrong.items()]
+        )
     return None if told.phone is None else read_phone(told.phone)
 
 
@@ -93,7 +95,7 @@ async def list_providers(at: At, lang: Lang) -> Response:
 )
 async def list_logins(ctx: Ctx, account_no: Mine) -> Response:
     found = await ctx.db.read(sql.logins.logins, account_no)
-    return private(Page[LoginOut](items=[LoginOut(**one._asdict()) for one in found]))
+    return web.private(Page[LoginOut](items=[LoginOut(**one._asdict()) for one in found]))
 
 
 @router.post(
@@ -119,7 +121,7 @@ async def add_login(told: LoginIn, ctx: Wide, who: Who, account_no: Mine, at: At
         made = await twice(lambda: ctx.db.run(actions.outside.add, ctx.keys, account_no, told.provider, vouched))
     if made is None:
         raise errors.CodeWrong
-    return private(LoginOut(**made._asdict()), 201)
+    return web.private(LoginOut(**made._asdict()), 201)
 
 
 @router.delete(

@@ -18,10 +18,10 @@ from typing import Final
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from services.identity import actions, oauth, pages, passwords, second, tokens
+from services.identity import actions, oauth, pages, passwords, second
 from services.identity.limits import network
 from services.identity.oauth import Ask
-from services.identity.routes.issued import tokens_of
+from services.identity.routes.issued import refreshed, tokens_of
 from shared import crypto, errors, web, wire
 from shared.crypto import Tampered
 from shared.texts import LANGUAGES, choose, language
@@ -230,15 +230,13 @@ async def exchange(request: Request, ctx: Wide) -> Response:
     if kind == "authorization_code":
         bought = actions.staff.Redeeming(client, told["redirect_uri"], told["code"], told["code_verifier"])
         life, idle = timedelta(hours=ctx.settings.staff_hours), timedelta(minutes=ctx.settings.staff_idle_minutes)
-        issued = await ctx.db.run(actions.staff.redeem, ctx.keys, bought, life=life, idle=idle)
+        terms = actions.logins.Terms(client, life, idle)
+        issued = await ctx.db.run(actions.staff.redeem, ctx.keys, terms, bought)
     else:
-        token = tokens.read(ctx.keys, told["refresh_token"])
-        issued = (
-            await ctx.db.run(actions.logins.refresh_session, ctx.keys, token, demo=ctx.settings.demo) if token else None
-        )
+        issued = await refreshed(ctx, told["refresh_token"])
     if issued is None:
         return _error("invalid_grant", "It is wrong, over, or was used before.")
-    return web.json(tokens_of(ctx, issued), 200, {"Cache-Control": "no-store", "Pragma": "no-cache"})
+    return web.private(tokens_of(ctx, issued), Pragma="no-cache")
 
 
 @router.get("/invitation")

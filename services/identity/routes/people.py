@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from services.identity import actions, rules
 from services.identity.actions.desk import Seen, Told
-from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, matches, private, read_document, read_phone
+from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, matches, read_document, read_phone
 from services.identity.schemas.people import (
     CloseIn,
     ConfirmIn,
@@ -26,9 +27,9 @@ from services.identity.sql.conflicts import Case
 from shared import errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
+from shared.web import Context, Ctx, Who, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["identity"])
 
 
 def _shown(one: Seen) -> MaskedPersonOut:
@@ -46,7 +47,7 @@ def _shown(one: Seen) -> MaskedPersonOut:
 
 
 def _answer(one: Seen, status: int = 200) -> Response:
-    return private(_shown(one), status, ETag=web.etag(one.version))
+    return web.private(_shown(one), status, ETag=web.etag(one.version))
 
 
 @router.post(
@@ -63,7 +64,7 @@ def _answer(one: Seen, status: int = 200) -> Response:
 async def search(told: SearchIn, ctx: Ctx, who: Who, account_no: Mine, at: At) -> Response:
     at.searches.take(account_no)
     found = await ctx.db.run(actions.desk.search, ctx.keys, who, told.q)
-    return private(FoundOut(items=[_shown(one) for one in found]))
+    return web.private(FoundOut(items=[_shown(one) for one in found]))
 
 
 def _told(told: PersonIn | PersonChangeIn) -> Told:
@@ -205,11 +206,10 @@ async def list_conflicts(
         actions.conflicts.cases,
         who,
         is_open=None if state is None else state == "pending",
-        after=after[0] if after else None,
+        after=after,
         limit=limit + 1,
     )
-    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return private(Page[ConflictOut](items=[_case(ctx, one) for one in found[:limit]], next=following))
+    return web.private(pages.page(found, limit, partial(_case, ctx), lambda one: one.id))
 
 
 @router.get(
@@ -219,7 +219,7 @@ async def list_conflicts(
     summary=say("Read one of these (staff)", "查看证件冲突（工作人员）"),
 )
 async def read_conflict(conflict_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return private(_case(ctx, await ctx.db.read(actions.conflicts.read, who, conflict_id)))
+    return web.private(_case(ctx, await ctx.db.read(actions.conflicts.read, who, conflict_id)))
 
 
 @router.post(
@@ -235,4 +235,4 @@ async def read_conflict(conflict_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 )
 async def close_conflict(conflict_id: uuid.UUID, told: CloseIn, ctx: Ctx, who: Who) -> Response:
     closed = await ctx.db.run(actions.conflicts.close, who, conflict_id, outcome=told.outcome, reason=told.reason)
-    return private(_case(ctx, closed))
+    return web.private(_case(ctx, closed))

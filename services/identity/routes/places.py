@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import uuid
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from services.identity import actions
-from services.identity.routes.given import private
 from services.identity.schemas.people import TieIn, TieOut
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Context, Ctx, Who, Wide, refuses
+from shared.web import Context, Ctx, Who, Wide, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["identity"])
 REFUSALS = (errors.Exists, errors.LimitReached, errors.RegionEnded)
 
 
 async def _listed(ctx: Context, who: Who, person_id: uuid.UUID | None, limit: int, cursor: str | None) -> Response:
     after = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.places.ties, who, person_id, after=after[0] if after else None, limit=limit + 1)
-    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return private(Page[TieOut](items=[TieOut.model_validate(one) for one in found[:limit]], next=following))
+    found = await ctx.db.read(actions.places.ties, who, person_id, after=after, limit=limit + 1)
+    return web.private(pages.page(found, limit, TieOut.model_validate, lambda one: one.id))
 
 
 async def _added(ctx: Context, who: Who, person_id: uuid.UUID | None, told: TieIn) -> Response:
@@ -35,7 +33,7 @@ async def _added(ctx: Context, who: Who, person_id: uuid.UUID | None, told: TieI
         is_home=told.home,
         starts_on=told.starts_on,
     )
-    return private(TieOut.model_validate(made), 201)
+    return web.private(TieOut.model_validate(made), 201)
 
 
 @router.get(
@@ -72,7 +70,7 @@ async def add_mine(told: TieIn, ctx: Ctx, who: Who) -> Response:
     summary=say("Read one of these", "查看关联地区"),
 )
 async def read_mine(tie_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return private(TieOut.model_validate(await ctx.db.read(actions.places.tie, who, None, tie_id)))
+    return web.private(TieOut.model_validate(await ctx.db.read(actions.places.tie, who, None, tie_id)))
 
 
 @router.delete(
@@ -122,7 +120,7 @@ async def add_theirs(person_id: uuid.UUID, told: TieIn, ctx: Wide, who: Who) -> 
     summary=say("Read one of these", "查看关联地区"),
 )
 async def read_theirs(person_id: uuid.UUID, tie_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return private(TieOut.model_validate(await ctx.db.read(actions.places.tie, who, person_id, tie_id)))
+    return web.private(TieOut.model_validate(await ctx.db.read(actions.places.tie, who, person_id, tie_id)))
 
 
 @router.delete(

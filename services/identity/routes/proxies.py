@@ -5,19 +5,19 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from services.identity import actions
 from services.identity.actions.proxies import Proxy, Scope
-from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, private, read_document, read_phone
+from services.identity.routes.given import DOCUMENT_REFUSALS, At, Mine, read_document, read_phone
 from services.identity.schemas.families import CodeTold, ProxyAtDeskIn, ProxyIn, ProxyOut, ProxyShownOut
 from shared import errors, web
 from shared.claiming import NamedOut
 from shared.pages import Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Who, Wide, refuses
+from shared.web import Who, Wide, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["identity"])
 
 BEGINNING = (errors.VerificationRequired, errors.Exists, errors.LimitReached)
 
@@ -41,11 +41,11 @@ def _out(one: Proxy) -> ProxyOut:
 
 def _shown(one: Proxy, status: int, where: str | None = None) -> Response:
     told = _shape(one) | {"code": one.code, "code_expires_at": one.code_expires_at}
-    return private(ProxyShownOut.model_validate(told), status, **({"Location": where} if where else {}))
+    return web.private(ProxyShownOut.model_validate(told), status, **({"Location": where} if where else {}))
 
 
 def _listed(found: list[Proxy]) -> Response:
-    return private(Page[ProxyOut](items=[_out(one) for one in found]))
+    return web.private(Page[ProxyOut](items=[_out(one) for one in found]))
 
 
 def _scope(told: ProxyIn | ProxyAtDeskIn) -> Scope:
@@ -91,7 +91,7 @@ async def create(told: ProxyIn, ctx: Wide, account_no: Mine, at: At) -> Response
         )
     else:  # pragma: no cover - the schema wants one of them
         raise errors.Unprocessable
-    return private(_out(made), 201, Location=f"/v1/identity/me/proxies/{made.id}")
+    return web.private(_out(made), 201, Location=f"/v1/identity/me/proxies/{made.id}")
 
 
 @router.get(
@@ -101,7 +101,7 @@ async def create(told: ProxyIn, ctx: Wide, account_no: Mine, at: At) -> Response
     summary=say("One of them", "查看代办关系"),
 )
 async def read_mine(proxy_id: uuid.UUID, ctx: Wide, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
-    return private(_out(await ctx.db.read(actions.proxies.one, who, None, proxy_id)))
+    return web.private(_out(await ctx.db.read(actions.proxies.one, who, None, proxy_id)))
 
 
 @router.post(
@@ -112,7 +112,7 @@ async def read_mine(proxy_id: uuid.UUID, ctx: Wide, who: Who, account_no: Mine) 
     responses=refuses(errors.Gone, errors.Exists),
 )
 async def confirm_mine(proxy_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Response:
-    return private(_out(await ctx.db.run(actions.proxies.confirm, account_no, proxy_id)))
+    return web.private(_out(await ctx.db.run(actions.proxies.confirm, account_no, proxy_id)))
 
 
 @router.delete(
@@ -165,7 +165,7 @@ async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Wide, wh
     summary=say("One of somebody's proxies", "查看某人的一位代办人"),
 )
 async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
-    return private(_out(await ctx.db.read(actions.proxies.one, who, person_id, proxy_id)))
+    return web.private(_out(await ctx.db.read(actions.proxies.one, who, person_id, proxy_id)))
 
 
 @router.post(
@@ -190,7 +190,7 @@ async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTo
     made = await ctx.db.run(actions.proxies.confirm_at_desk, ctx.keys, who, person_id, proxy_id, told.code)
     if isinstance(made, errors.Refusal):
         raise made
-    return private(_out(made))
+    return web.private(_out(made))
 
 
 @router.delete(

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import uuid
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from services.identity import actions, sql
 from services.identity.schemas.rights import HoldIn, HoldOut, RetentionOut
 from shared import web
 from shared.pages import Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who
+from shared.web import Ctx, Who
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)])
-PRIVATE = {"Cache-Control": "no-store"}
+router = APIRouter(tags=["privacy"])
 
 
 @router.get(
@@ -39,7 +38,7 @@ async def list_retention(ctx: Ctx) -> Response:
 )
 async def read_hold(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.read(actions.retention.read_hold, who, person_id)
-    return web.json(HoldOut.model_validate(dict(row)), 200, PRIVATE)
+    return web.private(HoldOut.model_validate(dict(row)))
 
 
 @router.put(
@@ -54,7 +53,7 @@ async def read_hold(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 )
 async def put_hold(person_id: uuid.UUID, told: HoldIn, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.run(actions.retention.put_hold, who, person_id, told.reason)
-    return web.json(HoldOut.model_validate(dict(row)), 200, PRIVATE)
+    return web.private(HoldOut.model_validate(dict(row)))
 
 
 @router.delete(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from services.identity import actions
 from services.identity.actions.reveals import Shown
@@ -13,9 +13,9 @@ from services.identity.schemas.reveals import DenyIn, MaskedOut, RevealedOut, Re
 from shared import errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import Ctx, Who, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["privacy"])
 
 
 def _masked(person_id: uuid.UUID | None, name: str | None) -> MaskedOut | None:
@@ -37,8 +37,7 @@ def _out(shown: Shown) -> RevealOut:
 
 
 def _told(shown: Shown, status: int = 200) -> Response:
-    headers = {"Cache-Control": "no-store", "Location": f"/v1/identity/reveals/{shown.row['id']}"}
-    return web.json(_out(shown), status, headers)
+    return web.private(_out(shown), status, Location=f"/v1/identity/reveals/{shown.row['id']}")
 
 
 @router.post(
@@ -77,10 +76,8 @@ async def list_reveals(
     cursor: Cursor = None,
 ) -> Response:
     before = pages.after(cursor, uuid.UUID)
-    found = await ctx.db.read(actions.reveals.several, who, state, before[0] if before else None, limit + 1)
-    following = pages.cursor(str(found[limit - 1].row["id"])) if len(found) > limit else None
-    items = [_out(one) for one in found[:limit]]
-    return web.json(Page[RevealOut](items=items, next=following), 200, {"Cache-Control": "no-store"})
+    found = await ctx.db.read(actions.reveals.several, who, state, before, limit + 1)
+    return web.private(pages.page(found, limit, _out, lambda one: one.row["id"]))
 
 
 @router.get(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.identity import actions
+from services.identity.routes.given import DOCUMENT_MALFORMED
 from services.identity.schemas.reveals import MaskedOut
 from services.identity.schemas.rights import (
     ArchiveOut,
@@ -21,16 +22,9 @@ from services.identity.schemas.rights import (
 from shared import clock, errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import choose, language, say
-from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
+from shared.web import Ctx, Who, Wide, refuses
 
-PRIVATE = {"Cache-Control": "no-store"}
-DOCUMENT_REFUSALS = (
-    errors.DocumentMalformed,
-    errors.DocumentOldFormat,
-    errors.DocumentDate,
-    errors.DocumentCheckDigit,
-    errors.PhoneMalformed,
-)
+MALFORMED = (*DOCUMENT_MALFORMED, errors.PhoneMalformed)
 
 
 def _where(person_id: uuid.UUID | None) -> str:
@@ -46,11 +40,13 @@ def _facts(request: Request, row: Any, where: str) -> dict[str, Any]:
     return {**dict(row), "answer": answer, "archive": archive}
 
 
+def _out(request: Request, row: Any, person_id: uuid.UUID | None) -> RequestOut:
+    return RequestOut.model_validate(_facts(request, row, _where(person_id)))
+
+
 def _told(request: Request, row: Any, person_id: uuid.UUID | None, status: int = 200) -> Response:
-    where = _where(person_id)
-    out = RequestOut.model_validate(_facts(request, row, where))
-    headers = PRIVATE | ({"Location": f"{where}/requests/{row['id']}"} if status == 202 else {})
-    return web.json(out, status, headers)
+    headers = {"Location": f"{_where(person_id)}/requests/{row['id']}"} if status == 202 else {}
+    return web.private(_out(request, row, person_id), status, **headers)
 
 
 async def _oneself() -> None:
@@ -63,12 +59,7 @@ async def _named(person_id: uuid.UUID) -> uuid.UUID:
 
 def _of(word: str, prefix: str, whose: Any) -> APIRouter:
     """The routes about one person: the caller, or somebody named in the path."""
-    router = APIRouter(
-        prefix=f"/v1/identity/{prefix}",
-        responses=EVERYWHERE,
-        tags=["privacy"],
-        dependencies=[Depends(web.caller)],
-    )
+    router = APIRouter(prefix=prefix, tags=["privacy"])
     named = Depends(whose)
 
     @router.post(
@@ -108,7 +99,7 @@ def _of(word: str, prefix: str, whose: Any) -> APIRouter:
         status_code=202,
         response_model=RequestOut,
         summary=say("Say that something is wrong", "申请更正"),
-        responses=refuses(*DOCUMENT_REFUSALS, errors.Exists),
+        responses=refuses(*MALFORMED, errors.Exists),
     )
     async def correction(
         told: CorrectionIn, request: Request, ctx: Ctx, who: Who, person_id: uuid.UUID | None = named
@@ -133,11 +124,8 @@ def _of(word: str, prefix: str, whose: Any) -> APIRouter:
         cursor: Cursor = None,
     ) -> Response:
         before = pages.after(cursor, uuid.UUID)
-        found = await ctx.db.read(actions.rights.several, who, person_id, before[0] if before else None, limit + 1)
-        following = pages.cursor(str(found[limit - 1]["id"])) if len(found) > limit else None
-        where = _where(person_id)
-        items = [RequestOut.model_validate(_facts(request, one, where)) for one in found[:limit]]
-        return web.json(Page[RequestOut](items=items, next=following), 200, PRIVATE)
+        found = await ctx.db.read(actions.rights.several, who, person_id, before, limit + 1)
+        return web.private(pages.page(found, limit, lambda row: _out(request, row, person_id), lambda row: row["id"]))
 
     @router.get(
         "/requests/{request_id}",
@@ -171,15 +159,15 @@ def _of(word: str, prefix: str, whose: Any) -> APIRouter:
     )
     async def archive(request_id: uuid.UUID, ctx: Ctx, who: Who, person_id: uuid.UUID | None = named) -> Response:
         made = await ctx.db.run(actions.rights.fetch, ctx.keys, who, person_id, request_id)
-        headers = PRIVATE | {"Content-Disposition": 'attachment; filename="linli.zip"'}
+        headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="linli.zip"'}
         return Response(made, 200, headers, "application/zip")
 
     return router
 
 
-mine = _of("me", "me", _oneself)
-theirs = _of("people", "people/{person_id}", _named)
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["privacy"], dependencies=[Depends(web.caller)])
+mine = _of("me", "/me", _oneself)
+theirs = _of("people", "/people/{person_id}", _named)
+router = APIRouter(tags=["privacy"])
 
 
 def _queued(request: Request, row: Any, told: dict[str, Any] | None = None) -> QueuedOut:
@@ -223,12 +211,10 @@ async def list_queue(
     cursor: Cursor = None,
 ) -> Response:
     after = pages.after(cursor, datetime, uuid.UUID)
-    found = await ctx.db.read(
-        actions.rights.queue, who, kind, state, (after[0], after[1]) if after else None, limit + 1
+    found = await ctx.db.read(actions.rights.queue, who, kind, state, after, limit + 1)
+    return web.private(
+        pages.page(found, limit, lambda row: _queued(request, row), lambda row: (row["due_at"], row["id"]))
     )
-    following = pages.cursor(found[limit - 1]["due_at"], str(found[limit - 1]["id"])) if len(found) > limit else None
-    items = [_queued(request, one) for one in found[:limit]]
-    return web.json(Page[QueuedOut](items=items, next=following), 200, PRIVATE)
 
 
 @router.get(
@@ -238,10 +224,10 @@ async def list_queue(
     summary=say("Read one with what it says", "查看申请内容"),
 )
 async def look(request_id: uuid.UUID, request: Request, ctx: Ctx, who: Who) -> Response:
-    return web.json(_queued(request, *await ctx.db.run(actions.rights.look, ctx.keys, who, request_id)), 200, PRIVATE)
+    return web.private(_queued(request, *await ctx.db.run(actions.rights.look, ctx.keys, who, request_id)))
 
 
-DECISIONS = refuses(errors.NotByYourself, errors.AlreadyRecorded, errors.DocumentTaken, *DOCUMENT_REFUSALS)
+DECISIONS = refuses(errors.NotByYourself, errors.AlreadyRecorded, errors.DocumentTaken, *MALFORMED)
 
 
 @router.post(
@@ -256,7 +242,7 @@ async def approve(
 ) -> Response:
     reason = told.reason if told is not None else None
     row = await ctx.db.run(actions.rights.decide, ctx.keys, who, request_id, is_right=True, reason=reason)
-    return web.json(_queued(request, row), 200, PRIVATE)
+    return web.private(_queued(request, row))
 
 
 @router.post(
@@ -268,4 +254,4 @@ async def approve(
 )
 async def deny(request_id: uuid.UUID, told: RefusalIn, request: Request, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.run(actions.rights.decide, ctx.keys, who, request_id, is_right=False, reason=told.reason)
-    return web.json(_queued(request, row), 200, PRIVATE)
+    return web.private(_queued(request, row))

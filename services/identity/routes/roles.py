@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from services.identity import actions
 from services.identity.actions.roles import Wish
-from services.identity.routes.given import private
 from services.identity.schemas.people import PartyOut
 from services.identity.schemas.roles import GrantedRoleOut, RoleIn, RoleName
 from services.identity.sql.roles import Granted
@@ -17,9 +16,9 @@ from shared import errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.places.schemas.words import Region
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import Ctx, Who, refuses
 
-router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, tags=["identity"], dependencies=[Depends(web.caller)])
+router = APIRouter(tags=["identity"])
 
 
 def _shown(one: Granted) -> GrantedRoleOut:
@@ -66,11 +65,10 @@ async def list_roles(
         role=role,
         person_id=person,
         is_over=state == "over",
-        after=after[0] if after else None,
+        after=after,
         limit=limit + 1,
     )
-    following = pages.cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return private(Page[GrantedRoleOut](items=[_shown(one) for one in found[:limit]], next=following))
+    return web.private(pages.page(found, limit, _shown, lambda one: one.id))
 
 
 @router.post(
@@ -88,7 +86,7 @@ async def list_roles(
 )
 async def create_role(told: RoleIn, ctx: Ctx, who: Who) -> Response:
     wish = Wish(told.account, told.person, told.role, told.region, told.place_id, told.until, told.reason)
-    return private(_shown(await ctx.db.run(actions.roles.grant, who, wish)), 201)
+    return web.private(_shown(await ctx.db.run(actions.roles.grant, who, wish)), 201)
 
 
 @router.get(
@@ -98,7 +96,7 @@ async def create_role(told: RoleIn, ctx: Ctx, who: Who) -> Response:
     summary=say("Read one role", "查看岗位授权"),
 )
 async def read_role(role_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
-    return private(_shown(await ctx.db.read(actions.roles.read, who, role_id)))
+    return web.private(_shown(await ctx.db.read(actions.roles.read, who, role_id)))
 
 
 @router.delete(

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import uuid
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from services.identity import actions, passwords
 from services.identity.schemas.staff import PasswordIn, StaffInvitationIn, StaffInvitationOut
 from shared import errors, web
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import Ctx, Who, refuses
 
-router = APIRouter(
-    prefix="/v1/identity", responses=EVERYWHERE, tags=["staff log in"], dependencies=[Depends(web.caller)]
-)
-
-
-def _at(pointer: str, code: str) -> errors.Refusal:
-    return errors.Unprocessable(errors=[{"in": "body", "pointer": pointer, "code": code}])
+router = APIRouter(tags=["staff log in"])
 
 
 @router.post(
@@ -42,7 +36,7 @@ async def invite(told: StaffInvitationIn, ctx: Ctx, who: Who) -> Response:
     )
     page = f"{ctx.settings.public_url.rstrip('/')}/oauth/invitation"
     answer = StaffInvitationOut(account=made.account_id, page=page, code=made.code, expires_at=made.expires_at)
-    return web.json(answer, 201, {"Cache-Control": "no-store"})
+    return web.private(answer, 201)
 
 
 @router.delete(
@@ -71,14 +65,13 @@ async def forget_second_factor(account_id: uuid.UUID, ctx: Ctx, who: Who) -> Res
     ),
 )
 async def change_password(told: PasswordIn, ctx: Ctx, who: Who) -> Response:
-    if who.account_no is None:
-        raise errors.NotKnown
+    account_no = who.known()
     if fault := passwords.fault(told.new):
-        raise _at("/new", fault)
+        raise errors.Unprocessable.at("/new", fault)
     passwords.require_room()
-    kept = await ctx.db.run(actions.staff.try_own_password, ctx.keys, who.account_no)
+    kept = await ctx.db.run(actions.staff.try_own_password, ctx.keys, account_no)
     if not await passwords.verify(kept, told.current):
-        raise _at("/current", "wrong")
+        raise errors.Unprocessable.at("/current", "wrong")
     new = await passwords.keep(told.new)
-    await ctx.db.run(actions.staff.change_password, ctx.keys, who.account_no, who.session_id, new)
+    await ctx.db.run(actions.staff.change_password, ctx.keys, account_no, who.session_id, new)
     return Response(status_code=204)

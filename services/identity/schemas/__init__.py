@@ -269,6 +269,11 @@ class ConsentOut(Out):
     purpose: str
     title: str
     version: int = Field(description=say("The version of today's words.", "当前内容的版本。"))
-    state: Literal["given", "outdated", "lapsed", "withdrawn", "never"]
+    state: Literal["given", "outdated", "lapsed", "withdrawn", "never"] = Field(
+        description=say(
+            "`lapsed`: a guardian had agreed, and now it takes the person's own word.",
+            "`lapsed`：监护人曾同意，现须本人表示。",
+        )
+    )
     given: bool = Field(description=say("Whether it counts today.", "当前是否有效。"))
     history: list[ConsentWordOut]

@@ -96,7 +96,10 @@ class RelativeOut(Out):
 
     person: NamedOut
     relation: Literal["guardian", "child"] = Field(
-        description=say("Who `person` is to the one that was asked about.", "`person` 与所查人员的关系。")
+        description=say(
+            "What `person` is to the one who was asked about: `guardian` or `child`.",
+            "`person` 与所查人员的关系：`guardian` 监护人，`child` 子女。",
+        )
     )
     level: Level = Field(description=WORD)
     evidence: Kind | None

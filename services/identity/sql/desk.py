@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from services.identity.sealing import KeptDocument
 from services.identity.sql.places import UNKNOWN_HOME
 from shared.db import Tx
 
@@ -118,10 +119,7 @@ class Known:
     sex: str | None
     born: date | None = field(repr=False)
     level: int
-    document_kind: str | None
-    document_sealed: bytes | None = field(repr=False)
-    document_index: bytes | None = field(repr=False)
-    document_last4: str | None = field(repr=False)
+    document: KeptDocument = field(repr=False)
     phone_sealed: bytes | None = field(repr=False)
     phone_index: bytes | None = field(repr=False)
 
@@ -152,10 +150,7 @@ async def replace(tx: Tx, person_id: uuid.UUID, known: Known, *, is_new_document
         known.born,
         known.level,
         is_new_document,
-        known.document_kind,
-        known.document_sealed,
-        known.document_index,
-        known.document_last4,
+        *known.document,
         is_new_phone,
         known.phone_sealed,
         known.phone_index,

@@ -262,7 +262,7 @@ async def insert_login(tx: Tx, account_no: int, provider: str, subject: bytes) -
 
 
 async def lock_account(tx: Tx, account_no: int) -> None:
-    """Lock an account: what is counted among its logins then stays so."""
+    """Lock an account: what is counted of it then stays so."""
     await tx.execute("SELECT FROM accounts WHERE no = $1 FOR NO KEY UPDATE", account_no)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
+from services.identity.sealing import KeptDocument
 from services.identity.sql import places
 from shared.db import Tx
 
@@ -210,18 +211,15 @@ async def taken_logins(tx: Tx, provider: str, subjects: Sequence[bytes]) -> set[
     return {row[0] for row in rows}
 
 
-async def set_real_name(  # noqa: PLR0913 - the columns it writes
+async def set_real_name(
     tx: Tx,
     person_id: uuid.UUID,
     *,
     name: str,
     sex: str | None,
     born: date | None,
-    kind: str,
-    sealed: bytes,
-    index: bytes,
-    last4: str,
     level: int,
+    document: KeptDocument,
 ) -> None:
     """Write who a person is, also where the ledger and the account name them. Locked by the caller."""
     await tx.execute(
@@ -239,10 +237,7 @@ async def set_real_name(  # noqa: PLR0913 - the columns it writes
         sex,
         born,
         level,
-        kind,
-        sealed,
-        index,
-        last4,
+        *document,
     )
     await tx.execute("UPDATE accounts SET name = $2 WHERE person_id = $1", person_id, name)
 

@@ -52,11 +52,13 @@ async def homeless(tx: Tx, limit: int) -> list[uuid.UUID]:
     return [row[0] for row in rows]
 
 
+_TIE = "SELECT id, kind, community, is_home, starts_on, ended_on, made_at FROM person_places"
+
+
 async def ties(tx: Tx, person_id: uuid.UUID, after: uuid.UUID | None, limit: int) -> list[Tie]:
     """All of a person's, also those that ended."""
     rows = await tx.fetch(
-        "SELECT id, kind, community, is_home, starts_on, ended_on, made_at FROM person_places "
-        "WHERE person_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3",
+        f"{_TIE} WHERE person_id = $1 AND ($2::uuid IS NULL OR id > $2) ORDER BY id LIMIT $3",
         person_id,
         after,
         limit,
@@ -67,8 +69,7 @@ async def ties(tx: Tx, person_id: uuid.UUID, after: uuid.UUID | None, limit: int
 async def tie(tx: Tx, person_id: uuid.UUID, tie_id: uuid.UUID) -> Tie | None:
     """One of a person's."""
     row = await tx.row(
-        "SELECT id, kind, community, is_home, starts_on, ended_on, made_at FROM person_places "
-        "WHERE person_id = $1 AND id = $2",
+        f"{_TIE} WHERE person_id = $1 AND id = $2",
         person_id,
         tie_id,
     )
@@ -78,8 +79,7 @@ async def tie(tx: Tx, person_id: uuid.UUID, tie_id: uuid.UUID) -> Tie | None:
 async def home(tx: Tx, person_id: uuid.UUID) -> Tie | None:
     """A person's primary home."""
     row = await tx.row(
-        "SELECT id, kind, community, is_home, starts_on, ended_on, made_at FROM person_places "
-        "WHERE person_id = $1 AND is_home AND ended_on IS NULL",
+        f"{_TIE} WHERE person_id = $1 AND is_home AND ended_on IS NULL",
         person_id,
     )
     return Tie(*row) if row else None

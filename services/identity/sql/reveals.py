@@ -40,11 +40,6 @@ async def known(tx: Tx, person_id: uuid.UUID) -> Known | None:
     return Known(*row) if row else None
 
 
-async def lock_account(tx: Tx, account_no: int) -> None:
-    """Lock an account: what it reveals is counted one after another."""
-    await tx.execute("SELECT FROM accounts WHERE no = $1 FOR NO KEY UPDATE", account_no)
-
-
 class Lately(NamedTuple):
     """How many other people an account asked about within a day, and whether that was too many already."""
 

@@ -162,19 +162,19 @@ async def archive(tx: Tx, request_id: uuid.UUID) -> bytes | None:
     return found
 
 
-async def is_only_guardian(tx: Tx, person_id: uuid.UUID, grown_up: date) -> bool:
-    """Whether some child, born after that day, has no other guardian now."""
+async def is_only_guardian(tx: Tx, person_id: uuid.UUID, today: date) -> bool:
+    """Whether some child has no other guardian now."""
     found: bool = await tx.value(
         """
         SELECT EXISTS (
             SELECT FROM relations r JOIN persons c ON c.id = r.person_id
             WHERE r.actor_id = $1 AND r.kind = 'guardian' AND (r.ends_at IS NULL OR r.ends_at > now())
-              AND c.closed_at IS NULL AND (c.born IS NULL OR c.born > $2) AND NOT EXISTS (
+              AND c.closed_at IS NULL AND (c.born IS NULL OR c.born > $2::date - interval '18 years') AND NOT EXISTS (
                 SELECT FROM relations o WHERE o.person_id = r.person_id AND o.actor_id <> $1 AND o.kind = 'guardian'
                 AND o.starts_at <= now() AND (o.ends_at IS NULL OR o.ends_at > now())))
         """,
         person_id,
-        grown_up,
+        today,
     )
     return found
 

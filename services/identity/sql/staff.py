@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from shared.db import Tx
 
-ONE_NAME_EACH = "one_account_per_login"
-
 
 class Tried(NamedTuple):
     """What is known of the tries under one key, locked: what was tried before `tried_at` is reckoned with."""

@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-import asyncpg
-
 from services.partners import rules, signing
 from services.partners.actions import reach
 from services.partners.sql import endpoints as sql
 from services.partners.sql import keys as keys_sql
-from shared import clock, crypto, errors
+from shared import clock, crypto, db, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
-from shared.db import Database, Tx, constraint_of
+from shared.db import Database, Referees, Tx
 
 TABLE: Final = "endpoints"
 WINDOW: Final = 5000
 SECONDS: Final = 3.0
 """How long one request recovers; the rest is asked for again."""
+_REFEREES: Referees = {"endpoints_community_fkey": lambda: errors.Unprocessable.at("/community", "unknown_region")}
 _MARGIN: Final = timedelta(hours=1)
 """Positions are given in the order of commits, not of moments: so much earlier and later is looked, too."""
 
@@ -44,7 +43,7 @@ async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[A
     """A new endpoint and its secret. It gets a challenge first, and hears of what is stamped from now on."""
     way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
     endpoint_id, secret, seed = clock.uuid7(), signing.new_secret(), signing.new_seed()
-    try:
+    with db.referee(_REFEREES):
         await sql.insert(
             tx,
             (
@@ -62,16 +61,8 @@ async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[A
                 await sql.head(tx),
             ),
         )
-    except asyncpg.ForeignKeyViolationError as error:
-        raise _unknown_region(error) from error
     await sql.add_delivery(tx, endpoint_id, wanted.community, "challenge", clock.uuid7())
     return await sql.read(tx, endpoint_id), secret
-
-
-def _unknown_region(error: Exception) -> Exception:
-    if constraint_of(error) == "endpoints_community_fkey":
-        return errors.Unprocessable(errors=[{"in": "body", "pointer": "/community", "code": "unknown_region"}])
-    return error
 
 
 def sealed(keys: Keyring, endpoint_id: uuid.UUID, column: str, secret: str) -> bytes:
@@ -86,8 +77,7 @@ def unsealed(keys: Keyring, endpoint_id: uuid.UUID, column: str, kept: bytes) ->
 
 async def readable(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, *, owned: bool = False, locked: bool = False) -> Any:
     """An endpoint of the caller's account, as far as their key reaches, or region; only its owner's where `owned`."""
-    if caller.account_no is None:
-        raise errors.NotKnown
+    caller.known()
     row = await sql.read(tx, endpoint_id, locked=locked)
     if row is None or not (_is_theirs(caller, row) or caller.may(reach.MAKERS, row["community"])):
         raise errors.NotThere
@@ -114,12 +104,8 @@ def _is_theirs(caller: Caller, row: Any) -> bool:
 
 async def listed(tx: Tx, caller: Caller, after: tuple[datetime, uuid.UUID] | None, limit: int) -> Sequence[Any]:
     """The endpoints a caller may see, newest first."""
-    if caller.account_no is None:
-        raise errors.NotKnown
-    prefixes = [role.prefix for role in caller.roles if role.role in reach.MAKERS and role.place_id is None]
-    return await sql.several(
-        tx, account_no=caller.account_no, key=caller.key, prefixes=prefixes, after=after, limit=limit
-    )
+    prefixes = caller.regions(reach.MAKERS)
+    return await sql.several(tx, account_no=caller.known(), key=caller.key, prefixes=prefixes, after=after, limit=limit)
 
 
 async def replace(
@@ -140,7 +126,7 @@ async def replace(
     again = wanted.enabled and (wanted.url != row["url"] or row["state"] == "disabled")
     state = "disabled" if not wanted.enabled else "unproven" if again else row["state"]
     reason = None if wanted.enabled else row["reason"] or "by_owner"
-    try:
+    with db.referee(_REFEREES):
         await sql.replace(
             tx,
             endpoint_id,
@@ -157,8 +143,6 @@ async def replace(
                 or (list(wanted.types), wanted.community) != (row["types"], row["community"]),
             ),
         )
-    except asyncpg.ForeignKeyViolationError as error:
-        raise _unknown_region(error) from error
     if again and await sql.due_challenge(tx, endpoint_id) is None:
         await sql.add_delivery(tx, endpoint_id, wanted.community, "challenge", clock.uuid7())
     return await sql.read(tx, endpoint_id)

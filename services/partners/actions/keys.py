@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import asyncpg
-
 from services.partners.actions import reach
 from services.partners.sql import keys as sql
-from shared import errors
+from shared import db, errors
 from shared.assertion import Caller
-from shared.db import Tx, constraint_of
+from shared.db import Tx
 
 PREFIX: Final = "lk_"
 
@@ -33,11 +31,6 @@ class Wanted:
     account_id: uuid.UUID | None
 
 
-def wrong(pointer: str, code: str) -> errors.Unprocessable:
-    """The body's member at `pointer` cannot be used."""
-    return errors.Unprocessable(errors=[{"in": "body", "pointer": pointer, "code": code}])
-
-
 def key_hash(key: str) -> bytes:
     """What is kept of a key: it is long and random, so nothing slower is needed."""
     return hashlib.sha256(key.encode()).digest()
@@ -51,16 +44,16 @@ async def make(tx: Tx, caller: Caller, wanted: Wanted) -> tuple[Any, str]:
     if wanted.place_id is not None:
         place = await sql.place(tx, wanted.place_id)
         if place is None or not place["community"].startswith(wanted.community):
-            raise wrong("/facility_id", "unknown_place")
+            raise errors.Unprocessable.at("/facility_id", "unknown_place")
     if wanted.account_id is None:
         account = await sql.insert_account(tx, wanted.name)
     else:
         account = await sql.account(tx, wanted.account_id)
         held = await sql.every(tx, account["no"]) if account is not None else []
         if account is None or not all(caller.may(reach.MAKERS, one["community"], one["place_id"]) for one in held):
-            raise wrong("/account_id", "unknown_account")
+            raise errors.Unprocessable.at("/account_id", "unknown_account")
     key = PREFIX + secrets.token_urlsafe(32)
-    try:
+    with db.referee({"partner_keys_community_fkey": lambda: errors.Unprocessable.at("/region", "unknown_region")}):
         made = await sql.insert(
             tx,
             (
@@ -74,18 +67,13 @@ async def make(tx: Tx, caller: Caller, wanted: Wanted) -> tuple[Any, str]:
                 caller.account_id,
             ),
         )
-    except asyncpg.ForeignKeyViolationError as error:
-        if constraint_of(error) == "partner_keys_community_fkey":
-            raise wrong("/region", "unknown_region") from error
-        raise
     row = await sql.read(tx, made)
     return row, key
 
 
 async def readable(tx: Tx, caller: Caller, key_id: uuid.UUID) -> Any:
     """A key of the caller's own account or region."""
-    if caller.account_no is None:
-        raise errors.NotKnown
+    caller.known()
     row = await sql.read(tx, key_id)
     if row is None or (
         row["account_no"] != caller.account_no and not caller.may(reach.MAKERS, row["community"], row["place_id"])
@@ -96,10 +84,8 @@ async def readable(tx: Tx, caller: Caller, key_id: uuid.UUID) -> Any:
 
 async def listed(tx: Tx, caller: Caller, after: tuple[datetime, uuid.UUID] | None, limit: int) -> Sequence[Any]:
     """The keys a caller may see, newest first."""
-    if caller.account_no is None:
-        raise errors.NotKnown
-    prefixes = [role.prefix for role in caller.roles if role.role in reach.MAKERS and role.place_id is None]
-    return await sql.several(tx, account_no=caller.account_no, prefixes=prefixes, after=after, limit=limit)
+    prefixes = caller.regions(reach.MAKERS)
+    return await sql.several(tx, account_no=caller.known(), prefixes=prefixes, after=after, limit=limit)
 
 
 async def revoke(tx: Tx, caller: Caller, key_id: uuid.UUID) -> Any:

@@ -33,8 +33,7 @@ class Reach(NamedTuple):
 
 async def of(tx: Tx, caller: Caller, roles: frozenset[str] = READERS) -> list[Reach]:
     """Every way in which this caller reaches notices, by a key or one of these roles. Refuses who has none."""
-    if caller.account_no is None:
-        raise errors.NotKnown
+    account_no = caller.known()
     if caller.key is not None:
         one = caller.key
         return [Reach(one.id, one.types, Filter(one.prefix, rules.pattern(one.types), one.place_id))]
@@ -43,7 +42,7 @@ async def of(tx: Tx, caller: Caller, roles: frozenset[str] = READERS) -> list[Re
         for role in caller.roles
         if role.role in roles
     ]
-    for row in await sql.live(tx, caller.account_no):
+    for row in await sql.live(tx, account_no):
         types = tuple(row["types"])
         found.append(Reach(row["id"], types, Filter(row["community"], rules.pattern(types), row["place_id"])))
     if not found:
@@ -83,5 +82,5 @@ def _each_known(
 ) -> tuple[str, ...]:
     for n, one in enumerate(told):
         if one not in every and not any(rules.covers([one], name) for name in every):
-            raise errors.Unprocessable(errors=[{"in": where, "pointer": pointer(n), "code": code}])
+            raise errors.Unprocessable.at(pointer(n), code, where=where)
     return tuple(dict.fromkeys(told))

@@ -62,7 +62,7 @@ async def look(tx: Tx, caller: Caller, wanted: Wanted) -> Found:
     if after < bounds["floor"]:
         raise errors.Gone(oldest=bounds["floor"])
     if after > head:
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/after", "code": "ahead"}])
+        raise errors.Unprocessable.at("/after", "ahead", where="query")
     return await _between(tx, after, head, wanted, ways)
 
 
@@ -104,13 +104,13 @@ async def put_consumer(
         raise errors.NotInScope
     bounds = await sql.bounds(tx)
     position = bounds["head"] if start == "latest" else bounds["floor"]
-    row = await sql.put_consumer(tx, _account(caller), name, types, community, position)
+    row = await sql.put_consumer(tx, caller.known(), name, types, community, position)
     return row, row["is_new"]
 
 
 async def consumer(tx: Tx, caller: Caller, name: str) -> Any:
     """One of the caller's readers."""
-    row = await sql.consumer(tx, _account(caller), name)
+    row = await sql.consumer(tx, caller.known(), name)
     if row is None:
         raise errors.NotThere
     return row
@@ -118,12 +118,12 @@ async def consumer(tx: Tx, caller: Caller, name: str) -> Any:
 
 async def consumers(tx: Tx, caller: Caller, after: str, limit: int) -> Sequence[Any]:
     """The caller's readers by name."""
-    return await sql.consumers(tx, _account(caller), after, limit)
+    return await sql.consumers(tx, caller.known(), after, limit)
 
 
 async def delete_consumer(tx: Tx, caller: Caller, name: str) -> None:
     """Forget a reader."""
-    if not await sql.delete_consumer(tx, _account(caller), name):
+    if not await sql.delete_consumer(tx, caller.known(), name):
         raise errors.NotThere
 
 
@@ -138,7 +138,7 @@ class Lent(NamedTuple):
 async def lend(tx: Tx, caller: Caller, name: str, *, limit: int, seconds: int) -> Lent:
     """Lend a reader what comes next. One worker at a time; what is not committed in time is lent again."""
     ways = await reach.of(tx, caller)
-    row = await sql.consumer(tx, _account(caller), name, locked=True)
+    row = await sql.consumer(tx, caller.known(), name, locked=True)
     if row is None:
         raise errors.NotThere
     if row["leased_until"] is not None and row["leased_until"] > row["now"]:
@@ -163,7 +163,7 @@ async def lend(tx: Tx, caller: Caller, name: str, *, limit: int, seconds: int) -
 
 async def commit(tx: Tx, caller: Caller, name: str, lease: uuid.UUID, position: int) -> Any:
     """Everything up to a position of this lease is dealt with; saying so again changes nothing."""
-    row = await sql.consumer(tx, _account(caller), name, locked=True)
+    row = await sql.consumer(tx, caller.known(), name, locked=True)
     if row is None:
         raise errors.NotThere
     if row["lease"] != lease:
@@ -173,11 +173,5 @@ async def commit(tx: Tx, caller: Caller, name: str, lease: uuid.UUID, position: 
     if row["leased_until"] is None or row["leased_until"] <= row["now"]:
         raise errors.LeaseLost
     if position > row["leased_to"]:
-        raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/position", "code": "not_lent"}])
+        raise errors.Unprocessable.at("/position", "not_lent")
     return await sql.advance(tx, row["id"], position, ends=position == row["leased_to"])
-
-
-def _account(caller: Caller) -> int:
-    if caller.account_no is None:
-        raise errors.NotKnown
-    return caller.account_no

@@ -27,7 +27,6 @@ from shared.texts import say
 from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHERE)
-_SECRET = {"Cache-Control": "no-store"}
 
 
 def _wanted(told: EndpointIn) -> Wanted:
@@ -52,10 +51,10 @@ def _out(shown: Shown) -> DeliveryOut:
 )
 async def list_all(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, datetime, uuid.UUID)
-    found = await ctx.db.read(actions.listed, who, (after[0], after[1]) if after else None, limit + 1)
-    items = [EndpointOut(**dict(row)) for row in found[:limit]]
-    more = pages.cursor(found[limit - 1]["made_at"], found[limit - 1]["id"]) if len(found) > limit else None
-    return web.json(Page[EndpointOut](items=items, next=more))
+    found = await ctx.db.read(actions.listed, who, after, limit + 1)
+    return web.json(
+        pages.page(found, limit, lambda row: EndpointOut(**dict(row)), lambda row: (row["made_at"], row["id"]))
+    )
 
 
 @router.post(
@@ -74,8 +73,8 @@ async def list_all(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None)
 )
 async def make(told: EndpointIn, ctx: Ctx, who: Who) -> Response:
     row, secret = await ctx.db.run(actions.make, who, ctx.keys, _wanted(told))
-    headers = _SECRET | {"Location": f"/v1/partners/endpoints/{row['id']}", "ETag": _etag(row)}
-    return web.json(EndpointMadeOut(**dict(row), secret=secret), 201, headers)
+    where = f"/v1/partners/endpoints/{row['id']}"
+    return web.private(EndpointMadeOut(**dict(row), secret=secret), 201, Location=where, ETag=_etag(row))
 
 
 @router.get(
@@ -126,7 +125,7 @@ async def delete(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 )
 async def secret(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     told, until = await ctx.db.read(actions.secret, who, ctx.keys, endpoint_id)
-    return web.json(SecretOut(secret=told, previous_until=until), 200, _SECRET)
+    return web.private(SecretOut(secret=told, previous_until=until))
 
 
 @router.post(
@@ -137,7 +136,7 @@ async def secret(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 )
 async def rotate(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     told, until = await ctx.db.run(actions.rotate, who, ctx.keys, endpoint_id)
-    return web.json(SecretOut(secret=told, previous_until=until), 200, _SECRET)
+    return web.private(SecretOut(secret=told, previous_until=until))
 
 
 @router.post(
@@ -178,12 +177,10 @@ async def list_deliveries(
         who,
         endpoint_id,
         state=state,
-        after=(after[0], after[1]) if after else None,
+        after=after,
         limit=limit + 1,
     )
-    last = found[limit - 1].delivery if len(found) > limit else None
-    more = pages.cursor(last["made_at"], last["id"]) if last is not None else None
-    return web.json(Page[DeliveryOut](items=[_out(one) for one in found[:limit]], next=more))
+    return web.json(pages.page(found, limit, _out, lambda one: (one.delivery["made_at"], one.delivery["id"])))
 
 
 @router.post(

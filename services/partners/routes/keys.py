@@ -31,10 +31,10 @@ def _values(row: Any) -> dict[str, Any]:
 )
 async def list_all(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, datetime, uuid.UUID)
-    found = await ctx.db.read(actions.listed, who, (after[0], after[1]) if after else None, limit + 1)
-    items = [KeyOut(**_values(row)) for row in found[:limit]]
-    more = pages.cursor(found[limit - 1]["made_at"], found[limit - 1]["id"]) if len(found) > limit else None
-    return web.json(Page[KeyOut](items=items, next=more))
+    found = await ctx.db.read(actions.listed, who, after, limit + 1)
+    return web.json(
+        pages.page(found, limit, lambda row: KeyOut(**_values(row)), lambda row: (row["made_at"], row["id"]))
+    )
 
 
 @router.post(
@@ -59,8 +59,7 @@ async def make(told: KeyIn, ctx: Wide, who: Who) -> Response:
         told.account_id,
     )
     row, key = await ctx.db.run(actions.make, who, wanted)
-    headers = {"Location": f"/v1/partners/keys/{row['id']}", "Cache-Control": "no-store"}
-    return web.json(KeyMadeOut(**_values(row), key=key), 201, headers)
+    return web.private(KeyMadeOut(**_values(row), key=key), 201, Location=f"/v1/partners/keys/{row['id']}")
 
 
 @router.get(

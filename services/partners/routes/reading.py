@@ -109,10 +109,8 @@ async def types(request: Request, who: Who) -> Response:  # noqa: ARG001 - answe
 )
 async def list_consumers(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, str)
-    found = await ctx.db.read(actions.consumers, who, after[0] if after else "", limit + 1)
-    items = [ConsumerOut(**dict(row)) for row in found[:limit]]
-    more = pages.cursor(found[limit - 1]["name"]) if len(found) > limit else None
-    return web.json(Page[ConsumerOut](items=items, next=more))
+    found = await ctx.db.read(actions.consumers, who, after or "", limit + 1)
+    return web.json(pages.page(found, limit, lambda row: ConsumerOut(**dict(row)), lambda row: row["name"]))
 
 
 @router.get(

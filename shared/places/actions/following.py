@@ -10,7 +10,7 @@ from shared import claims, clock, days, errors
 from shared.assertion import Caller
 from shared.db import Tx
 from shared.places import rules, sql
-from shared.places.actions.permission import STAFF, held_place, wrong
+from shared.places.actions.permission import STAFF, held_place
 from shared.places.rules import Instants, Line, Planned, Policy, Resource, Wanted
 from shared.texts import say
 
@@ -159,7 +159,7 @@ async def create_slot(  # noqa: PLR0913 - the fields of a session
     place = await held_place(tx, who, STAFF, service, place_id)
     on = next((one for one in place.resources if resource in (one.name, str(one.id))), None)
     if on is None or on.no is None:
-        raise wrong("/resource", "unknown")
+        raise errors.Unprocessable.at("/resource", "unknown")
     if rules.is_shut(starts_at, ends_at, await sql.closure_windows(tx, place_id, starts_at)):
         raise errors.Closed(say("The place is closed at that time.", "该时段场所关闭。"))
     want = Wanted(on.no, starts_at, ends_at, title, on.capacity if capacity is None else capacity, on.is_exclusive)

@@ -22,11 +22,6 @@ Matches = Callable[[object], None]
 """Refuses unless the caller read this version."""
 
 
-def wrong(pointer: str, code: str) -> errors.Unprocessable:
-    """One thing in the body is wrong."""
-    return errors.Unprocessable(errors=[{"in": "body", "pointer": pointer, "code": code}])
-
-
 async def held_place(
     tx: Tx, who: Caller, roles: frozenset[str], service: str, place_id: uuid.UUID, *, keepers: bool = False
 ) -> sql.Place:

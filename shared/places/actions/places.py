@@ -11,7 +11,7 @@ from shared.assertion import Caller
 from shared.db import Tx
 from shared.places import rules, sql
 from shared.places.actions.following import follow
-from shared.places.actions.permission import OWNERS, Matches, held_place, wrong
+from shared.places.actions.permission import OWNERS, Matches, held_place
 from shared.places.rules import Policy, Resource
 from shared.texts import say
 
@@ -104,7 +104,7 @@ def _resources(told: Description, existing: Sequence[Resource]) -> list[Resource
     for n, (wanted_id, one) in enumerate(told.resources):
         known = by_id.get(wanted_id) if wanted_id is not None else by_name.get(one.name)
         if wanted_id is not None and known is None:
-            raise wrong(f"/resources/{n}/id", "unknown")
+            raise errors.Unprocessable.at(f"/resources/{n}/id", "unknown")
         if wanted_id is None and known is not None and known.id in named:
             known = None  # the one of this name is being renamed in the same breath
         found.append(replace(one, id=known.id, no=known.no) if known is not None else one)

@@ -12,7 +12,7 @@ from shared.assertion import Caller
 from shared.db import Tx
 from shared.places import rules, sql
 from shared.places.actions.following import follow, policy_of, rule
-from shared.places.actions.permission import OWNERS, Matches, held_place, wrong
+from shared.places.actions.permission import OWNERS, Matches, held_place
 from shared.places.rules import Line, Policy
 
 
@@ -36,7 +36,7 @@ async def replace_schedule(
     schedule = []
     for n, (resource, line) in enumerate(lines):
         if resource not in known:
-            raise wrong(f"/lines/{n}/resource", "unknown")
+            raise errors.Unprocessable.at(f"/lines/{n}/resource", "unknown")
         schedule.append(replace(line, resource=known[resource]))
     if faults := rules.faults(schedule, {one.id: one for one in place.resources}):
         raise errors.Unprocessable(
@@ -64,7 +64,7 @@ async def replace_policy(
     matches(before.version)
     regions = policy.audience.regions
     if regions and (unknown := await sql.unknown_regions(tx, regions)):
-        raise wrong(f"/audience/regions/{regions.index(unknown[0])}", "unknown")
+        raise errors.Unprocessable.at(f"/audience/regions/{regions.index(unknown[0])}", "unknown")
     policy_id = await sql.insert_policy(tx, place_id, before.version + 1, policy, who.account_id)
     future = await sql.slots_after(tx, place_id, clock.now())
     await rule(tx, [one.id for one in future if one.state == "open"], policy, policy_id)

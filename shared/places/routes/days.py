@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import date, datetime
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -63,7 +62,7 @@ def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[
         who.require(readers, place.community, place_id)
         day = day or clock.today()
         if not date(2000, 1, 1) <= day <= date(2200, 1, 1):
-            raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/date", "code": "range"}])
+            raise errors.Unprocessable.at("/date", "range", where="query")
         sessions = await ctx.db.read(sql.sheet, place_id, day)
         lang = language(request.headers.get("accept-language"))
         private = {"Cache-Control": "no-store", "Vary": "Accept-Language"}
@@ -106,7 +105,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
     )
     async def list_closures(place_id: PlaceId, ctx: Ctx, limit: Limit = 100, cursor: Cursor = None) -> Response:
         await place_of(ctx, service, place_id)
-        after: Any = pages.after(cursor, datetime, uuid.UUID)
+        after = pages.after(cursor, datetime, uuid.UUID)
         found = await ctx.db.read(sql.closures, place_id, after, limit + 1)
         last = found[limit - 1] if len(found) > limit else None
         return web.json(
@@ -121,7 +120,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
         operation_id=named("create_closure"),
         status_code=201,
         response_model=schemas.ClosingOut,
-        summary=say("Shut a place for a time (staff, or its own kitchen)", "临时关闭场所（工作人员或本厨房）"),
+        summary=say("Shut a place for a time (its staff)", "临时关闭场所（本场所工作人员）"),
         description=say(
             "Its slots are closed, and everybody who has a place in them is released and told. With `dry_run` it only says "
             "how many, with 200.",
@@ -155,9 +154,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
         "/{place_id}/closures/{closure_id}",
         operation_id=named("delete_closure"),
         status_code=204,
-        summary=say(
-            "Take back a closure that is not over (staff, or its own kitchen)", "撤销尚未结束的关闭（工作人员或本厨房）"
-        ),
+        summary=say("Take back a closure that is not over (its staff)", "撤销尚未结束的关闭（本场所工作人员）"),
         description=say(
             "What it closed and has not begun opens again. Who was released is not put back.",
             "恢复尚未开始的场次；已释放的名额不会恢复。",

@@ -66,7 +66,7 @@ def point(near: str) -> tuple[float, float]:
     """A point of the map."""
     lat, lon = (float(part) for part in near.split(","))
     if abs(lat) > 90 or abs(lon) > 180:
-        raise errors.Unprocessable(errors=[{"in": "query", "pointer": "/near", "code": "range"}])
+        raise errors.Unprocessable.at("/near", "range", where="query")
     return lat, lon
 
 
@@ -74,8 +74,7 @@ def whom_of(who: Caller, service: str, person_id: uuid.UUID | None) -> sql.Whom 
     """For whom the caller asks; refuses strangers."""
     if person_id is None:
         return None
-    if who.account_no is None:
-        raise errors.NotKnown
+    who.known()
     if person_id == who.person_id and who.holder_no is not None:
         return sql.Whom(who.holder_no, is_guarded=False)
     for one in who.acts_for:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -24,7 +24,7 @@ def add_places(made: APIRouter, service: str, collection: str, kinds: tuple[str,
 
     def of_kind(told: PlaceIn) -> actions.Description:
         if told.kind not in kinds:
-            raise errors.Unprocessable(errors=[{"in": "body", "pointer": "/kind", "code": "unknown"}])
+            raise errors.Unprocessable.at("/kind", "unknown")
         return told.said()
 
     all_kinds = ", ".join(kinds)
@@ -53,13 +53,13 @@ def add_places(made: APIRouter, service: str, collection: str, kinds: tuple[str,
     ) -> Response:
         whom = whom_of(who, service, person)
         if near is None:
-            by_name: Any = pages.after(cursor, str, uuid.UUID)
+            by_name = pages.after(cursor, str, uuid.UUID)
             found = await ctx.db.read(
                 sql.places, service, whom=whom, community=community, kind=kind, after=by_name, limit=limit + 1
             )
         else:
             lat, lon = point(near)
-            by_metres: Any = pages.after(cursor, int, uuid.UUID)
+            by_metres = pages.after(cursor, int, uuid.UUID)
             found = await ctx.db.read(
                 sql.places_near,
                 service,

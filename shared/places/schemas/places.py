@@ -91,7 +91,11 @@ class PlaceOut(Out):
     address: str | None
     lat: float | None
     lon: float | None
-    state: Literal["open", "closed"]
+    state: Literal["open", "closed"] = Field(
+        description=say(
+            "`open`, or `closed` for good: it makes no more slots.", "`open` 开放，`closed` 已停办，不再产生场次。"
+        )
+    )
     version: int
     resources: list[ResourceOut]
     metres: int | None = Field(

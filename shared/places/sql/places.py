@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from shared import errors
-from shared.db import Tx
+from shared.db import Tx, referee
 from shared.places.rules import Resource
 from shared.places.sql import constraints
 from shared.texts import say
@@ -164,15 +164,13 @@ async def _with_resources(tx: Tx, rows: Sequence[Any]) -> list[Place]:
 
 async def insert_place(tx: Tx, service: str, values: Sequence[Any]) -> uuid.UUID:
     """A new place: kind, name, name_en, community, address, lat, lon."""
-    try:
+    with referee(constraints.REFEREES):
         made: uuid.UUID = await tx.value(
             "INSERT INTO places (service, kind, name, name_en, community, address, lat, lon) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
             service,
             *values,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise constraints.refused(error) or error from error
     await _require_standing(tx, made)
     return made
 
@@ -187,21 +185,19 @@ async def _require_standing(tx: Tx, place_id: uuid.UUID) -> None:
 
 async def update_place(tx: Tx, place_id: uuid.UUID, values: Sequence[Any]) -> None:
     """Replace kind, name, name_en, community, address, lat, lon; the next version."""
-    try:
+    with referee(constraints.REFEREES):
         await tx.execute(
             "UPDATE places SET kind = $2, name = $3, name_en = $4, community = $5, address = $6, lat = $7, lon = $8, "
             "version = version + 1 WHERE id = $1",
             place_id,
             *values,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise constraints.refused(error) or error from error
     await _require_standing(tx, place_id)
 
 
 async def write_resources(tx: Tx, place_id: uuid.UUID, resources: Sequence[Resource], gone: Sequence[int]) -> None:
     """Make (`no` None) or change resources and remove those that are gone."""
-    try:
+    with referee(constraints.REFEREES):
         if gone:
             await tx.execute("DELETE FROM resources WHERE no = ANY($1::bigint[])", gone)
         for one in resources:
@@ -225,8 +221,6 @@ async def write_resources(tx: Tx, place_id: uuid.UUID, resources: Sequence[Resou
                     one.is_exclusive,
                     one.capacity,
                 )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise constraints.refused(error) or error from error
 
 
 async def slot_ids(tx: Tx, place_id: uuid.UUID) -> list[uuid.UUID]:

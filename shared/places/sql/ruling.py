@@ -7,9 +7,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-import asyncpg
-
-from shared.db import Tx
+from shared.db import Tx, referee
 from shared.places.rules import Line, Policy, policy_body, policy_of, schedule_of
 from shared.places.sql import constraints
 
@@ -109,7 +107,7 @@ async def insert_terms(
     tx: Tx, place_id: uuid.UUID, version: int, body: dict[str, Any], made_by: uuid.UUID | None
 ) -> None:
     """The next version."""
-    try:
+    with referee(constraints.REFEREES):
         await tx.execute(
             "INSERT INTO terms (place_id, version, body, made_by) VALUES ($1, $2, $3, $4)",
             place_id,
@@ -117,8 +115,6 @@ async def insert_terms(
             body,
             made_by,
         )
-    except asyncpg.UniqueViolationError as error:
-        raise constraints.refused(error) or error from error
 
 
 async def day_kinds(tx: Tx, first: date, last: date) -> dict[date, str]:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import asyncpg
-
-from shared.db import Tx
+from shared.db import Tx, referee
 from shared.places.rules import Existing, Instants, Policy, Wanted, policy_of
 from shared.places.sql import constraints
 
@@ -166,7 +164,7 @@ async def insert_slots(
     A line that meets what is already there is left out and does not keep the others from being made: DO NOTHING without
     a target covers the exclusion constraint too. An extra session (not `is_scheduled`) is refused (Exists, SlotsOverlap).
     """
-    try:
+    with referee(constraints.REFEREES):
         rows = await tx.fetch(
             """
             INSERT INTO slots (service, place_id, community, resource_no, is_exclusive_resource, title, starts_at, ends_at,
@@ -193,6 +191,4 @@ async def insert_slots(
             [one.capacity for one in wanted],
             is_scheduled,
         )
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise constraints.refused(error) or error from error
     return [row[0] for row in rows]

@@ -41,8 +41,9 @@ BEARER: Final = say(
 )
 
 STAFF: Final = say(
-    "Staff log in with name and password (authorization code with PKCE); the client is `linli-console`.",
-    "工作人员使用登录名与密码登录（授权码 + PKCE），客户端为 `linli-console`。",
+    "Staff log in with name and password (authorization code with PKCE) for an access token (JWT as RFC8725 asks); the client "
+    "is `linli-console`.",
+    "工作人员使用登录名与密码登录（授权码 + PKCE），取得访问令牌（JWT，遵循 RFC8725），客户端为 `linli-console`。",
 )
 
 TAGS: Final[dict[str, str]] = {
