@@ -90,8 +90,8 @@ class Database:
     """A pool of connections, the role its transactions take, and how far they reach.
 
     `role` is a database role: the gateway and every service have one each, with the grants of what they may touch.
-    None means the role that logged in (migrations, seeding, the doctor). Whose rows they are is the reach's: everybody's,
-    until it is narrowed to somebody `within` whose reach all is done. What a request is given is narrowed (`shared.web`).
+    None means the role that logged in (migrations, seeding, the doctor). `reach` is whose rows it sees and takes: everybody's
+    here, and what a request is given is narrowed to its caller's (`shared.web`).
     """
 
     def __init__(self, engine: AsyncEngine, role: str | None = None, reach: Reach = EVERYWHERE) -> None:
