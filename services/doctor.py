@@ -433,6 +433,13 @@ CHECKS: Final = {
           AND NOT EXISTS (SELECT 1 FROM relations r WHERE r.id = n.subject)
           AND NOT EXISTS (SELECT 1 FROM offers o WHERE o.id = n.subject AND o.kind = 'proxy')
           AND NOT EXISTS (SELECT 1 FROM holders h WHERE h.no = ANY(n.holders) AND h.kind = 'closed')""",
+    "every wall stands": """
+        SELECT t.relname FROM pg_class t
+        WHERE EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = t.oid) AND NOT (t.relrowsecurity AND t.relforcerowsecurity)""",
+    "no service climbs the walls": """
+        SELECT r.rolname FROM pg_roles r
+        WHERE starts_with(r.rolname, 'linli_') AND (r.rolsuper OR r.rolbypassrls
+              OR EXISTS (SELECT FROM pg_class t WHERE t.relowner = r.oid))""",
     "what time has ended was said to be over within a day": """
         SELECT id FROM relations WHERE closed_at IS NULL AND ends_at < now() - interval '1 day'""",
 }

@@ -126,10 +126,10 @@ def express(schema: type[ClaimIn], route: Callable[..., Awaitable[Response]]) ->
         who = await web.caller(request)
         told = request.scope.get(TOLD)
         if isinstance(told, schema):  # read once is enough
-            return await route(told, await web.context(request), who)
+            return await route(told, await web.context(request, who), who)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise errors.WrongMediaType
-        return await route(read(schema, await request.body()), await web.context(request), who)
+        return await route(read(schema, await request.body()), await web.context(request, who), who)
 
     return endpoint
 

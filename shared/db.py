@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared import errors, wire
+from shared.reach import EVERYWHERE, Reach
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,15 +87,17 @@ class Tx:
 
 
 class Database:
-    """A pool of connections, and the role its transactions take.
+    """A pool of connections, the role its transactions take, and how far they reach.
 
     `role` is a database role: the gateway and every service have one each, with the grants of what they may touch.
-    None means the role that logged in (migrations, seeding, the doctor).
+    None means the role that logged in (migrations, seeding, the doctor). `reach` is whose rows it sees and takes: everybody's
+    here, and what a request is given is narrowed to its caller's (`shared.web`).
     """
 
-    def __init__(self, engine: AsyncEngine, role: str | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, role: str | None = None, reach: Reach = EVERYWHERE) -> None:
         self.engine = engine
         self.role = role
+        self.reach = reach
 
     @classmethod
     def connect(
@@ -121,7 +124,11 @@ class Database:
 
     def of(self, role: str | None) -> Database:
         """The same pool for another role."""
-        return Database(self.engine, role)
+        return Database(self.engine, role, self.reach)
+
+    def within(self, reach: Reach) -> Database:
+        """The same pool and role, showing and taking no more than this reach allows."""
+        return Database(self.engine, self.role, reach)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -131,6 +138,7 @@ class Database:
     async def transaction(self, *, lock_timeout_ms: int = 2000, read_only: bool = False) -> AsyncIterator[Tx]:
         """A transaction at READ COMMITTED, committed when the block ends and rolled back when it raises."""
         begin = "BEGIN READ ONLY" if read_only else f"BEGIN;SET LOCAL lock_timeout={lock_timeout_ms}"
+        begin += self.reach.settings
         if self.role:
             begin += f";SET LOCAL ROLE {self.role}"
         try:

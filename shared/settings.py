@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("DATABASE_URL", "LINLI_DATABASE_URL", "database_url"),
-        description="A PostgreSQL 18 to use instead of the embedded one (postgresql://user:password@host/name).",
+        description="A PostgreSQL 18 to use instead of the embedded one (postgresql://user:password@host/name); "
+        "its user owns the tables and need not be, and better is not, a superuser.",
     )
     demo: bool = Field(default=False, description="Demo helpers: codes shown in answers, demo accounts, tokens.")
     public_url: str = Field(

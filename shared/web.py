@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from shared import assertion, errors, problems, wire
+from shared import assertion, errors, problems, reach, wire
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Database
@@ -41,8 +41,8 @@ Ask = Callable[[int, str, Mapping[str, Any], str], Awaitable[tuple[int, dict[str
 class Context:
     """What a running service is given: the database in its own role, keys, settings, and the lines it opens.
 
-    Its tasks may `ask` for places on behalf of whoever wished for them, and have people's `rights` done by every service;
-    requests have the gateway for that.
+    A request is given it within its caller's reach (`context`). Tasks may `ask` for places on behalf of whoever wished for
+    them, and have people's `rights` done by every service; requests have the gateway for that.
     """
 
     db: Database
@@ -180,12 +180,6 @@ def with_manners(app: FastAPI) -> FastAPI:
     return app
 
 
-async def context(request: Request) -> Context:
-    """The running service's parts."""
-    found: Context = request.app.state.context
-    return found
-
-
 async def caller(request: Request) -> Caller:
     """Whom the gateway vouches for."""
     state = request.app.state
@@ -193,8 +187,23 @@ async def caller(request: Request) -> Caller:
     return assertion.verify(request.headers.get(assertion.HEADER), audience=state.audience, key=key, more=more)
 
 
-Ctx = Annotated[Context, Depends(context)]
 Who = Annotated[Caller, Depends(caller)]
+
+
+async def context(request: Request, who: Who) -> Context:
+    """The running service's parts; its database shows and takes no more than the caller's reach allows."""
+    found: Context = request.app.state.context
+    return replace(found, db=found.db.within(reach.of(who)))
+
+
+async def wide(request: Request, _who: Who) -> Context:
+    """The same without the caller's reach, for what cannot be done within it; docs/walls.md says for each why."""
+    found: Context = request.app.state.context
+    return found
+
+
+Ctx = Annotated[Context, Depends(context)]
+Wide = Annotated[Context, Depends(wide)]
 
 
 class App:

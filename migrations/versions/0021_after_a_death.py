@@ -289,6 +289,19 @@ def after_a_death() -> None:
     op.create_index("relatives_relative_id_idx", "relatives", ["relative_id"])
     op.execute("GRANT SELECT, INSERT, UPDATE ON deaths, wishes, relatives TO linli_identity")
     op.execute("GRANT DELETE ON deaths, wishes TO linli_identity")
+    for table in ("deaths", "wishes"):
+        op.execute(
+            f"SELECT wall('{table}', region => 'community', person => '{{person_id}}', account => '{{account_no}}', "
+            f"besides => 'EXISTS (SELECT FROM persons w WHERE w.id = {table}.person_id)')"
+        )
+    op.execute(
+        "SELECT wall('relatives', region => 'community', person => '{person_id,relative_id}', account => '{account_no}')"
+    )
+    op.execute(  # the dead are known to relatives with leave
+        "CREATE POLICY with_leave ON persons TO linli_identity USING (EXISTS (SELECT FROM relatives w "
+        "WHERE w.person_id = persons.id AND w.state = 'allowed' AND w.expires_at > now() "
+        "AND w.relative_id = ANY (string_to_array(current_setting('app.people', true), ',')::uuid[])))"
+    )
 
 
 def retention() -> None:
@@ -361,5 +374,6 @@ def downgrade() -> None:
     op.execute("UPDATE holders SET kind = 'person' WHERE kind = 'dead'")
     op.drop_constraint("holder_kind_known", "holders")
     op.create_check_constraint("holder_kind_known", "holders", "kind IN ('person', 'organisation', 'closed')")
+    op.execute("DROP POLICY with_leave ON persons")
     for table in ("relatives", "wishes", "deaths"):
         op.drop_table(table)

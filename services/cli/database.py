@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from services.cli import Stop
-from shared import crypto, embedded, migrate, regions
+from shared import crypto, embedded, migrate, reach, regions
 from shared.db import Database
 from shared.settings import Settings
 
@@ -158,6 +158,7 @@ def _has(url: str, table: str) -> bool:
 
 def _one(url: str, sql: str) -> object:
     with psycopg.connect(url) as connection:
+        connection.execute(reach.OF_A_SESSION)
         row = connection.execute(sql.encode()).fetchone()
     return row[0] if row else None
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from services.cli import Stop, database
-from shared import clock, crypto, rotation
+from shared import clock, crypto, reach, rotation
 from shared.crypto import KeyFile, Keyring
 from shared.sealed import COLUMNS, Sealed, counted
 from shared.settings import Settings
@@ -116,6 +116,7 @@ def reseal(settings: Settings) -> None:
 def _reseal(url: str, keys: Keyring, one: Sealed, progress: Progress) -> tuple[int, int]:
     done = unreadable = 0
     with psycopg.connect(url, autocommit=True, row_factory=tuple_row) as connection:
+        connection.execute(reach.OF_A_SESSION)
         size = connection.execute("SELECT pg_relation_size(%s::regclass) / 8192", (one.table,)).fetchone()
         blocks = int(size[0]) if size else 0
         task = progress.add_task(f"{one.table}.{one.column}", total=blocks)
@@ -149,6 +150,7 @@ def _turned(keys: Keyring, one: Sealed, row: str, value: bytes) -> bytes | None:
 def _signed_until(url: str, since: float) -> float:
     """When the last thing ends that was signed before a moment: an access token, or a pass for a place taken by then."""
     with psycopg.connect(url) as connection:
+        connection.execute(reach.OF_A_SESSION)
         row = connection.execute(
             "SELECT extract(epoch FROM max(ends_at))::float8 FROM claims WHERE is_active AND made_at <= to_timestamp(%s)",
             (since,),

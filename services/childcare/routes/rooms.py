@@ -14,7 +14,7 @@ from services.childcare.schemas import CarerIn, CarerOut, CountIn, CountOut, Inc
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
 
 RoomId = Annotated[uuid.UUID, Path(description=say("The room.", "儿童之家编号。"))]
 IncidentId = Annotated[uuid.UUID, Path(description=say("The incident.", "事件编号。"))]
@@ -30,7 +30,7 @@ incidents = APIRouter(prefix="/v1/childcare/incidents", tags=["incidents"], resp
     summary=say("Who is in a room now", "儿童之家当前人数"),
     description=say("Names only for its carers.", "仅照护人员可见姓名。"),
 )
-async def now(place_id: RoomId, ctx: Ctx, who: Who) -> Response:
+async def now(place_id: RoomId, ctx: Wide, who: Who) -> Response:
     return web.json(NowOut.model_validate(await ctx.db.read(rooms.now, who, place_id)))
 
 

@@ -11,7 +11,7 @@ from services.events.actions import calendars
 from services.events.schemas import CalendarOut
 from shared import web
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who
+from shared.web import EVERYWHERE, Ctx, Who, Wide
 
 router = APIRouter(
     prefix="/v1/events/calendar",
@@ -65,7 +65,7 @@ async def withdraw(ctx: Ctx, who: Who) -> Response:
         }
     },
 )
-async def read(secret: Secret, ctx: Ctx) -> Response:
+async def read(secret: Secret, ctx: Wide) -> Response:
     return Response(
         await ctx.db.run(calendars.read, secret), headers={"Cache-Control": "private"}, media_type=written.MEDIA_TYPE
     )

@@ -8,7 +8,7 @@ from services.events.actions import attending
 from services.events.schemas import AttendanceIn, AttendanceOut
 from shared import errors, web
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/events/attendance", tags=["registrations"], responses=EVERYWHERE)
 
@@ -25,5 +25,5 @@ router = APIRouter(prefix="/v1/events/attendance", tags=["registrations"], respo
     ),
     responses=refuses(errors.PassInvalid, errors.TooEarly, errors.KeyReused, errors.InFlight),
 )
-async def mark(told: AttendanceIn, ctx: Ctx, who: Who) -> Response:
+async def mark(told: AttendanceIn, ctx: Wide, who: Who) -> Response:
     return web.json(AttendanceOut(**await ctx.db.run(attending.mark, ctx.keys, who, told, told.said())))

@@ -16,7 +16,7 @@ from shared.pages import Cursor, Limit, Page
 from shared.places import sheets
 from shared.places.sql import Attendee, Session
 from shared.texts import language, say
-from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Context, Ctx, Who, Wide, refuses
 
 EventId = Annotated[uuid.UUID, Path(description=say("The event or series.", "活动或课程编号。"))]
 Community = Annotated[
@@ -209,7 +209,7 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         ),
         responses=refuses(errors.Conflict),
     )
-    async def cancel(event_id: EventId, told: CancelIn, ctx: Ctx, who: Who) -> Response:
+    async def cancel(event_id: EventId, told: CancelIn, ctx: Wide, who: Who) -> Response:
         await organising.cancel(ctx.db, who, kind, event_id, told.reason)
         return await _shown(ctx, who, kind, event_id)
 
@@ -268,7 +268,7 @@ def _add_after(made: APIRouter, kind: str, collection: str) -> None:
         summary=say("How it was: the average; words for staff", "评价：平均分；文字仅工作人员可见"),
     )
     async def read_feedback(
-        event_id: EventId, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None
+        event_id: EventId, ctx: Wide, who: Who, limit: Limit = 50, cursor: Cursor = None
     ) -> Response:
         after = pages.after(cursor, datetime, uuid.UUID)
         count, average, items = await ctx.db.read(attending.said, ctx.keys, who, kind, event_id, after, limit + 1)

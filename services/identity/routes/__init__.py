@@ -56,7 +56,7 @@ from services.identity.schemas import (
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, App, Context, Ctx, Who, refuses, service_app
+from shared.web import EVERYWHERE, App, Context, Ctx, Who, Wide, refuses, service_app
 
 # The caller is asked for here, so that no route, not even one for everybody, answers past the gateway.
 router = APIRouter(prefix="/v1/identity", responses=EVERYWHERE, dependencies=[Depends(web.caller)])
@@ -105,7 +105,7 @@ async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
     ),
     responses=refuses(errors.CodeWrong, errors.PhoneMalformed, *ways.REFUSALS),
 )
-async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Response:
+async def create_session(told: SessionIn, ctx: Wide, who: Who, at: At) -> Response:
     phone = ways.checked(told)
     at.logins.take(network(who.address))
     terms = actions.logins.Terms(
@@ -139,7 +139,7 @@ async def create_session(told: SessionIn, ctx: Ctx, who: Who, at: At) -> Respons
         "刷新令牌一次有效。若未收到回答，三十秒内可用同一令牌重试并得到相同结果；此后再用将终止会话。",
     ),
 )
-async def refresh_session(told: RefreshIn, ctx: Ctx) -> Response:
+async def refresh_session(told: RefreshIn, ctx: Wide) -> Response:
     issued = await refreshed(ctx, told.refresh_token)
     if issued is None:
         raise errors.NotKnown
@@ -236,7 +236,7 @@ async def read_me(ctx: Ctx, account_no: Mine) -> Response:
     ),
     responses=refuses(*DOCUMENT_REFUSALS, errors.Exists),
 )
-async def set_real_name(told: RealNameIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
+async def set_real_name(told: RealNameIn, ctx: Wide, account_no: Mine, at: At) -> Response:
     document = read_document(told.document)
     at.documents.take(account_no)
     try:

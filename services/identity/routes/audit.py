@@ -16,7 +16,7 @@ from services.identity.sql.audit import Wanted
 from shared import masking, pages, web, wire
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import Ctx, Who
+from shared.web import Ctx, Who, Wide
 
 router = APIRouter(tags=["privacy"])
 
@@ -87,7 +87,7 @@ def _bounded(moment: datetime | None) -> datetime | None:
     ),
 )
 async def verify_audit(
-    ctx: Ctx,
+    ctx: Wide,
     who: Who,
     after: Annotated[
         int | None, Query(ge=0, lt=1 << 62, description=say("Behind this position.", "此位置之后。"))
@@ -113,7 +113,7 @@ async def verify_audit(
     ),
 )
 async def export_audit(
-    ctx: Ctx,
+    ctx: Wide,
     who: Who,
     region: Region = None,
     after: After = 0,

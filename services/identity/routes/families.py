@@ -30,7 +30,7 @@ from shared.claiming import NamedOut
 from shared.crypto import Keyring
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import Ctx, Who, refuses
+from shared.web import Who, Wide, refuses
 
 router = APIRouter(tags=["identity"])
 
@@ -71,7 +71,7 @@ def _relative(keys: Keyring, who: Caller, one: Relation, asked: uuid.UUID, *, to
     response_model=Page[ActsForOut],
     summary=say("My children", "我的子女"),
 )
-async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
+async def list_family(ctx: Wide, account_no: Mine, limit: Limit = 50, cursor: Cursor = None) -> Response:
     after = pages.after(cursor, uuid.UUID)
     found = await ctx.db.read(actions.families.children, account_no, after=after, limit=limit + 1)
     return web.private(pages.page(found, limit, acts_for, lambda one: one.id))
@@ -90,7 +90,7 @@ async def list_family(ctx: Ctx, account_no: Mine, limit: Limit = 50, cursor: Cur
     ),
     responses=refuses(*DOCUMENT_REFUSALS, errors.VerificationRequired, errors.LimitReached),
 )
-async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
+async def add_child(told: ChildIn, ctx: Wide, account_no: Mine, at: At) -> Response:
     number = read_document(told.document)
     at.documents.take(account_no)
     made = await ctx.db.run(
@@ -116,7 +116,7 @@ async def add_child(told: ChildIn, ctx: Ctx, account_no: Mine, at: At) -> Respon
     ),
     responses=refuses(*OFFICE, errors.Gone),
 )
-async def accept(told: AcceptIn, ctx: Ctx, account_no: Mine, at: At) -> Response:
+async def accept(told: AcceptIn, ctx: Wide, account_no: Mine, at: At) -> Response:
     at.documents.take(account_no)
     made = await ctx.db.run(actions.families.accept, ctx.keys, account_no, told.code)
     return web.private(acts_for(made), 201, Location=_where(made.person_id))
@@ -128,7 +128,7 @@ async def accept(told: AcceptIn, ctx: Ctx, account_no: Mine, at: At) -> Response
     response_model=ActsForOut,
     summary=say("A child of mine", "查看子女"),
 )
-async def read_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
+async def read_child(person_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Response:
     return web.private(acts_for(await ctx.db.read(actions.families.child, account_no, person_id)))
 
 
@@ -138,7 +138,7 @@ async def read_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Respon
     status_code=204,
     summary=say("End my guardianship of a child", "解除监护关系"),
 )
-async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
+async def remove_child(person_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Response:
     await ctx.db.run(actions.families.remove_child, account_no, person_id)
     return Response(status_code=204)
 
@@ -155,7 +155,7 @@ async def remove_child(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Resp
     ),
     responses=refuses(errors.LimitReached),
 )
-async def invite(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
+async def invite(person_id: uuid.UUID, ctx: Wide, account_no: Mine) -> Response:
     made = await ctx.db.run(actions.families.invite, ctx.keys, account_no, person_id)
     return web.private(InvitationOut.model_validate(made), 201)
 
@@ -172,7 +172,7 @@ async def invite(person_id: uuid.UUID, ctx: Ctx, account_no: Mine) -> Response:
     ),
 )
 async def list_relatives(
-    person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None
+    person_id: uuid.UUID, ctx: Wide, who: Who, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     after = pages.after(cursor, uuid.UUID)
     found, is_staff = await ctx.db.run(actions.families.read, who, person_id, after=after, limit=limit + 1)
@@ -188,7 +188,7 @@ async def list_relatives(
     summary=say("Enter a child's guardian (staff)", "登记监护人（工作人员）"),
     responses=refuses(*OFFICE),
 )
-async def enter(person_id: uuid.UUID, told: GuardianIn, ctx: Ctx, who: Who) -> Response:
+async def enter(person_id: uuid.UUID, told: GuardianIn, ctx: Wide, who: Who) -> Response:
     seen, level = _evidence(told.evidence), rules.LEVELS.index(told.level)
     made = await ctx.db.run(actions.families.enter, ctx.keys, who, person_id, told.guardian, seen, level)
     return web.private(
@@ -204,7 +204,7 @@ async def enter(person_id: uuid.UUID, told: GuardianIn, ctx: Ctx, who: Who) -> R
     response_model=RelativeOut,
     summary=say("Say how well a guardianship is known (staff)", "核验监护关系（工作人员）"),
 )
-async def check(person_id: uuid.UUID, guardian_id: uuid.UUID, told: LevelIn, ctx: Ctx, who: Who) -> Response:
+async def check(person_id: uuid.UUID, guardian_id: uuid.UUID, told: LevelIn, ctx: Wide, who: Who) -> Response:
     seen, level = _evidence(told.evidence), rules.LEVELS.index(told.level)
     made = await ctx.db.run(actions.families.check, ctx.keys, who, person_id, guardian_id, seen, level)
     return web.private(_relative(ctx.keys, who, made, person_id, to_staff=True))
@@ -220,7 +220,7 @@ async def check(person_id: uuid.UUID, guardian_id: uuid.UUID, told: LevelIn, ctx
         "立即在所有服务中生效。已为该儿童预约的名额归该儿童及其他监护人。",
     ),
 )
-async def bar(person_id: uuid.UUID, guardian_id: uuid.UUID, told: BarIn, ctx: Ctx, who: Who) -> Response:
+async def bar(person_id: uuid.UUID, guardian_id: uuid.UUID, told: BarIn, ctx: Wide, who: Who) -> Response:
     made = await ctx.db.run(
         actions.families.bar, ctx.keys, who, person_id, guardian_id, reason=told.reason, document=told.document
     )
@@ -233,6 +233,6 @@ async def bar(person_id: uuid.UUID, guardian_id: uuid.UUID, told: BarIn, ctx: Ct
     status_code=204,
     summary=say("Bar somebody no longer (staff)", "解除禁止（工作人员）"),
 )
-async def lift(person_id: uuid.UUID, guardian_id: uuid.UUID, told: LiftIn, ctx: Ctx, who: Who) -> Response:
+async def lift(person_id: uuid.UUID, guardian_id: uuid.UUID, told: LiftIn, ctx: Wide, who: Who) -> Response:
     await ctx.db.run(actions.families.lift, ctx.keys, who, person_id, guardian_id, reason=told.reason)
     return Response(status_code=204)

@@ -18,7 +18,7 @@ from services.identity.schemas import LoginIn, LoginOut, ProviderOut
 from shared import errors, web
 from shared.pages import Page
 from shared.texts import choose, say
-from shared.web import Ctx, Who, refuses
+from shared.web import Ctx, Who, Wide, refuses
 
 router = APIRouter(tags=["identity"])
 
@@ -110,7 +110,7 @@ async def list_logins(ctx: Ctx, account_no: Mine) -> Response:
     ),
     responses=refuses(errors.CodeWrong, errors.PhoneMalformed, errors.DocumentTaken, *REFUSALS),
 )
-async def add_login(told: LoginIn, ctx: Ctx, who: Who, account_no: Mine, at: At) -> Response:
+async def add_login(told: LoginIn, ctx: Wide, who: Who, account_no: Mine, at: At) -> Response:
     number = checked(told)
     at.logins.take(network(who.address))
     made: sql.logins.Login | None

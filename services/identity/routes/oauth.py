@@ -25,7 +25,7 @@ from services.identity.routes.issued import refreshed, tokens_of
 from shared import crypto, errors, web, wire
 from shared.crypto import Tampered
 from shared.texts import LANGUAGES, choose, language
-from shared.web import Context, Ctx, Who
+from shared.web import Context, Who, Wide
 
 router = APIRouter(prefix="/oauth", include_in_schema=False, dependencies=[Depends(web.caller)])
 
@@ -140,7 +140,7 @@ def _turned_away(request: Request, ctx: Context, wrong: oauth.Wrong) -> Response
 
 
 @router.get("/authorize")
-async def show_login(request: Request, ctx: Ctx) -> Response:
+async def show_login(request: Request, ctx: Wide) -> Response:
     try:
         told = oauth.form(request.scope["query_string"])
         visit = Visit.of(request, ctx, told, oauth.read(told, ctx.settings))
@@ -150,7 +150,7 @@ async def show_login(request: Request, ctx: Ctx) -> Response:
 
 
 @router.post("/authorize")
-async def log_in(request: Request, ctx: Ctx, who: Who) -> Response:
+async def log_in(request: Request, ctx: Wide, who: Who) -> Response:
     try:
         told = await _form(request)
         ask = oauth.read(told, ctx.settings)
@@ -224,7 +224,7 @@ def _error(error: str, why: str, status: int = 400) -> Response:
 
 
 @router.post("/token")
-async def exchange(request: Request, ctx: Ctx) -> Response:
+async def exchange(request: Request, ctx: Wide) -> Response:
     try:
         told = await _form(request)
     except (oauth.Wrong, errors.WrongMediaType):
@@ -250,13 +250,13 @@ async def exchange(request: Request, ctx: Ctx) -> Response:
 
 
 @router.get("/invitation")
-async def show_invitation(request: Request, ctx: Ctx) -> Response:
+async def show_invitation(request: Request, ctx: Wide) -> Response:
     visit = Visit.of(request, ctx, {"ui_locales": request.query_params.get("ui_locales", "")}, None)
     return visit.page(pages.invitation(visit.lang, visit.hidden()))
 
 
 @router.post("/invitation")
-async def accept_invitation(request: Request, ctx: Ctx) -> Response:
+async def accept_invitation(request: Request, ctx: Wide) -> Response:
     try:
         told = await _form(request)
     except oauth.Wrong as wrong:

@@ -11,7 +11,7 @@ from services.identity.schemas.people import TieIn, TieOut
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import Context, Ctx, Who, refuses
+from shared.web import Context, Ctx, Who, Wide, refuses
 
 router = APIRouter(tags=["identity"])
 REFUSALS = (errors.Exists, errors.LimitReached, errors.RegionEnded)
@@ -109,7 +109,7 @@ async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who, limit: Limit = 5
     ),
     responses=refuses(*REFUSALS),
 )
-async def add_theirs(person_id: uuid.UUID, told: TieIn, ctx: Ctx, who: Who) -> Response:
+async def add_theirs(person_id: uuid.UUID, told: TieIn, ctx: Wide, who: Who) -> Response:
     return await _added(ctx, who, person_id, told)
 
 

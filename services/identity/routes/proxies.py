@@ -15,7 +15,7 @@ from shared import errors, web
 from shared.assertion import Caller
 from shared.pages import Page
 from shared.texts import say
-from shared.web import Ctx, Who, refuses
+from shared.web import Who, Wide, refuses
 
 router = APIRouter(tags=["identity"])
 
@@ -59,7 +59,7 @@ def _scope(told: ProxyIn | ProxyAtDeskIn) -> Scope:
     response_model=Page[ProxyOut],
     summary=say("Who acts for me, and whom I act for as a proxy", "代办关系：谁为我代办，我为谁代办"),
 )
-async def list_mine(ctx: Ctx, who: Who, account_no: Mine) -> Response:
+async def list_mine(ctx: Wide, who: Who, account_no: Mine) -> Response:
     return _listed(await ctx.db.read(actions.proxies.mine, account_no), who)
 
 
@@ -76,7 +76,7 @@ async def list_mine(ctx: Ctx, who: Who, account_no: Mine) -> Response:
     ),
     responses=refuses(*DOCUMENT_REFUSALS, errors.PhoneMalformed, *BEGINNING),
 )
-async def create(told: ProxyIn, ctx: Ctx, who: Who, account_no: Mine, at: At) -> Response:
+async def create(told: ProxyIn, ctx: Wide, who: Who, account_no: Mine, at: At) -> Response:
     scope = _scope(told)
     if told.person is not None:
         number = read_document(told.person.document, "/person/document/number")
@@ -101,7 +101,7 @@ async def create(told: ProxyIn, ctx: Ctx, who: Who, account_no: Mine, at: At) ->
     response_model=ProxyOut,
     summary=say("One of them", "查看代办关系"),
 )
-async def read_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
+async def read_mine(proxy_id: uuid.UUID, ctx: Wide, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
     return web.private(_out(await ctx.db.read(actions.proxies.one, who, None, proxy_id), who))
 
 
@@ -112,7 +112,7 @@ async def read_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -
     summary=say("Agree that somebody acts for me", "同意由其为我代办"),
     responses=refuses(errors.Gone, errors.Exists),
 )
-async def confirm_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:
+async def confirm_mine(proxy_id: uuid.UUID, ctx: Wide, who: Who, account_no: Mine) -> Response:
     return web.private(_out(await ctx.db.run(actions.proxies.confirm, account_no, proxy_id), who))
 
 
@@ -123,7 +123,7 @@ async def confirm_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine
     summary=say("Revoke, refuse, or give up", "撤销、拒绝或放弃代办"),
     description=say("It counts at once. Both are told.", "立即生效，双方均会收到通知。"),
 )
-async def revoke_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
+async def revoke_mine(proxy_id: uuid.UUID, ctx: Wide, who: Who, account_no: Mine) -> Response:  # noqa: ARG001 - a known one
     await ctx.db.run(actions.proxies.revoke, who, None, proxy_id)
     return Response(status_code=204)
 
@@ -138,7 +138,7 @@ async def revoke_mine(proxy_id: uuid.UUID, ctx: Ctx, who: Who, account_no: Mine)
         "限可代其办理的人（受托人仅见本人一项）及本区域工作人员。",
     ),
 )
-async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def list_theirs(person_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return _listed(await ctx.db.read(actions.proxies.theirs, who, person_id), who)
 
 
@@ -154,7 +154,7 @@ async def list_theirs(person_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     ),
     responses=refuses(*BEGINNING),
 )
-async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Ctx, who: Who) -> Response:
+async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Wide, who: Who) -> Response:
     made = await ctx.db.run(actions.proxies.ask_at_desk, ctx.keys, who, person_id, told.proxy, _scope(told))
     return _shown(made, who, 201, f"/v1/identity/people/{person_id}/proxies/{made.id}")
 
@@ -165,7 +165,7 @@ async def create_theirs(person_id: uuid.UUID, told: ProxyAtDeskIn, ctx: Ctx, who
     response_model=ProxyOut,
     summary=say("One of somebody's proxies", "查看某人的一位代办人"),
 )
-async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return web.private(_out(await ctx.db.read(actions.proxies.one, who, person_id, proxy_id), who))
 
 
@@ -175,7 +175,7 @@ async def read_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: 
     response_model=ProxyShownOut,
     summary=say("A new code for the person at the desk (staff)", "重新生成确认码（工作人员）"),
 )
-async def show_code(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def show_code(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return _shown(await ctx.db.run(actions.proxies.show_code, ctx.keys, who, person_id, proxy_id), who, 200)
 
 
@@ -187,7 +187,7 @@ async def show_code(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Wh
     description=say("Five tries, a quarter of an hour.", "十五分钟内有效，最多尝试五次。"),
     responses=refuses(errors.DeskCodeWrong, errors.Gone, errors.Exists),
 )
-async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTold, ctx: Ctx, who: Who) -> Response:
+async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTold, ctx: Wide, who: Who) -> Response:
     made = await ctx.db.run(actions.proxies.confirm_at_desk, ctx.keys, who, person_id, proxy_id, told.code)
     if isinstance(made, errors.Refusal):
         raise made
@@ -200,6 +200,6 @@ async def confirm_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, told: CodeTo
     status_code=204,
     summary=say("Revoke at the person's word (staff)", "按本人意愿撤销代办（工作人员）"),
 )
-async def revoke_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def revoke_theirs(person_id: uuid.UUID, proxy_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     await ctx.db.run(actions.proxies.revoke, who, person_id, proxy_id)
     return Response(status_code=204)

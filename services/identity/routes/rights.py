@@ -22,7 +22,7 @@ from services.identity.schemas.rights import (
 from shared import clock, errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import choose, language, say
-from shared.web import Ctx, Who, refuses
+from shared.web import Ctx, Who, Wide, refuses
 
 MALFORMED = (*DOCUMENT_MALFORMED, errors.PhoneMalformed)
 
@@ -89,7 +89,7 @@ def _of(word: str, prefix: str, whose: Any) -> APIRouter:
         ),
         responses=refuses(errors.LastGuardian),
     )
-    async def closure(request: Request, ctx: Ctx, who: Who, person_id: uuid.UUID | None = named) -> Response:
+    async def closure(request: Request, ctx: Wide, who: Who, person_id: uuid.UUID | None = named) -> Response:
         row = await ctx.db.run(actions.rights.ask_closure, who, person_id, ctx.settings.closure_days)
         return _told(request, row, person_id, 202)
 

@@ -31,7 +31,7 @@ async def entries(tx: Tx, wanted: Wanted, before: int | None, limit: int) -> lis
         """
         SELECT e.no, e.position, e.hash, e.at, e.action, e.community, e.person_id, e.reason, e.data, e.account_no,
                a.id AS account_id, a.person_id AS by_person_id, coalesce(p.name, a.name) AS name, r.role, r.prefix
-        FROM audit e LEFT JOIN accounts a ON a.no = e.account_no LEFT JOIN persons p ON p.id = a.person_id
+        FROM audit e LEFT JOIN accounts a ON a.no = e.account_no LEFT JOIN holders p ON p.id = a.person_id
         LEFT JOIN LATERAL (
             SELECT role, prefix FROM roles r WHERE r.account_no = e.account_no AND starts_with(e.community, r.prefix)
             AND r.starts_at <= e.at AND (r.ends_at IS NULL OR r.ends_at > e.at)
@@ -57,7 +57,7 @@ async def entries(tx: Tx, wanted: Wanted, before: int | None, limit: int) -> lis
 async def names(tx: Tx, account_nos: Sequence[int]) -> dict[int, str]:
     """What accounts are called."""
     rows = await tx.fetch(
-        "SELECT a.no, coalesce(p.name, a.name) AS name FROM accounts a LEFT JOIN persons p ON p.id = a.person_id "
+        "SELECT a.no, coalesce(p.name, a.name) AS name FROM accounts a LEFT JOIN holders p ON p.id = a.person_id "
         "WHERE a.no = ANY($1::bigint[])",
         list(account_nos),
     )

@@ -33,7 +33,7 @@ class Case:
 _CASE = """
     SELECT c.id, c.community, c.document_kind, c.tries, c.opened_at, c.closed_at, c.outcome, p.id, p.name,
            p.phone_sealed, o.id, o.name
-    FROM identity_conflicts c JOIN persons p ON p.id = c.person_id JOIN persons o ON o.id = c.owner_id
+    FROM identity_conflicts c JOIN persons p ON p.id = c.person_id JOIN holders o ON o.id = c.owner_id
 """
 
 

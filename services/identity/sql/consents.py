@@ -69,7 +69,7 @@ async def words(tx: Tx, person_id: uuid.UUID, purposes: Sequence[str]) -> dict[s
                c.until
         FROM unnest($2::text[]) AS w(purpose) CROSS JOIN LATERAL (
             SELECT * FROM consents c WHERE c.person_id = $1 AND c.purpose = w.purpose ORDER BY c.step DESC LIMIT $3
-        ) c JOIN persons p ON p.id = c.by_person_id ORDER BY w.purpose, c.step DESC
+        ) c JOIN holders p ON p.id = c.by_person_id ORDER BY w.purpose, c.step DESC
         """,
         person_id,
         list(purposes),

@@ -87,8 +87,8 @@ async def insert(tx: Tx, one: NewReveal, life: timedelta) -> None:
 _REVEAL = """
     SELECT v.*, p.name AS person_name, coalesce(b.name, a.name) AS by_name, d.name AS decided_name,
            v.expires_at IS NOT NULL AND v.expires_at <= clock_timestamp() AS is_over
-    FROM reveals v JOIN persons p ON p.id = v.person_id JOIN accounts a ON a.no = v.account_no
-    LEFT JOIN persons b ON b.id = v.by_person_id LEFT JOIN persons d ON d.id = v.decided_person_id
+    FROM reveals v JOIN holders p ON p.id = v.person_id JOIN accounts a ON a.no = v.account_no
+    LEFT JOIN holders b ON b.id = v.by_person_id LEFT JOIN holders d ON d.id = v.decided_person_id
 """
 
 

@@ -38,7 +38,7 @@ async def insert(tx: Tx, new: NewRequest) -> int:
 
 _REQUEST = """
     SELECT q.*, p.name AS person_name, a.expires_at AS archive_until
-    FROM requests q JOIN persons p ON p.id = q.person_id
+    FROM requests q JOIN holders p ON p.id = q.person_id
     LEFT JOIN archives a ON a.request_id = q.id AND a.expires_at > now()
 """
 

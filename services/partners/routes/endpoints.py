@@ -24,7 +24,7 @@ from services.partners.schemas import (
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHERE)
 
@@ -193,7 +193,7 @@ async def list_deliveries(
         "失败或未推送的通知将重新推送。若有剩余，`next` 不为空：以其作为 `since` 再次请求。",
     ),
 )
-async def recover(endpoint_id: uuid.UUID, told: RecoverIn, ctx: Ctx, who: Who) -> Response:
+async def recover(endpoint_id: uuid.UUID, told: RecoverIn, ctx: Wide, who: Who) -> Response:
     found = await actions.recover(ctx.db, who, endpoint_id, told.since, told.until)
     return web.json(RecoveredOut(recovered=found.recovered, done=found.rest is None, next=found.rest))
 

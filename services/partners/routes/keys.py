@@ -14,7 +14,7 @@ from services.partners.schemas import KeyIn, KeyMadeOut, KeyOut
 from shared import pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who
+from shared.web import EVERYWHERE, Ctx, Who, Wide
 
 router = APIRouter(prefix="/v1/partners/keys", tags=["partners"], responses=EVERYWHERE)
 
@@ -49,7 +49,7 @@ async def list_all(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None)
         "管理人员为本区域的合作系统创建密钥，密钥只显示一次。权限限于所列类型、区域、场所与操作。",
     ),
 )
-async def make(told: KeyIn, ctx: Ctx, who: Who) -> Response:
+async def make(told: KeyIn, ctx: Wide, who: Who) -> Response:
     wanted = actions.Wanted(
         told.name,
         reach.known(told.types),

@@ -26,7 +26,7 @@ from services.partners.schemas import (
 from shared import clock, errors, pages, web, wire
 from shared.pages import LAST, Cursor, Limit, Page
 from shared.texts import choose, language, say
-from shared.web import EVERYWHERE, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHERE)
 
@@ -56,7 +56,7 @@ def told(items: Sequence[Any]) -> list[dict[str, Any]]:
     responses=refuses(errors.Gone, errors.NotInScope),
 )
 async def poll(
-    ctx: Ctx,
+    ctx: Wide,
     who: Who,
     after: Annotated[
         Position | Literal["latest"] | None,
@@ -134,7 +134,7 @@ async def read_consumer(name: Name, ctx: Ctx, who: Who) -> Response:
     ),
     responses={201: {"model": ConsumerOut, "description": say("Made.", "已创建。")}, **refuses(errors.NotInScope)},
 )
-async def put_consumer(name: Name, body: ConsumerIn, ctx: Ctx, who: Who) -> Response:
+async def put_consumer(name: Name, body: ConsumerIn, ctx: Wide, who: Who) -> Response:
     kinds = reach.known(body.types)
     row, is_new = await ctx.db.run(actions.put_consumer, who, name, kinds, body.community, body.start)
     return web.json(ConsumerOut(**dict(row)), 201 if is_new else 200)
@@ -162,7 +162,7 @@ async def delete_consumer(name: Name, ctx: Ctx, who: Who) -> Response:
     ),
     responses=refuses(errors.Leased, errors.Gone),
 )
-async def lease(name: Name, body: LeaseIn, ctx: Ctx, who: Who) -> Response:
+async def lease(name: Name, body: LeaseIn, ctx: Wide, who: Who) -> Response:
     lent = await ctx.db.run(actions.lend, who, name, limit=body.limit, seconds=body.seconds)
     return Response(
         wire.dumps(

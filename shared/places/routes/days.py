@@ -14,7 +14,7 @@ from shared.places import actions, schemas, sheets, sql
 from shared.places.routes.given import ClosureId, Day, Format, PlaceId, place_of
 from shared.places.schemas import ClosureIn, ClosureOut
 from shared.texts import language, say
-from shared.web import Ctx, Who, refuses
+from shared.web import Ctx, Who, Wide, refuses
 
 
 def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[str]) -> None:
@@ -82,7 +82,7 @@ def add_days(made: APIRouter, service: str, collection: str, readers: frozenset[
         response_model=schemas.OccupancyOut,
         summary=say("How full a place is now", "当前在约人数"),
     )
-    async def read_occupancy(place_id: PlaceId, ctx: Ctx) -> Response:
+    async def read_occupancy(place_id: PlaceId, ctx: Wide) -> Response:
         place = await place_of(ctx, service, place_id)
         now = await ctx.db.read(sql.occupancy, place_id)
         named_out = NamedOut(id=place.id, name=place.name)
@@ -128,7 +128,7 @@ def _add_closures(made: APIRouter, service: str, collection: str) -> None:
         ),
         responses={200: {"model": schemas.ClosingOut, "description": say("A dry run.", "预览。")}},
     )
-    async def create_closure(place_id: PlaceId, told: ClosureIn, ctx: Ctx, who: Who) -> Response:
+    async def create_closure(place_id: PlaceId, told: ClosureIn, ctx: Wide, who: Who) -> Response:
         if told.dry_run:
             seen = await ctx.db.read(actions.foresee_closure, who, service, place_id, told.starts_at, told.ends_at)
             return web.json(schemas.closing_out(seen))
