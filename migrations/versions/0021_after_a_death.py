@@ -290,9 +290,10 @@ def after_a_death() -> None:
     op.execute("GRANT SELECT, INSERT, UPDATE ON deaths, wishes, relatives TO linli_identity")
     op.execute("GRANT DELETE ON deaths, wishes TO linli_identity")
     for table in ("deaths", "wishes"):
+        known = f"EXISTS (SELECT FROM persons w WHERE w.id = {table}.person_id)"
         op.execute(
-            f"SELECT wall('{table}', region => 'community', person => '{{person_id}}', account => '{{account_no}}', "
-            f"besides => 'EXISTS (SELECT FROM persons w WHERE w.id = {table}.person_id)')"
+            "SELECT wall('" + table + "', region => 'community', person => '{person_id}', account => '{account_no}', "
+            "besides => '" + known + "')"
         )
     op.execute(
         "SELECT wall('relatives', region => 'community', person => '{person_id,relative_id}', account => '{account_no}')"

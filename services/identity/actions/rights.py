@@ -55,7 +55,7 @@ async def _write(tx: Tx, who: Caller, new: NewRequest) -> Any:
     )
     told = await sql.reveals.told(tx, new.person_id) if new.person_id != who.person_id else ()
     holders = tuple(no for no in told if no != who.holder_no)  # whoever asked knows
-    await announce(tx, [notices.request_made(new.id, new.community, holders, new.kind)])
+    await announce(tx, [notices.rights.request_made(new.id, new.community, holders, new.kind)])
     return await sql.rights.one(tx, new.id)
 
 
@@ -252,7 +252,7 @@ async def decide(
 
 async def _tell(tx: Tx, row: Any, state: str) -> None:
     told = await sql.reveals.told(tx, row["person_id"])
-    await announce(tx, [notices.request_answered(row["id"], row["community"], told, row["kind"], state)])
+    await announce(tx, [notices.rights.request_answered(row["id"], row["community"], told, row["kind"], state)])
 
 
 async def _correct(tx: Tx, keys: Keyring, person_id: uuid.UUID, field: str, told: dict[str, Any]) -> None:
@@ -343,7 +343,7 @@ async def remind(tx: Tx) -> int:
     told = []
     for row in rows:
         holders = await sql.reveals.in_office(tx, sorted(standing.DESK), row["community"])
-        told.append(notices.request_due(row["id"], row["community"], holders, row["kind"], row["due_at"]))
+        told.append(notices.rights.request_due(row["id"], row["community"], holders, row["kind"], row["due_at"]))
     if not told:
         tx.discard()
     await announce(tx, told)

@@ -80,25 +80,6 @@ class Counted(Data):
     people: int
 
 
-class Requested(Data):
-    """What was asked: export, correction or closure."""
-
-    kind: str
-
-
-class Answered(Requested):
-    """What came of it: done, denied, or withdrawn by another."""
-
-    state: str
-
-
-class Due(Requested):
-    """By when it must be answered."""
-
-    due_at: datetime
-
-
-_REQUEST: Final = say("the request", "申请")
 _REVEAL: Final = say("the reveal", "查看记录")
 _SUBJECT: Final = say("the word in the ledger of consents", "授权记录")
 _RELATION: Final = say("the guardianship", "监护关系")
@@ -278,33 +259,6 @@ TYPES: Final = (
         {"people": 21},
     ),
     NoticeType(
-        "identity.request.made",
-        Requested,
-        _REQUEST,
-        say(
-            "Somebody asks about what is known of them; they are told when another did so for them.",
-            "居民就本人信息提出申请；由他人代为提出的，已通知本人。",
-        ),
-        {"kind": "export"},
-    ),
-    NoticeType(
-        "identity.request.answered",
-        Answered,
-        _REQUEST,
-        say(
-            "It was done, denied with a reason, or withdrawn by another; the person is told.",
-            "申请已办结、不予批准或被他人撤回，已通知本人。",
-        ),
-        {"kind": "correction", "state": "done"},
-    ),
-    NoticeType(
-        "identity.request.reminded",
-        Due,
-        _REQUEST,
-        say("It must be answered soon; the staff of the region are told.", "申请临近答复期限，已通知本区域工作人员。"),
-        {"kind": "correction", "due_at": "2026-12-22T10:00:00+08:00"},
-    ),
-    NoticeType(
         "identity.person.closed",
         Data,
         say("the person", "人员"),
@@ -429,21 +383,6 @@ def reveal_asked(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...])
 def reveals_exceeded(reveal_id: uuid.UUID, community: str, holders: tuple[int, ...], people: int) -> Notice:
     """Somebody looks at too many people."""
     return Notice("identity.reveals.exceeded", community, reveal_id, holders, {"people": people})
-
-
-def request_made(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str) -> Notice:
-    """Somebody asks about what is known of them, or another does for them: then they are told."""
-    return Notice("identity.request.made", community, request_id, holders, {"kind": kind})
-
-
-def request_answered(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, state: str) -> Notice:
-    """What came of a request."""
-    return Notice("identity.request.answered", community, request_id, holders, {"kind": kind, "state": state})
-
-
-def request_due(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, due_at: datetime) -> Notice:
-    """The staff is reminded of a request."""
-    return Notice("identity.request.reminded", community, request_id, holders, {"kind": kind, "due_at": due_at})
 
 
 def person_closed(person_id: uuid.UUID, community: str) -> Notice:

@@ -1,12 +1,31 @@
-"""What identity announces of what is kept, and of what becomes of it after a death."""
+"""What identity announces of what is asked about what is known, of how long it is kept, and of a death."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Final, Literal
 
 from shared.notices import Data, Notice, NoticeType
 from shared.texts import say
+
+
+class Requested(Data):
+    """What was asked: export, correction or closure."""
+
+    kind: str
+
+
+class Answered(Requested):
+    """What came of it: done, denied, or withdrawn by another."""
+
+    state: str
+
+
+class Due(Requested):
+    """By when it must be answered."""
+
+    due_at: datetime
 
 
 class Kept(Data):
@@ -22,10 +41,38 @@ class Said(Data):
     state: Literal["allowed", "denied"]
 
 
+_REQUEST: Final = say("the request", "申请")
 _DEATH: Final = say("the record of the death", "死亡登记")
 _RELATIVE: Final = say("the relative's leave", "近亲属权限")
 
 TYPES: Final = (
+    NoticeType(
+        "identity.request.made",
+        Requested,
+        _REQUEST,
+        say(
+            "Somebody asks about what is known of them; they are told when another did so for them.",
+            "居民就本人信息提出申请；由他人代为提出的，已通知本人。",
+        ),
+        {"kind": "export"},
+    ),
+    NoticeType(
+        "identity.request.answered",
+        Answered,
+        _REQUEST,
+        say(
+            "It was done, denied with a reason, or withdrawn by another; the person is told.",
+            "申请已办结、不予批准或被他人撤回，已通知本人。",
+        ),
+        {"kind": "correction", "state": "done"},
+    ),
+    NoticeType(
+        "identity.request.reminded",
+        Due,
+        _REQUEST,
+        say("It must be answered soon; the staff of the region are told.", "申请临近答复期限，已通知本区域工作人员。"),
+        {"kind": "correction", "due_at": "2026-12-22T10:00:00+08:00"},
+    ),
     NoticeType(
         "identity.retention.changed",
         Kept,
@@ -71,6 +118,21 @@ TYPES: Final = (
         {"state": "allowed"},
     ),
 )
+
+
+def request_made(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str) -> Notice:
+    """Somebody asks about what is known of them, or another does for them: then they are told."""
+    return Notice("identity.request.made", community, request_id, holders, {"kind": kind})
+
+
+def request_answered(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, state: str) -> Notice:
+    """What came of a request."""
+    return Notice("identity.request.answered", community, request_id, holders, {"kind": kind, "state": state})
+
+
+def request_due(request_id: uuid.UUID, community: str, holders: tuple[int, ...], kind: str, due_at: datetime) -> Notice:
+    """The staff is reminded of a request."""
+    return Notice("identity.request.reminded", community, request_id, holders, {"kind": kind, "due_at": due_at})
 
 
 def death_recorded(death_id: uuid.UUID, community: str, holder_no: int) -> Notice:
