@@ -934,8 +934,6 @@ UNKNOWN = {
     ("GET", f"/v1/booking/{CANARY}"): 404,
     ("GET", f"/v1/identity/{CANARY}"): 404,
     ("GET", f"/{CANARY}"): 404,
-    ("GET", "/"): 404,
-    ("GET", "//"): 404,
     ("GET", "/v1/booking"): 404,
     ("GET", "/v1/booking/reservations/%00"): 404,
     ("GET", "/v1/booking/reservations/%0A"): 422,
