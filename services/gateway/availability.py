@@ -166,9 +166,11 @@ async def _page(tx: Tx, window: Window, now: datetime) -> Page:
     more = len(rows) > window.limit
     rows = rows[: window.limit]
     known = await sql.limits(tx, (row["policy_id"] for row in rows))
+    full = [row["id"] for row in rows if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
     over = [row["id"] for row in rows if row["next_lapse"] is not None and row["next_lapse"] <= now]
+    held = await sql.held_until(tx, full) if full else {}
     lapsed = await sql.lapsed_units(tx, over) if over else {}
-    slots = [_counting_lapsed(sql.slot(row, known), lapsed) for row in rows]
+    slots = [_counting_lapsed(sql.slot(row, known, held.get(row["id"])), lapsed) for row in rows]
     return Page(rows, slots, now, more=more)
 
 

@@ -211,10 +211,12 @@ class Arbiter:
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
         consents = await sql.consents(tx, rows.values(), people.values())
+        full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
+        held = await sql.held_until(tx, full) if full else {}
         return _Looked(
             now=now,
             rows=rows,
-            slots={one: sql.slot(row, known) for one, row in rows.items()},
+            slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
             holders={
                 no: sql.holder(
                     row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], frozenset())

@@ -22,10 +22,7 @@ SLOT = f"""
            (s.starts_at AT TIME ZONE '{ZONE}')::date AS day, s.opens_at, s.closes_at, s.capacity, s.taken, s.taken_offline,
            s.waiting, s.offline_share, s.offline_until, s.min_age, s.max_age, s.regions, s.level, s.needs_guardian,
            s.allocation, s.is_exclusive, s.is_waitable, s.state, s.is_counted, s.policy_id, s.next_lapse, s.title, s.cancel_by,
-           p.name AS place_name, s.subject_kind, s.subject_id, r.id AS resource_id, r.name AS resource_name,
-           CASE WHEN s.taken >= s.capacity AND s.next_lapse IS NOT NULL THEN
-               (SELECT min(c.held_until) FROM claims c WHERE c.slot_id = s.id AND c.is_active AND c.state = 'held')
-           END AS held_until
+           p.name AS place_name, s.subject_kind, s.subject_id, r.id AS resource_id, r.name AS resource_name
     FROM slots s JOIN places p ON p.id = s.place_id LEFT JOIN resources r ON r.no = s.resource_no
 """
 _FACTS = 25
@@ -51,9 +48,9 @@ async def limits(tx: Tx, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, Limits]
     return _policies
 
 
-def slot(row: Any, known: Mapping[uuid.UUID, Limits]) -> Slot:
+def slot(row: Any, known: Mapping[uuid.UUID, Limits], held_until: datetime | None = None) -> Slot:
     """A row of SLOT as the rules see it."""
-    return Slot._make((*row[:_FACTS], known[row["policy_id"]], row["held_until"], PURPOSES.get(row["service"], ())))
+    return Slot._make((*row[:_FACTS], known[row["policy_id"]], held_until, PURPOSES.get(row["service"], ())))
 
 
 def granted_slot(row: Any) -> GrantedSlot:
@@ -256,6 +253,16 @@ async def household_counts(
         since,
     )
     return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+async def held_until(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, datetime]:
+    """The first moment at which a hold on each of these slots can lapse; slots without holds are missing."""
+    rows = await tx.fetch(
+        "SELECT slot_id, min(held_until) FROM claims WHERE slot_id = ANY($1::uuid[]) AND is_active AND state = 'held' "
+        "GROUP BY slot_id",
+        ids,
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def lapsed_units(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
