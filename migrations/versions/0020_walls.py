@@ -136,11 +136,12 @@ CREATE FUNCTION wall(
     account text[] DEFAULT '{}', besides text DEFAULT NULL, announced boolean DEFAULT false
 ) RETURNS void LANGUAGE plpgsql SET search_path FROM CURRENT AS $wall$
 DECLARE
-    -- What most transactions need is asked once a statement, not once a row; who reaches everything is asked nothing else.
-    wide text := $$(SELECT current_setting('app.region', true) = '*')$$;
-    told text := $$(SELECT current_setting('app.region', true) <> '')$$;
-    regions text := $$ LIKE ANY ((SELECT string_to_array(regexp_replace(current_setting('app.region', true), '[0-9]+', '\&%',
-        'g'), ','))::text[])$$;
+    -- Who reaches everything is asked nothing else. No sub-selects here: inside another sub-select, PostgreSQL 18 reads what
+    -- they have not answered yet when a row that is being locked has changed meanwhile, and its process dies.
+    wide text := $$current_setting('app.region', true) = '*'$$;
+    told text := $$current_setting('app.region', true) <> ''$$;
+    regions text := $$ LIKE ANY (string_to_array(regexp_replace(current_setting('app.region', true), '[0-9]+', '\&%',
+        'g'), ','))$$;
     people text := $$string_to_array(current_setting('app.people', true), ',')::uuid[]$$;
     holders text := $$string_to_array(current_setting('app.holders', true), ',')::bigint[]$$;
     account_no text := $$nullif(current_setting('app.account', true), '')::bigint$$;
@@ -213,8 +214,8 @@ def upgrade() -> None:
     _say(
         # A person is known where they live, and where they stay.
         "CREATE POLICY near_where_they_stay ON persons TO linli_identity USING (EXISTS (SELECT FROM person_places w "
-        "WHERE w.person_id = persons.id AND w.ended_on IS NULL AND w.community LIKE ANY ((SELECT string_to_array("
-        r"regexp_replace(current_setting('app.region', true), '[0-9]+', '\&%', 'g'), ','))::text[])))"
+        "WHERE w.person_id = persons.id AND w.ended_on IS NULL AND w.community LIKE ANY (string_to_array("
+        r"regexp_replace(current_setting('app.region', true), '[0-9]+', '\&%', 'g'), ','))))"
     )
     for table in CLOSED:
         op.execute(f"SELECT wall('{table}')")
