@@ -38,7 +38,7 @@ structlog.configure(
 def door(
     url: str, make: Callable[[Database], ASGIApp], *, pool_size: int = 6, listener: socket.socket | None = None
 ) -> Iterator[str]:
-    """`make`'s app behind uvicorn in a thread; its address. Callers may connect at once: the socket listens already."""
+    """`make`'s app behind uvicorn in a thread; its address, when it has started."""
     listener = listener or socket.create_server(("127.0.0.1", 0), backlog=256)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     servers: list[uvicorn.Server] = []
@@ -57,6 +57,10 @@ def door(
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name=address)
     thread.start()
     try:
+        # One door after the other: what FastAPI and Pydantic make of routes at the start is not made for two threads at once.
+        while not any(server.started for server in servers):
+            assert thread.is_alive(), "the door did not open"
+            thread.join(0.01)
         yield address
     finally:
         for server in servers:
