@@ -738,6 +738,7 @@ def test_supper_that_was_added_later_is_cooked_from_the_same_stock(front: Front)
     sheet = other.says("GET", f"{other.path}/production?date={other.day(2)}&slot={window}", other.cook)
     assert [(one["title"], one["portions"]) for one in sheet["windows"]] == [("晚餐", 6)]
     portions = {one["name"]: one["free"] for one in menu["dishes"]}["清蒸鱼"]
+    assert examined(front) == [], "two portions of one stock are no fault"
     assert front.ask("DELETE", lunch["href"], elder).status_code == 200, (
         "what is given back is lunch's, and supper stays"
     )

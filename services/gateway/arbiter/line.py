@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 from services import SERVICES
-from services.gateway.arbiter import rules, sql
+from services.gateway.arbiter import permission, rules, sql
 from services.gateway.arbiter.rules import Ask, Decision, Granted, Refused, Waiting
 from shared import claims, clock
-from shared.assertion import KEEPERS, Caller
+from shared.assertion import Caller
 from shared.claims import Subject, Take
 from shared.db import Tx
 from shared.grants import Grant, GrantedClaim, GrantedSlot
@@ -282,7 +282,7 @@ class Arbiter:
                 asks.append(None)
                 continue
             if one.holder is not None:
-                may = frozenset(holders) if self._is_office_of(one, roles) else _NOBODY
+                may = frozenset(holders) if permission.of_office(one.caller, one.holder, roles) else _NOBODY
                 guards = _NOBODY
             elif one.persons is None and one.channel == "app":
                 may, guards = frozenset(holders), _NOBODY
@@ -321,7 +321,8 @@ class Arbiter:
     ) -> tuple[frozenset[int], frozenset[int]]:
         """Whom the account may act for in this ask, and whom it is a guardian of; the desk stands in for guardians."""
         if one.channel != "app":  # nobody else gets at the places kept for the desk, not even for oneself
-            everybody = frozenset(holders) if self._may_act_at_desk(one, takes, roles, looked) else _NOBODY
+            slots = (looked.slots[take.slot_id] for take in takes if take.slot_id in looked.slots)
+            everybody = frozenset(holders) if permission.at_desk(one.caller, slots, roles) else _NOBODY
             return everybody, everybody
         own = one.caller.holder_no
         level = self._guardians.get(one.service, 0)
@@ -329,36 +330,6 @@ class Arbiter:
         may = {r.holder_no for r in mine} | ({own} if own is not None else set())
         guards = {r.holder_no for r in mine if r.kind == "guardian"}
         return frozenset(may), frozenset(guards)
-
-    @staticmethod
-    def _is_office_of(one: Asked, roles: Sequence[Any]) -> bool:
-        """Whether the account works for the committee of the region that is to hold the places."""
-        return one.caller.has_second and any(
-            role["account_no"] == one.caller.account_no
-            and role["role"] in claims.DESK
-            and (one.holder or "").startswith(role["prefix"])
-            and role["place_id"] is None
-            for role in roles
-        )
-
-    @staticmethod
-    def _may_act_at_desk(one: Asked, takes: tuple[Take, ...], roles: Sequence[Any], looked: _Looked) -> bool:
-        rows = (looked.rows[take.slot_id] for take in takes if take.slot_id in looked.rows)
-        return all(
-            any(
-                role["account_no"] == one.caller.account_no
-                and row["community"].startswith(role["prefix"])
-                and (
-                    role["place_id"] == row["place_id"]
-                    if role["role"] in KEEPERS
-                    else role["role"] in claims.DESK
-                    and one.caller.has_second
-                    and role["place_id"] in (None, row["place_id"])
-                )
-                for role in roles
-            )
-            for row in rows
-        )
 
     @staticmethod
     def _grant(ask: Ask, looked: _Looked, held_until: datetime) -> Grant:
