@@ -159,7 +159,7 @@ class Line(Generic[A, R]):
 
     async def _serve(self, places: list[_Place[A, R]], *, skip: bool, again: bool = True) -> None:
         try:
-            answers = await self._transact([place.item for place in places], skip=skip)
+            await self._transact(places, skip=skip)
         except asyncpg.LockNotAvailableError:
             if skip:  # a lock that cannot be skipped, such as a foreign key's: those it concerns are found like poison
                 return await self._halve(places, errors.LineFull(retry_after=1), skip=True)
@@ -173,7 +173,6 @@ class Line(Generic[A, R]):
             return await self._halve(places, error, skip=skip)
         except Exception as error:  # noqa: BLE001 - CommitUnknown, NotCommitted, no connection: callers hear it
             return self._fail(places, error)
-        return self._answer(places, answers)
 
     async def _halve(self, places: list[_Place[A, R]], error: Exception, *, skip: bool) -> None:
         """Serve both halves by themselves; who stands alone hears the error."""
@@ -183,10 +182,13 @@ class Line(Generic[A, R]):
         await self._serve(places[:half], skip=skip)
         return await self._serve(places[half:], skip=skip)
 
-    async def _transact(self, items: list[A], *, skip: bool) -> Sequence[Answer[R]]:
+    async def _transact(self, places: list[_Place[A, R]], *, skip: bool) -> None:
         self.transactions += 1
         async with self._db.transaction(lock_timeout_ms=LOCK_MS) as tx:
-            return await self._action(tx, items, skip_locked=skip)
+            answers = await self._action(tx, [place.item for place in places], skip_locked=skip)
+            if tx.discarded:  # nothing was done, so nobody needs to wait for the end of it
+                return self._answer(places, answers)
+        return self._answer(places, answers)
 
     def _answer(self, places: list[_Place[A, R]], answers: Sequence[Answer[R]]) -> None:
         now = asyncio.get_running_loop().time()

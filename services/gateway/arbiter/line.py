@@ -6,7 +6,7 @@ Line first, then look, then decide, then write. See `shared.line` for the laws i
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -76,6 +76,11 @@ class _Looked:
     def granted(self, slot_id: uuid.UUID) -> GrantedSlot:
         """A slot as grants name it, made once for all of them."""
         return self._granted.get(slot_id) or self._granted.setdefault(slot_id, sql.granted_slot(self.rows[slot_id]))
+
+
+def _without_room(rows: Iterable[Any]) -> set[uuid.UUID]:
+    """Slots (rows of SLOT, locked) that have no place for a newcomer, whatever else this transaction finds."""
+    return {row["id"] for row in rows if row["waiting"] or (row["taken"] >= row["capacity"] and not row["is_due"])}
 
 
 class Arbiter:
@@ -169,20 +174,20 @@ class Arbiter:
         skip_locked: bool,
     ) -> _Looked:
         slot_ids = list({take.slot_id for several in takes for take in several})
-        nos = {no for several in holders for no in several}
-        nos |= {one.caller.holder_no for one in asked if one.caller.holder_no is not None}
         rows = {row["id"]: row for row in await sql.locked_slots(tx, slot_ids, skip_locked=skip_locked)}
         blocked = await self._blocked(tx, slot_ids, rows) if skip_locked else set()
         known = await sql.limits(tx, (row["policy_id"] for row in rows.values()))
-        people = {row["no"]: row for row in await sql.locked_holders(tx, list(nos), skip_locked=skip_locked)}
-        away = {no for no in nos - people.keys() if no > 0} if skip_locked else set()  # unknown persons are below zero
-        homes = await self._households(tx, rows, known, people, skip_locked=skip_locked)
-        away |= {no for no, row in people.items() if row["household_no"] in homes[1]}
+        hoping, others = self._apart(asked, takes, holders, _without_room(rows.values()))
+        locked = await sql.locked_holders(tx, list(hoping), skip_locked=skip_locked) if hoping else []
+        people = {row["no"]: row for row in (*locked, *(await sql.holders(tx, list(others)) if others else ()))}
+        away = {no for no in hoping - people.keys() if no > 0 and skip_locked}  # unknown persons are below zero
+        homes, not_had = await self._households(tx, rows, known, people, hoping, skip_locked=skip_locked)
+        away |= {no for no in hoping & people.keys() if people[no]["household_no"] in not_had}
 
         # The database's clock, read after the slots were locked: what waited is judged when it is its turn.
         now = max((row["now"] for row in people.values()), default=None) or datetime.now(UTC)
         lapsed = 0
-        due = [one for one, row in rows.items() if row["next_lapse"] is not None and row["next_lapse"] <= now]
+        due = [one for one, row in rows.items() if row["is_due"]]
         if due:
             lapsed += len(await claims.lapse(tx, due))
             rows |= {row["id"]: row for row in await sql.slots(tx, due)}
@@ -192,9 +197,9 @@ class Arbiter:
             [clock.at(day - timedelta(days=day.weekday()), datetime.min.time()) for day in days]
             + [now - timedelta(days=1)]
         )
-        standing = await sql.standing(
-            tx, list(people), since, now, [(one.caller.account_no or 0, one.key) for one in asked]
-        )
+        full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
+        keys = [(one.caller.account_no or 0, one.key) for one in asked]
+        standing = await sql.standing(tx, list(people), since, now, keys, full)
         over = standing.over
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
             had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
@@ -204,19 +209,17 @@ class Arbiter:
             freed = {(one.holder_no, one.slot_id) for one in gone}
             away |= {one.holder_no for one in over if (one.holder_no, one.slot_id) not in freed}
         counts = (
-            await sql.household_counts(tx, list(homes[0]), list({row["place_id"] for row in rows.values()}), since)
-            if homes[0]
+            await sql.household_counts(tx, list(homes), list({row["place_id"] for row in rows.values()}), since)
+            if homes
             else {}
         )
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
         consents = await sql.consents(tx, rows.values(), people.values())
-        full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
-        held = await sql.held_until(tx, full) if full else {}
         return _Looked(
             now=now,
             rows=rows,
-            slots={one: sql.slot(row, known, held.get(one)) for one, row in rows.items()},
+            slots={one: sql.slot(row, known, standing.held_until.get(one)) for one, row in rows.items()},
             holders={
                 no: sql.holder(
                     row, standing.places.get(no, ()), frozenset(waits.get(no, ())), consents.get(row["id"], frozenset())
@@ -229,6 +232,27 @@ class Arbiter:
             blocked_holders=away,
             lapsed=lapsed,
         )
+
+    @staticmethod
+    def _apart(
+        asked: Sequence[Asked],
+        takes: Sequence[tuple[Take, ...]],
+        several: Sequence[tuple[int, ...]],
+        without_room: set[uuid.UUID],
+    ) -> tuple[set[int], set[int]]:
+        """Numbers of those who may get a place, to be locked; and of those who cannot: in a rush, nearly everybody.
+
+        To be told why, one need not be locked.
+        """
+        hoping: set[int] = set()
+        everybody: set[int] = set()
+        for one, taken, holders in zip(asked, takes, several, strict=True):
+            own = one.caller.holder_no
+            nos = holders if own is None else (*holders, own)
+            everybody.update(nos)
+            if one.waits or one.serving or not any(take.slot_id in without_room for take in taken):
+                hoping.update(nos)
+        return hoping, everybody - hoping
 
     @staticmethod
     def _holders(one: Asked, persons: dict[uuid.UUID, int], committees: Mapping[str, int]) -> tuple[int, ...]:
@@ -246,16 +270,15 @@ class Arbiter:
 
     @staticmethod
     async def _households(
-        tx: Tx, rows: dict[uuid.UUID, Any], known: Any, people: dict[int, Any], *, skip_locked: bool
+        tx: Tx, rows: dict[uuid.UUID, Any], known: Any, people: dict[int, Any], hoping: set[int], *, skip_locked: bool
     ) -> tuple[set[int], set[int]]:
-        """Households whose limits matter here: those locked, and those not had."""
+        """Households whose limits matter here; and of those who hope, which were not had."""
         if not any(known[row["policy_id"]].household_per_day is not None for row in rows.values()):
             return set(), set()
-        wanted = {row["household_no"] for row in people.values() if row["household_no"] is not None}
-        if not wanted:
-            return set(), set()
-        had = await sql.locked_households(tx, list(wanted), skip_locked=skip_locked)
-        return had, wanted - had
+        homes = {no: row["household_no"] for no, row in people.items() if row["household_no"] is not None}
+        wanted = {home for no, home in homes.items() if no in hoping}
+        had = await sql.locked_households(tx, list(wanted), skip_locked=skip_locked) if wanted else set()
+        return set(homes.values()), wanted - had
 
     async def _asks(
         self,

@@ -13,7 +13,7 @@ import pytest
 
 from services.gateway.arbiter import sql, waiting
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
-from services.gateway.arbiter.rules import Granted, Refused
+from services.gateway.arbiter.rules import Granted, Refused, Waiting
 from shared import claims, embedded, errors
 from shared.assertion import Caller
 from shared.claims import Take
@@ -128,6 +128,81 @@ def test_an_unknown_person_is_refused_also_while_rows_are_skipped(town: Town) ->
         assert await desk.decision(stranger) == Refused("not_yours", person=0)
         await desk.somebody.execute("ROLLBACK")
         await stuck
+
+    at_the_desk(town, what)
+
+
+@pytest.mark.parametrize("why", ["full", "held", "somebody waits"])
+def test_who_cannot_get_a_place_is_told_so_without_being_locked(town: Town, why: str) -> None:
+    """In a rush nearly everybody: nothing is written of them, so nobody's lock keeps the answer back. Where there is room, it does."""
+    slot, free = town.slot(8, capacity=2), town.slot(10)
+    first, second, waiter, late = town.residents(4)
+
+    async def what(desk: Desk) -> None:
+        held = await desk.line.submit(asked(first, slot, units=2 if why == "held" else 1))
+        if why == "full":
+            assert await desk.decision(asked(second, slot)) == Granted()
+            await desk.somebody.execute(
+                "UPDATE claims SET state = 'confirmed', held_until = NULL WHERE slot_id = $1", slot
+            )
+            await desk.somebody.execute("UPDATE slots SET next_lapse = NULL WHERE id = $1", slot)
+        elif why == "somebody waits":
+            pair = asked(waiter, slot, units=2, waits=True)
+            assert (await desk.line.submit(pair)).decision == Waiting((slot,))
+        await desk.somebody.execute("BEGIN")
+        await desk.somebody.execute("SELECT 1 FROM holders WHERE no = $1 FOR UPDATE", late.holder_no)
+        refused = await desk.decision(asked(late, slot))
+        assert refused.code == ("held" if why == "held" else "full")
+        assert refused.until == (held.grant.held_until if held.grant and why == "held" else None)
+        stuck = asyncio.ensure_future(desk.decision(asked(late, free)))
+        await desk.somebody_else_is_served()
+        assert not stuck.done(), "control: who may get a place is locked first"
+        await desk.somebody.execute("ROLLBACK")
+        assert await stuck == Granted()
+
+    at_the_desk(town, what)
+
+
+def test_a_hold_that_is_over_gives_its_place_to_the_next_who_asks(town: Town) -> None:
+    slot = town.slot(8, capacity=1)
+    first, second = town.residents(2)
+
+    async def what(desk: Desk) -> None:
+        assert await desk.decision(asked(first, slot)) == Granted()
+        assert (await desk.decision(asked(second, slot))).code == "held", (
+            "control: until it is over nobody else gets it"
+        )
+        over = "held_until = now() - interval '1 second'"
+        await desk.somebody.execute(f"UPDATE claims SET {over} WHERE slot_id = $1", slot)
+        await desk.somebody.execute("UPDATE slots SET next_lapse = now() - interval '1 second' WHERE id = $1", slot)
+        assert await desk.decision(asked(second, slot)) == Granted()
+
+    at_the_desk(town, what)
+
+
+def test_what_is_changed_while_the_line_waits_for_it_is_read_again(town: Town) -> None:
+    """PostgreSQL evaluates both queries again for the changed row, the second wall and its inner queries too."""
+    slot = town.slot(8)
+    (who,) = town.residents()
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    async def read(desk: Desk) -> tuple[Any, Any]:
+        async with desk.db.transaction(lock_timeout_ms=60_000) as tx:
+            (one,) = await sql.locked_slots(tx, [slot], skip_locked=False)
+            (person,) = await sql.locked_holders(tx, [who.holder_no], skip_locked=False)
+            return one, person
+
+    async def what(desk: Desk) -> None:
+        for table, key, column in (("slots", slot, "capacity"), ("holders", who.holder_no, "level")):
+            await desk.somebody.execute("BEGIN")
+            where = f"WHERE {'id' if table == 'slots' else 'no'} = $1"
+            await desk.somebody.execute(f"UPDATE {table} SET {column} = 1 {where}", key)
+            reading = asyncio.ensure_future(read(desk))
+            while not await desk.somebody.fetchval(waits):
+                assert not reading.done(), "it waits for the row"
+            await desk.somebody.execute("COMMIT")
+            one, person = await reading
+            assert (one["capacity"], person["level"]) == (1, 1 if table == "holders" else 2)
 
     at_the_desk(town, what)
 

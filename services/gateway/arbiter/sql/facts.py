@@ -22,7 +22,8 @@ SLOT = f"""
            (s.starts_at AT TIME ZONE '{ZONE}')::date AS day, s.opens_at, s.closes_at, s.capacity, s.taken, s.taken_offline,
            s.waiting, s.offline_share, s.offline_until, s.min_age, s.max_age, s.regions, s.level, s.needs_guardian,
            s.allocation, s.is_exclusive, s.is_waitable, s.state, s.is_counted, s.policy_id, s.next_lapse, s.title, s.cancel_by,
-           p.name AS place_name, s.subject_kind, s.subject_id, r.id AS resource_id, r.name AS resource_name
+           p.name AS place_name, s.subject_kind, s.subject_id, r.id AS resource_id, r.name AS resource_name,
+           coalesce(s.next_lapse <= clock_timestamp(), false) AS is_due
     FROM slots s JOIN places p ON p.id = s.place_id LEFT JOIN resources r ON r.no = s.resource_no
 """
 _FACTS = 25
@@ -200,11 +201,15 @@ class Lapsing(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What holders have (`places`, and `over`: holds whose time is over), and what earlier asks came to by key."""
+    """What holders have (`places`, and `over`: holds whose time is over), and what earlier asks came to by key.
+
+    `held_until`: the first moment at which a hold on a slot can lapse; slots without holds are missing.
+    """
 
     places: dict[int, list[Place]]
     over: list[Lapsing]
     previous: dict[tuple[int, str], Previous]
+    held_until: dict[uuid.UUID, datetime]
 
 
 _STANDING = f"""
@@ -221,17 +226,29 @@ _STANDING = f"""
                bool_or(c.state = 'held' AND c.held_until > clock_timestamp()) AS is_held
         FROM claims c WHERE c.group_id = a.group_id
     ) c ON true
+    UNION ALL
+    SELECT NULL, slot_id, NULL, NULL, NULL, NULL, NULL, NULL, min(held_until), NULL, NULL, NULL
+    FROM claims WHERE slot_id = ANY($5::uuid[]) AND is_active AND state = 'held' GROUP BY slot_id
 """
 
 
 async def standing(
-    tx: Tx, nos: Sequence[int], since: datetime, now: datetime, keys: Sequence[tuple[int, str]] = ()
+    tx: Tx,
+    nos: Sequence[int],
+    since: datetime,
+    now: datetime,
+    keys: Sequence[tuple[int, str]] = (),
+    slot_ids: Sequence[uuid.UUID] = (),
 ) -> Standing:
-    """Active claims of these holders from `since` on, and what asks with these keys came to, in one look."""
-    rows = await tx.fetch(_STANDING, nos, since, [account_no for account_no, _ in keys], [key for _, key in keys])
-    found = Standing({}, [], {})
+    """Active claims of these holders from `since` on, what asks with these keys came to, holds on these slots: in one look."""
+    rows = await tx.fetch(
+        _STANDING, nos, since, [account_no for account_no, _ in keys], [key for _, key in keys], slot_ids
+    )
+    found = Standing({}, [], {}, {})
     for no, slot_id, *place, held_until, key, fingerprint, state in rows:
-        if key is not None:
+        if no is None:
+            found.held_until[slot_id] = held_until
+        elif key is not None:
             found.previous[no, key] = Previous(slot_id, fingerprint, state)
         elif held_until is not None and held_until <= now:
             found.over.append(Lapsing(no, slot_id))
