@@ -46,7 +46,7 @@ from shared.texts import language
 
 _HINT_SECONDS: Final = 2.0
 _MOST_HINTS: Final = 10_000
-_ITS_ID: Final = "the-id-of-the-request-that-is-told"
+_ITS_ID: Final = b"the-id-of-the-request-that-is-told"
 """Stands for the request's id in a problem that is written before there is one who hears it."""
 KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _KEPT_BACK: Final = INTERNAL | {b"authorization", b"content-length", b"cookie", b"x-request-id"}
@@ -150,7 +150,6 @@ class Claiming:
             raise errors.NotAllowed
         key = idempotency_key(call.header(b"idempotency-key"))
         takes, persons, channel, waits, fingerprint, holder, told = reading(service, call)
-        call = call._replace(told=told)
         asked = Asked(
             service.name,
             call.caller,
@@ -173,7 +172,7 @@ class Claiming:
             raise claims.refusal_of(error) or errors.Broken() from error
         if isinstance(outcome.decision, Refused):
             return await self._refused(outcome.decision, outcome.slot_id, asked, call)
-        return await self.settle(service, call, outcome)
+        return await self.settle(service, call._replace(told=told), outcome)
 
     async def settle(self, service: Service, call: Call, outcome: Outcome) -> Answer:
         """Turn the arbiter's outcome into an answer, with the service's help where there is a grant."""
@@ -232,12 +231,15 @@ class Claiming:
             is_full = decision.code in ("full", "held")
             others = await self._others_line.submit(slot_id) if is_full and slot_id is not None else None
             answer = Answer(
-                *problems.render(refusal(decision, others, asked.service), accept_language=lang, request_id=_ITS_ID)
+                *problems.render(
+                    refusal(decision, others, asked.service), accept_language=lang, request_id=_ITS_ID.decode()
+                )
             )
             told = self._told[asked.service, decision, slot_id, lang] = (time.monotonic() + _HINT_SECONDS, answer)
             if len(self._told) > _MOST_HINTS:
                 self._told.popitem(last=False)
-        return told[1]._replace(body=told[1].body.replace(_ITS_ID.encode(), call.request_id.encode(), 1))
+        status, headers, body = told[1]
+        return Answer(status, headers, body.replace(_ITS_ID, call.request_id.encode(), 1))
 
     async def _unanswered(self, service: Service, outcome: Outcome, none: NoAnswer) -> Answer:
         """Ask the ledger what became of a group whose service did not say; free what is still held."""

@@ -157,8 +157,7 @@ class Replayed:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """Nothing was taken. `code` is a refusal's; `person`, `slot` and `subject` (of those asked for) are indexes into the ask."""
 
     code: str
