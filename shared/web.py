@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from typing import Annotated, Any
 
 import structlog
@@ -19,6 +20,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from shared import assertion, errors, problems, reach, wire
@@ -171,18 +173,9 @@ async def _broken(request: Request, error: Exception) -> Response:
     return problem(request, errors.Broken())
 
 
-def with_manners(app: FastAPI) -> FastAPI:
-    """Every failure of this app as a problem document."""
-    app.add_exception_handler(errors.Refusal, _refused)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _broken)
-    return app
-
-
 async def caller(request: Request) -> Caller:
     """Whom the gateway vouches for."""
-    state = request.app.state
+    state = request.state
     key, *more = state.context.keys.assertions
     return assertion.verify(request.headers.get(assertion.HEADER), audience=state.audience, key=key, more=more)
 
@@ -192,13 +185,13 @@ Who = Annotated[Caller, Depends(caller)]
 
 async def context(request: Request, who: Who) -> Context:
     """The running service's parts; its database shows and takes no more than the caller's reach allows."""
-    found: Context = request.app.state.context
+    found: Context = request.state.context
     return replace(found, db=found.db.within(reach.of(who)))
 
 
 async def wide(request: Request, _who: Who) -> Context:
     """The same without the caller's reach, for what cannot be done within it; docs/walls.md says for each why."""
-    found: Context = request.app.state.context
+    found: Context = request.state.context
     return found
 
 
@@ -207,24 +200,37 @@ Wide = Annotated[Context, Depends(wide)]
 
 
 class App:
-    """A service's app: FastAPI, and an express way for the few requests that come by the thousand.
+    """A service's app: FastAPI, what this one runs with, and an express way for the few requests that come by the thousand.
+
+    The FastAPI is the same for all apps of a service in a process, as its routes cost more than a request to make ready;
+    what differs is in `state`, which requests find as `request.state`.
 
     An express handler is the very function of the route. What it is given is made by the same schema and the same
     dependencies, but without the general machinery of routing and dependency solving, which costs more than a booking.
     """
 
-    def __init__(self, app: FastAPI, express: Mapping[tuple[str, str], Endpoint]) -> None:
-        self.fastapi = app
-        self.router = app.router
+    def __init__(
+        self,
+        fastapi: FastAPI,
+        express: Mapping[tuple[str, str], Endpoint],
+        state: dict[str, Any],
+        lifespan: Callable[[Any], contextlib.AbstractAsyncContextManager[None]] | None = None,
+    ) -> None:
+        self.fastapi = fastapi
+        self.router = Router(lifespan=lifespan)
+        self.state = state
         self._express = express
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request (or the lifespan)."""
+        if scope["type"] == "lifespan":
+            await self.router(scope, receive, send)
+            return
+        scope["state"] = self.state
         endpoint = self._express.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if endpoint is None:
             await self.fastapi(scope, receive, send)
             return
-        scope["app"] = self.fastapi
         request = Request(scope, receive)
         try:
             response = await endpoint(request)
@@ -237,6 +243,27 @@ class App:
         await response(scope, receive, send)
 
 
+def with_routes(title: str, routers: Iterable[APIRouter]) -> FastAPI:
+    """These routes, every failure of theirs a problem document."""
+    app = FastAPI(title=title, redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(errors.Refusal, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+_alive = APIRouter()
+
+
+@_alive.get("/healthz", include_in_schema=False)
+async def alive() -> dict[str, str]:
+    """Containers ask; it tells nothing, so it needs no assertion."""
+    return {"status": "alive"}
+
+
 def service_app(
     name: str,
     title: str,
@@ -247,9 +274,13 @@ def service_app(
 ) -> Callable[[Context], App]:
     """A maker of the service's app: call it with a context. `opens` names the lines that live as long as the app."""
 
+    @cache
+    def routed() -> FastAPI:
+        return with_routes(title, [_alive, *routers])
+
     def make(given: Context) -> App:
         @contextlib.asynccontextmanager
-        async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async def lifespan(_app: Any) -> AsyncIterator[None]:
             if opens is not None:
                 given.lines.update(opens(given))
             try:
@@ -259,20 +290,7 @@ def service_app(
                     await line.close()
                 given.lines.clear()
 
-        app = FastAPI(
-            title=title, redirect_slashes=False, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
-        )
-        app.state.context = given
-        app.state.audience = name
-        with_manners(app)
-
-        @app.get("/healthz", include_in_schema=False)
-        async def alive() -> dict[str, str]:  # containers ask; it tells nothing, so it needs no assertion
-            return {"status": "alive"}
-
-        for router in routers:
-            app.include_router(router)
-        return App(app, express or {})
+        return App(routed(), express or {}, {"context": given, "audience": name}, lifespan)
 
     return make
 

@@ -26,7 +26,7 @@ from shared.settings import Settings
 
 @dataclass(slots=True)
 class Parts:
-    """Everything a running gateway is made of; its routes find it at `request.app.state.parts`."""
+    """Everything a running gateway is made of; its routes find it at `request.state.parts`."""
 
     db: Database
     keys: Keyring

@@ -509,7 +509,7 @@ def test_their_new_key_is_fetched_and_made_up_names_of_keys_are_not_asked_for_ea
 ) -> None:
     async def scenario(town: Town) -> None:
         await linked(town, oidc)
-        provider = town.app.fastapi.state.desk.providers._on["oidc"]
+        provider = town.app.state["desk"].providers._on["oidc"]
         oidc.key, oidc.kid = rsa_key("oidc, next"), "k2"
         oidc.more_keys = [None, {"kty": "oct", "k": "AAAA", "kid": "k3"}, {"kty": "RSA", "kid": "broken"}]
         assert refused(await staff(town, oidc), 401, "code_wrong")  # looked a moment ago

@@ -118,7 +118,7 @@ def test_only_a_desk_searches_and_not_without_end(database_url: str) -> None:
         staff = holding(login, "staff", "33")
         for _ in range(300):
             with contextlib.suppress(errors.TooMany):
-                town.app.fastapi.state.desk.searches.take(login.caller.account_no)
+                town.app.state["desk"].searches.take(login.caller.account_no)
         answer = await ask(town, staff, "POST", "/people/search", {"q": "王小"})
         assert code_of(answer) == (429, "too_many")
         assert int(answer.headers["retry-after"]) > 0

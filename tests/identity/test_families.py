@@ -63,7 +63,7 @@ async def notices(town: Town) -> list[str]:
 
 async def work(town: Town, name: str) -> Any:
     (task,) = [one for one in tasks.TASKS if one.name == f"identity.{name}"]
-    context = town.app.fastapi.state.context
+    context = town.app.state["context"]
     assert isinstance(context, Context)
     return await task.run(context)
 

@@ -161,7 +161,7 @@ def test_the_token_for_phones_is_kept_and_renewed_when_another_process_has_renew
 
 def test_a_short_lived_token_is_renewed_in_time(database_url: str, wechat: WeChatServer) -> None:
     async def scenario(town: Town) -> None:
-        provider = town.app.fastapi.state.desk.providers._on["wechat"]
+        provider = town.app.state["desk"].providers._on["wechat"]
         await enter(town, wechat.code("o-1"), phone_code=wechat.phone_code(PHONE))
         provider._token_until = time.monotonic()
         await enter(town, wechat.code("o-2"), phone_code=wechat.phone_code(OTHER))

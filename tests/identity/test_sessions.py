@@ -287,7 +287,7 @@ def test_who_is_not_logged_in_is_told_so(database_url: str) -> None:
 
 def test_what_is_over_is_forgotten_in_time(database_url: str) -> None:
     async def scenario(town: Town) -> None:
-        context: Context = town.app.fastapi.state.context
+        context: Context = town.app.state["context"]
         long_dead, revoked, live = [await town.login(PHONE) for _ in range(3)]
         kept = (await town.refresh(live.refresh)).json()["refresh_token"]
         await town.code(PHONE)

@@ -83,7 +83,7 @@ class Town:
         return self.of(answer.json())
 
     def of(self, answer: dict[str, Any]) -> Login:
-        issuer = self.app.fastapi.state.context.settings.issuer
+        issuer = self.app.state["context"].settings.issuer
         claims = tokens.verify(self.keys, answer["access_token"], issuers=[issuer])
         caller = replace(
             ANYONE,
@@ -93,7 +93,7 @@ class Town:
             holder_no=claims.holder_no,
             name=claims.name,
             session_id=claims.session_id,
-            has_second=claims.has_second or self.app.fastapi.state.context.settings.demo,
+            has_second=claims.has_second or self.app.state["context"].settings.demo,
         )
         return Login(caller, answer["access_token"], answer["refresh_token"], answer)
 
@@ -127,7 +127,7 @@ async def opened(url: str, *, demo: bool = True, sends: bool = True, **settings:
     app = routes.app(Context(root.of("linli_identity"), keys, Settings(demo=demo, **settings)))
     sent = Sent()
     if sends and not demo:
-        app.fastapi.state.desk = replace(app.fastapi.state.desk, sender=sent)
+        app.state["desk"] = replace(app.state["desk"], sender=sent)
     transport = httpx.ASGITransport(app)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://identity") as http:

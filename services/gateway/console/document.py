@@ -149,7 +149,7 @@ def routes() -> list[Any]:
     context = Context(cast("Database", None), Keyring.fresh(), Settings())
     found = [*load("services.gateway.routes:documented").routes]
     for service in SERVICES:
-        found += cast("Any", service.make(context)).router.routes
+        found += cast("Any", service.make(context)).fastapi.routes
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import APIRouter, FastAPI
 
 from services.gateway import console
@@ -15,11 +17,11 @@ for one in (slots, claims, refusals, told, town):
     documented.include_router(one.router)
 
 
+@cache
+def _routed() -> FastAPI:
+    return web.with_routes("Linli", (documented, health.router, console.router))
+
+
 def app(parts: Parts) -> web.App:
     """The gateway's own routes as an app."""
-    made = FastAPI(title="Linli", redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None)
-    made.state.parts = parts
-    web.with_manners(made)
-    for router in (documented, health.router, console.router):
-        made.include_router(router)
-    return web.App(made, {("GET", "/v1/slots"): slots.express})
+    return web.App(_routed(), {("GET", "/v1/slots"): slots.express}, {"parts": parts})

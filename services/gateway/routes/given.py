@@ -17,7 +17,7 @@ from shared.assertion import Caller
 
 async def parts_of(request: Request) -> Parts:
     """The running gateway's parts."""
-    parts: Parts = request.app.state.parts
+    parts: Parts = request.state.parts
     return parts
 
 

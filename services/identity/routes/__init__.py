@@ -277,7 +277,7 @@ def app(given: Context) -> App:
     """Identity's app: the usual one, with its desk."""
     made = _service(given)
     demo = given.settings.demo
-    made.fastapi.state.desk = Desk(
+    made.state["desk"] = Desk(
         sender=codes.NoProvider(demo=demo),
         providers=Providers.of(given.settings),
         codes=Allowance(30, demo=demo),

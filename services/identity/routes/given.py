@@ -43,7 +43,7 @@ class Desk:
 
 async def desk(request: Request) -> Desk:
     """The running app's desk."""
-    found: Desk = request.app.state.desk
+    found: Desk = request.state.desk
     return found
 
 
