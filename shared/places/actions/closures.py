@@ -53,19 +53,26 @@ async def close_place(
 
     First, in one transaction, the closure is written and its slots are closed, so that nobody comes in any more; then
     those who have a place are released and told, slot by slot, in small transactions that keep nobody waiting. What a
-    crash leaves is done by `finish_closures`.
+    crash leaves is done by `finish_closures`. Sent twice, it is one closure.
     """
     closure_id, slots = await db.run(_begin_closure, who, service, place_id, starts_at, ends_at, reason)
     for slot_id in slots:
         await _empty(db, slot_id)
     # Counted on the closure itself: the worker may have released some of them meanwhile.
-    return Closing(len(slots), await db.read(sql.released, closure_id), closure_id)
+    made = await db.read(sql.closure, place_id, closure_id)
+    if made is None:  # somebody has taken it back already
+        raise errors.NotThere
+    return Closing(made.slots, made.released, closure_id)
 
 
 async def _begin_closure(
     tx: Tx, who: Caller, service: str, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime, reason: str
 ) -> tuple[uuid.UUID, list[uuid.UUID]]:
     await held_place(tx, who, STAFF, service, place_id, keepers=True)
+    stands = await sql.same_closure(tx, place_id, starts_at, ends_at, reason)
+    if stands is not None:
+        tx.discard()
+        return stands, []
     closure_id = await sql.insert_closure(tx, place_id, starts_at, ends_at, reason, who.account_id)
     affected = [one.id for one in await sql.slots_during(tx, place_id, starts_at, ends_at)]
     await claims.lock_slots(tx, affected)

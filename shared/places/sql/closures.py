@@ -104,9 +104,18 @@ async def count_closure(tx: Tx, closure_id: uuid.UUID, *, slots: int = 0, releas
     )
 
 
-async def released(tx: Tx, closure_id: uuid.UUID) -> int:
-    """How many claims a closure has released so far."""
-    return int(await tx.value("SELECT released FROM closures WHERE id = $1", closure_id) or 0)
+async def same_closure(
+    tx: Tx, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime, reason: str
+) -> uuid.UUID | None:
+    """The closure of this place for the same time and reason; None when there is none."""
+    found: uuid.UUID | None = await tx.value(
+        "SELECT id FROM closures WHERE place_id = $1 AND starts_at = $2 AND ends_at = $3 AND reason = $4 LIMIT 1",
+        place_id,
+        starts_at,
+        ends_at,
+        reason,
+    )
+    return found
 
 
 class Affected(NamedTuple):

@@ -354,6 +354,8 @@ def test_a_closure_releases_everybody_tells_them_and_keeps_new_slots_away(tell: 
         assert (await town.call("GET", path)).json()["items"] == []
         real = await town.call("POST", path, town.staff, json=window(1, 8, 10))
         assert (real.status_code, real.json()["slots"], real.json()["released"]) == (201, 2, 241), real.text
+        twice = await asyncio.gather(*(town.call("POST", path, town.staff, json=window(1, 8, 10)) for _ in range(3)))
+        assert [one.json() for one in twice] == [real.json()] * 3, "sent again it is the same closure"
         (shown,) = (await town.call("GET", path, town.anybody)).json()["items"]
         assert (shown["id"], shown["released"], shown["reason"]) == (real.json()["id"], 241, "水管爆裂")
         slots = {s["id"]: s for s in await town.slots(place_id, None)}
