@@ -218,8 +218,8 @@ class Serving:
         self.process.send_signal(sign)
         return self.ended()
 
-    def ended(self, within: float = 20) -> int:
-        """Wait for its end; its exit code. 20 s are the 10 s of grace and a slow machine."""
+    def ended(self, within: float = 60) -> int:
+        """Wait for its end; its exit code. 60 s are the 10 s of grace and a very slow machine."""
         code: int = self.process.wait(within)
         return code
 

@@ -400,6 +400,7 @@ def test_whoever_waits_is_served_when_a_place_comes_free(front: Front) -> None:
     assert (again.status_code, again.headers["idempotency-replayed"]) == (202, "true")
     assert is_problem(front.book(second, slot, if_full="wait"), 409, "already_waiting")
 
+    front.serve_waiting()  # whoever other tests left waiting
     front.ask("DELETE", made["href"], first)
     assert is_problem(front.book(late, slot), 409, "full"), "while somebody waits, newcomers see full"
     assert front.get(f"/v1/slots/{slot}", late).json()["reason"] == "full"

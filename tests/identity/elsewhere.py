@@ -37,15 +37,19 @@ Answer = tuple[int, Any]
 Mood = Callable[[BaseHTTPRequestHandler, Heard], Answer | None]
 
 
+TOO_LONG = 30.0
+"""Seconds that a slow one takes: nobody waits for half of it, however slow the machine."""
+
+
 def sleeps(_: BaseHTTPRequestHandler, __: Heard) -> Answer:
-    time.sleep(2)
+    time.sleep(TOO_LONG)
     return 200, {}
 
 
 def drips(handler: BaseHTTPRequestHandler, _: Heard) -> None:
     handler.send_response(200)
     handler.end_headers()
-    for _ in range(30):
+    for _ in range(int(TOO_LONG * 10)):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.1)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.identity.elsewhere import BAD_MOODS, WeChatServer, says
+from tests.identity.elsewhere import BAD_MOODS, TOO_LONG, WeChatServer, says
 from tests.identity.town import Town, play
 
 PHONE, OTHER, THIRD = "15400000001", "15400000002", "15400000003"
@@ -187,7 +187,7 @@ def test_whatever_wechat_does_phones_log_in_and_the_refusal_names_the_other_way(
         wechat.mood = BAD_MOODS[mood]
         began = time.monotonic()
         down, _ = await asyncio.gather(enter(town, wechat.code("o-1")), town.login(PHONE))
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < TOO_LONG / 2
         told = down.json()
         slow = mood in ("sleeps", "drips")
         assert (down.status_code, told["code"]) == ((504, "provider_slow") if slow else (503, "provider_down"))
@@ -407,11 +407,12 @@ def test_slowness_of_one_provider_holds_nobody_else_up(database_url: str, wechat
     async def scenario(town: Town) -> None:
         wechat.mood = BAD_MOODS["sleeps"]
         waiting = [asyncio.create_task(enter(town, f"code-{n}")) for n in range(90)]
-        await asyncio.sleep(0.1)
-        began = time.monotonic()
+        await asyncio.wait(waiting, timeout=0.2)
         for n in range(3):
             await town.login(f"1540000003{n}")
-        assert time.monotonic() - began < 1.5
-        assert {one.status_code for one in await asyncio.gather(*waiting)} == {504}
+        assert not any(one.done() for one in waiting), "they wait still"
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
-    play(database_url, scenario, **on(wechat, provider_seconds=1.5))
+    play(database_url, scenario, **on(wechat, provider_seconds=10, upstream_seconds=14))
