@@ -14,6 +14,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.types.json import Jsonb
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
@@ -271,6 +272,32 @@ def test_sessions_that_began_with_a_second_factor_go_on_and_no_others_of_power(d
         )
     migrate.upgrade(database_url)
     assert town.all("SELECT provider, made_at > now() FROM sessions WHERE has_second") == [("password", True)]
+
+
+def test_notices_from_before_they_knew_their_places_learn_them(database_url: str) -> None:
+    before = next(
+        one.down_revision for one in SCRIPTS.walk_revisions() if one.path.endswith("_places_of_old_notices.py")
+    )
+    assert isinstance(before, str)
+    migrate.downgrade(database_url, before)
+    town = Town(database_url)
+    slot = town.slot()
+    told = {
+        "of a slot": {"slots": [str(slot)]},
+        "of a room": {"room_id": str(town.place_id)},
+        "of nothing": {"slots": ["x"]},
+    }
+    for n, (name, data) in enumerate({**told, "on its way": told["of a slot"]}.items(), 1):
+        town.do(
+            "INSERT INTO notices (type, community, subject, holders, data, position) VALUES (%s, '330411105003', uuidv7(), '{}', "
+            "%s, %s)",
+            *(name, Jsonb(data), n if name in told else None),
+        )
+    migrate.upgrade(database_url)
+    known = dict(town.all("SELECT type, places FROM notices"))
+    assert known == {"of a slot": [town.place_id], "of a room": [town.place_id], "of nothing": [], "on its way": []}
+    migrate.downgrade(database_url, before)
+    assert dict(town.all("SELECT type, places FROM notices")) == known
 
 
 def test_a_period_that_was_set_by_hand_and_the_dead_outlive_the_way_there_and_back(database_url: str) -> None:
