@@ -141,6 +141,20 @@ def test_every_persona_has_a_token_and_is_known_by_it(seeded: DemoTown) -> None:
     assert seeded.refusal("demo", "token", "nobody") == "There is no persona nobody; see `linli demo people`."
 
 
+def test_a_town_that_is_older_than_a_persona_says_so(seeded: DemoTown) -> None:
+    """As a town that was built before there were kitchens: it is kept, and nobody is told to build what stands."""
+    couriers = "SELECT account_no FROM roles WHERE role = 'courier'"
+    change = f"UPDATE logins SET provider = %s WHERE provider = %s AND account_no IN ({couriers})".encode()
+    with psycopg.connect(seeded.url, autocommit=True) as connection:
+        connection.execute(change, ["gone", "demo"])
+        try:
+            assert seeded.refusal("demo", "token", "courier") == (
+                "This demo town was built by an older Linli, which had no courier; another --data-dir makes a new one."
+            )
+        finally:
+            connection.execute(change, ["demo", "gone"])
+
+
 def test_tokens_for_load_are_those_of_different_grown_up_residents(seeded: DemoTown) -> None:
     printed = [line.split("\t") for line in seeded.linli("demo", "tokens", 20).splitlines()]
     assert len({person for person, _ in printed}) == len({one for _, one in printed}) == len(printed) == 20

@@ -101,6 +101,10 @@ PERSONAS: Final = (
 CHILD: Final = Persona("child", "陈小宝", "six years old", "330424101003", 6, "male")
 
 
+_NOT_BUILT: Final = "The demo town has not been built; run `linli seed` first."
+_OLDER: Final = "This demo town was built by an older Linli, which had no {}; another --data-dir makes a new one."
+
+
 def _index(keys: Keyring, persona: str) -> bytes:
     return crypto.blind_index(keys, persona, column="logins.demo")
 
@@ -167,7 +171,7 @@ async def build(tx: Tx, keys: Keyring) -> dict[str, uuid.UUID]:
 async def people(db: Database, keys: Keyring) -> list[tuple[str, str, str | None, str | None, str]]:
     """Persona, name, phone, password and what they are."""
     if not await db.read(are_there, keys):
-        raise Stop("The demo town has not been built; run `linli seed` first.")
+        raise Stop(_NOT_BUILT)
     return [(one.key, one.name, one.phone, one.password, one.what) for one in PERSONAS]
 
 
@@ -177,7 +181,7 @@ async def token(db: Database, keys: Keyring, persona: str) -> str:
         raise Stop(f"There is no persona {persona}; see `linli demo people`.")
     row = await db.read(_account, keys, persona)
     if row is None:
-        raise Stop("The demo town has not been built; run `linli seed` first.")
+        raise Stop(_OLDER.format(persona) if await db.read(are_there, keys) else _NOT_BUILT)
     return _issue(keys, row)
 
 
