@@ -201,8 +201,7 @@ def test_a_reason_for_barring_is_kept_from_everybody(room: Nursery, front: Front
     front.ask("POST", f"{family(child, father)}/bar", clerk(front), json=WHY)
     for table in ("relations", "audit", "notices"):
         everything = str(front.town.all(f"SELECT t::text FROM {table} t"))
-        assert "判决" not in everything
-        assert "1234" not in everything.replace("12345", "") or table != "relations"
+        assert not [told for told in WHY.values() if told in everything]
     deeds = front.town.all("SELECT action FROM audit WHERE person_id = %s ORDER BY no", child.person_id)
     assert [one[0] for one in deeds] == ["guardians.bar"]
 
