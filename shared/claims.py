@@ -75,22 +75,16 @@ async def lock_slots(tx: Tx, ids: Iterable[uuid.UUID], *, skip_locked: bool = Fa
 
 
 class Holding(NamedTuple):
-    """One place about to be held: a row of claims."""
+    """One place about to be held; the slot says the rest of its row of claims."""
 
     claim_id: uuid.UUID
     group_id: uuid.UUID
     slot_id: uuid.UUID
     holder_no: int
     account_no: int
-    community: str
-    service: str
-    place_id: uuid.UUID
-    starts_at: datetime
-    ends_at: datetime
     units: int
     channel: str
     is_exclusive: bool
-    is_counted: bool = True
 
 
 async def hold(tx: Tx, holdings: Sequence[Holding], held_until: datetime) -> None:
@@ -105,17 +99,16 @@ async def hold(tx: Tx, holdings: Sequence[Holding], held_until: datetime) -> Non
         WITH written AS (
             INSERT INTO claims (id, group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at,
                                 ends_at, units, channel, state, is_active, is_exclusive, is_counted, held_until)
-            SELECT a.id, a.group_id, a.slot_id, a.holder_no, a.account_no, a.community, a.service, a.place_id,
-                   a.starts_at, a.ends_at, a.units, a.channel, 'held', true, a.is_exclusive, a.is_counted, $15
-            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-                        $8::uuid[], $9::timestamptz[], $10::timestamptz[], $11::int[], $12::text[], $13::bool[], $14::bool[])
-                AS a(id, group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at, ends_at,
-                     units, channel, is_exclusive, is_counted)
+            SELECT a.id, a.group_id, s.id, a.holder_no, a.account_no, s.community, s.service, s.place_id, s.starts_at,
+                   s.ends_at, a.units, a.channel, 'held', true, a.is_exclusive, s.is_counted, $9
+            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::int[], $7::text[], $8::bool[])
+                AS a(id, group_id, slot_id, holder_no, account_no, units, channel, is_exclusive)
+            JOIN slots s ON s.id = a.slot_id
         )
         UPDATE slots s
         SET taken = s.taken + t.units, taken_offline = s.taken_offline + t.offline,
-            next_lapse = least(s.next_lapse, $15)
-        FROM unnest($16::uuid[], $17::int[], $18::int[]) AS t(slot_id, units, offline)
+            next_lapse = least(s.next_lapse, $9)
+        FROM unnest($10::uuid[], $11::int[], $12::int[]) AS t(slot_id, units, offline)
         WHERE s.id = t.slot_id
         """,
         *(list(column) for column in zip(*holdings, strict=True)),

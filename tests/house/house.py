@@ -67,6 +67,12 @@ def imports(path: Path) -> tuple[Import, ...]:
     return tuple(found)
 
 
+def triggers_on(table: str) -> set[str]:
+    """The triggers that migrations put on a table."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "migrations" / "versions").glob("*.py")]
+    return set(re.findall(rf"CREATE TRIGGER (\w+) [A-Z]+ [\w ]+ ON {table} ", "\n".join(texts)))
+
+
 def where(path: Path, line: int) -> str:
     return f"{path.relative_to(ROOT)}:{line}"
 

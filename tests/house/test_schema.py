@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from services import SERVICES
 from shared import embedded
 from shared.models import Base
 from tests.conftest import copy_of
-from tests.house.house import DOCS, bare, modules, rows, tree
+from tests.house.house import DOCS, bare, modules, rows, tree, triggers_on
 from tests.town import Town
 
 TABLES = Base.metadata.tables
@@ -120,6 +119,7 @@ def translated(path: Path, known: dict[str, ast.expr]) -> Iterator[str]:
 
 def test_the_laws_that_services_translate_exist() -> None:
     names = {f"{one.name}" for table in TABLES.values() for one in (*table.constraints, *table.indexes)}
+    names |= triggers_on("claims")
     names |= {f"{table}_{column.name}_fkey" for table in TABLES for column in TABLES[table].c if column.foreign_keys}
     constants = {
         name: one for module, path in modules().items() if ".sql" in module for name, one in told(path).items()
@@ -144,17 +144,19 @@ def service(request: pytest.FixtureRequest, town: Town) -> Iterator[psycopg.Conn
         yield connection
 
 
+CLAIM = (
+    "INSERT INTO claims (group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at, ends_at, channel,"
+    " state, is_active, is_exclusive) SELECT uuidv7(), id, %s, %s, community, service, place_id, starts_at, ends_at, 'app',"
+    " 'confirmed', true, true FROM slots WHERE id = %s"
+)
+
+
 def test_a_service_cannot_write_a_claim(town: Town, service: psycopg.Connection[tuple[object, ...]]) -> None:
     slot, (someone,) = town.slot(), town.residents(1)
-    wish = (
-        "INSERT INTO claims (group_id, slot_id, holder_no, account_no, community, service, place_id, starts_at, ends_at,"
-        " channel, state, is_active, is_exclusive) SELECT %s, id, %s, %s, community, service, place_id, starts_at,"
-        " ends_at, 'app', 'confirmed', true, true FROM slots WHERE id = %s"
-    )
-    values = (uuid.uuid4(), someone.holder_no, someone.account_no, slot)
+    values = (someone.holder_no, someone.account_no, slot)
     with pytest.raises(refused.InsufficientPrivilege):
-        service.execute(wish, values)
-    town.do(wish, *values)  # the same words are good ones from somebody who may say them
+        service.execute(CLAIM, values)
+    town.do(CLAIM, *values)  # the same words are good ones from somebody who may say them
     assert town.one("SELECT count(*) FROM claims WHERE slot_id = %s", slot) == 1
 
 
@@ -175,13 +177,29 @@ def test_a_service_cannot_write_a_claim(town: Town, service: psycopg.Connection[
         "DELETE FROM waits",
         "SELECT body FROM waits",
         "SELECT key FROM asks",
-        "ALTER TABLE claims DROP CONSTRAINT nobody_in_two_places",
+        "ALTER TABLE claims DISABLE TRIGGER nobody_in_two_places",
         "CREATE TABLE mine (a int)",
     ],
 )
 def test_a_service_cannot_bend_the_ledger(service: psycopg.Connection[tuple[object, ...]], wish: str) -> None:
     with pytest.raises(refused.InsufficientPrivilege):
         service.execute(wish.encode())
+
+
+def test_a_place_that_was_left_is_claimed_anew_and_never_taken_back(town: Town) -> None:
+    slot, (someone,) = town.slot(), town.residents(1)
+    town.do(CLAIM, someone.holder_no, someone.account_no, slot)
+    town.do("UPDATE claims SET state = 'released', is_active = false WHERE slot_id = %s", slot)
+    with pytest.raises(refused.ExclusionViolation, match="a place that was left is claimed anew"):
+        town.do("UPDATE claims SET state = 'confirmed', is_active = true WHERE slot_id = %s", slot)
+
+
+def test_claims_are_not_written_where_a_look_is_older_than_a_lock(town: Town) -> None:
+    slot, (someone,) = town.slot(), town.residents(1)
+    with town.connect() as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        with pytest.raises(refused.FeatureNotSupported, match="READ COMMITTED"):
+            connection.execute(CLAIM, (someone.holder_no, someone.account_no, slot))
 
 
 def test_only_identity_reads_how_people_log_in(town: Town) -> None:

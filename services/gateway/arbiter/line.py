@@ -386,15 +386,9 @@ class Arbiter:
             slot.id,
             claim.holder_no,
             ask.account_no,
-            slot.community,
-            slot.service,
-            slot.place_id,
-            slot.starts_at,
-            slot.ends_at,
             claim.units,
             ask.channel,
             slot.is_exclusive and looked.holders[claim.holder_no].kind == "person",
-            slot.is_counted,
         )
 
     async def _write(

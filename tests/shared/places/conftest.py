@@ -136,8 +136,7 @@ async def claim(tx: Tx, slot_id: uuid.UUID, name: str, channel: str, *, confirme
     assert slot is not None
     held = [
         claims.Holding(
-            one, group_id, slot_id, no, account, slot["community"], slot["service"], slot["place_id"],
-            slot["starts_at"], slot["ends_at"], 1, channel, slot["is_exclusive"],
+            one, group_id, slot_id, no, account, 1, channel, slot["is_exclusive"],
         )
         for one, no in zip(ids, nos, strict=True)
     ]  # fmt: skip
