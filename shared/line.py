@@ -184,7 +184,7 @@ class Line(Generic[A, R]):
 
     async def _transact(self, places: list[_Place[A, R]], *, skip: bool) -> None:
         self.transactions += 1
-        async with self._db.transaction(lock_timeout_ms=LOCK_MS) as tx:
+        async with self._db.transaction(lock_timeout_ms=LOCK_MS, same_plans=True) as tx:
             answers = await self._action(tx, [place.item for place in places], skip_locked=skip)
             if tx.discarded:  # nothing was done, so nobody needs to wait for the end of it
                 return self._answer(places, answers)

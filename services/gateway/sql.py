@@ -344,7 +344,8 @@ async def known_of(tx: Tx, holder_no: int, account_nos: Sequence[int], most: int
             "SELECT service, reason, starts_at, ends_at, lifted_at FROM suspensions WHERE holder_no = $1", holder_no
         ),
         "told": await tx.fetch(
-            "SELECT type, data, occurred_at FROM notices WHERE holders @> ARRAY[$1::bigint] ORDER BY no DESC LIMIT $2",
+            "SELECT type, data, occurred_at FROM notices WHERE holders @> ARRAY[$1::bigint] AND position IS NOT NULL "
+            "ORDER BY position DESC LIMIT $2",
             holder_no,
             most,
         ),

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.models.base import Base, Big, Made
 
+_STAMPED = text("position IS NOT NULL")
+
 
 class Notice(Base):
     """One fact. `position` is gap-free and given by the relay to what is already visible; every reader reads by it.
@@ -31,9 +33,9 @@ class Notice(Base):
     occurred_at: Mapped[Made]
 
     __table_args__ = (
-        Index("one_notice_per_position", "position", unique=True, postgresql_where=text("position IS NOT NULL")),
-        Index("notices_holders_idx", "holders", postgresql_using="gin"),
-        Index("notices_places_idx", "places", postgresql_using="gin"),
+        Index("one_notice_per_position", "position", unique=True, postgresql_where=_STAMPED),
+        Index("notices_holders_idx", "holders", postgresql_using="gin", postgresql_where=_STAMPED),
+        Index("notices_places_idx", "places", postgresql_using="gin", postgresql_where=_STAMPED),
         Index("notices_unstamped_idx", "no", postgresql_where=text("position IS NULL")),
         {"postgresql_with": {"fillfactor": 90}},
     )
