@@ -244,11 +244,12 @@ async def insert_refusals(tx: Tx, rows: Sequence[NewRefusal]) -> None:
         INSERT INTO refused (at, account_no, holder_nos, holder_no, service, slot_id, place_id, community, code,
                              request_id, count)
         SELECT n.at, n.account_no, n.holders::bigint[], n.holder_no, n.service, n.slot_id, s.place_id,
-               coalesce(s.community, h.community, ''), n.code, n.request_id, n.count
+               coalesce(s.community, (SELECT h.community FROM holders h WHERE h.no = n.own_no), ''), n.code,
+               n.request_id, n.count
         FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[], $7::uuid[],
                     $8::text[], $9::text[], $10::int[]) WITH ORDINALITY
              AS n(at, account_no, own_no, holders, holder_no, service, slot_id, code, request_id, count, ordinal)
-        LEFT JOIN slots s ON s.id = n.slot_id LEFT JOIN holders h ON h.no = n.own_no ORDER BY n.ordinal
+        LEFT JOIN slots s ON s.id = n.slot_id ORDER BY n.ordinal
         """,
         *columns,
     )
