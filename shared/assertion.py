@@ -3,8 +3,9 @@
 One compact JWS a request (HS256 inside one deployment; audience is the service, life is seconds). A service believes
 nothing else about its caller. Birth dates and document numbers never travel in it.
 
-Where the service lives in the gateway's own process, what was just signed is recognised by sight: a string equal to one
-that this process has made a moment ago needs no second look at its signature (`known=True` of `sign`).
+Where the service lives in the gateway's own process, what was just signed is recognised by sight (`known=True` of `sign`): a
+string equal to one that this process has made a moment ago needs no second look at its signature, and says nothing about
+anybody; it is a number, good for nothing anywhere else.
 
 It is signed and verified once a request, so it is done here in a few lines of the standard library: exactly one header
 is ever written, and any other is refused before anything is parsed. A general JWT library took as long as the rest of a
@@ -19,10 +20,11 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from itertools import count
+from typing import Any, Final, NamedTuple
 
 from shared import errors, wire
 from shared.grants import Grant, GrantedClaim, GrantedSlot
@@ -88,8 +90,7 @@ class Key:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who is asking. Anonymous callers have no account.
 
     `has_second`: their session began with a second factor, or this is a demo, which asks for none.
@@ -106,7 +107,7 @@ class Caller:
     acts_for: tuple[ActsFor, ...] = ()
     address: str = ""
     key: Key | None = None
-    grant: Grant | None = field(default=None, compare=False)
+    grant: Grant | None = None
 
     @property
     def holders(self) -> list[int]:
@@ -160,16 +161,25 @@ class Caller:
 _signed: OrderedDict[str, tuple[str, int, bytes, Caller]] = OrderedDict()
 """Assertions of this process that are on their way to a service in this process: audience, expiry, key, caller."""
 _MOST_SIGNED: Final = 10_000
+_numbers = count()
 
 
 def sign(caller: Caller, *, audience: str, key: bytes, grant: Grant | None = None, known: bool = False) -> str:
     """The assertion about `caller`, and what was granted to them, for one service; `known` when that lives here, too."""
     now = int(time.time())
-    payload = {
-        "iss": "linli-gateway",
-        "aud": audience,
-        "iat": now,
-        "exp": now + LIFE_SECONDS,
+    payload: dict[str, Any] = {"iss": "linli-gateway", "aud": audience, "iat": now, "exp": now + LIFE_SECONDS}
+    payload |= {"jti": next(_numbers)} if known else _said(caller, grant)
+    signed = _HEAD + base64.urlsafe_b64encode(wire.dumps(payload)).rstrip(b"=")
+    token = (signed + b"." + base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")).decode()
+    if known:
+        _signed[token] = (audience, now + LIFE_SECONDS, key, caller._replace(grant=grant))
+        if len(_signed) > _MOST_SIGNED:
+            _signed.popitem(last=False)
+    return token
+
+
+def _said(caller: Caller, grant: Grant | None) -> dict[str, Any]:
+    said: dict[str, Any] = {
         "acc": caller.account_id,
         "no": caller.account_no,
         "per": caller.person_id,
@@ -183,21 +193,15 @@ def sign(caller: Caller, *, audience: str, key: bytes, grant: Grant | None = Non
     }
     if caller.key is not None:
         one = caller.key
-        payload["key"] = (one.id, one.prefix, one.types, one.operations, one.place_id)
+        said["key"] = (one.id, one.prefix, one.types, one.operations, one.place_id)
     if grant is not None:
-        payload["grant"] = {
+        said["grant"] = {
             "group": grant.group_id,
             "until": grant.held_until,
             "claims": [tuple(claim) for claim in grant.claims],
             "slots": [tuple(slot) for slot in grant.slots],
         }
-    signed = _HEAD + base64.urlsafe_b64encode(wire.dumps(payload)).rstrip(b"=")
-    token = (signed + b"." + base64.urlsafe_b64encode(hmac.digest(key, signed, "sha256")).rstrip(b"=")).decode()
-    if known:
-        _signed[token] = (audience, now + LIFE_SECONDS, key, replace(caller, grant=grant))
-        if len(_signed) > _MOST_SIGNED:
-            _signed.popitem(last=False)
-    return token
+    return said
 
 
 def verify(token: str | None, *, audience: str, key: bytes, more: Sequence[bytes] = ()) -> Caller:

@@ -22,8 +22,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from shared import errors, wire
-from shared.reach import EVERYWHERE, Reach
+from shared import errors, reach, wire
+from shared.assertion import Caller
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,14 +90,14 @@ class Database:
     """A pool of connections, the role its transactions take, and how far they reach.
 
     `role` is a database role: the gateway and every service have one each, with the grants of what they may touch.
-    None means the role that logged in (migrations, seeding, the doctor). `reach` is whose rows it sees and takes: everybody's
-    here, and what a request is given is narrowed to its caller's (`shared.web`).
+    None means the role that logged in (migrations, seeding, the doctor). It sees and takes everybody's rows, but where it is
+    given to a request: there no more than its `caller`'s reach allows (`shared.web`).
     """
 
-    def __init__(self, engine: AsyncEngine, role: str | None = None, reach: Reach = EVERYWHERE) -> None:
+    def __init__(self, engine: AsyncEngine, role: str | None = None, caller: Caller | None = None) -> None:
         self.engine = engine
         self.role = role
-        self.reach = reach
+        self.caller = caller
 
     @classmethod
     def connect(
@@ -124,11 +124,11 @@ class Database:
 
     def of(self, role: str | None) -> Database:
         """The same pool for another role."""
-        return Database(self.engine, role, self.reach)
+        return Database(self.engine, role, self.caller)
 
-    def within(self, reach: Reach) -> Database:
-        """The same pool and role, showing and taking no more than this reach allows."""
-        return Database(self.engine, self.role, reach)
+    def within(self, caller: Caller) -> Database:
+        """The same pool and role, showing and taking no more than this caller's reach allows."""
+        return Database(self.engine, self.role, caller)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -143,12 +143,7 @@ class Database:
         `same_plans` is for statements that run thousands of times over indexed keys: each is planned once a connection,
         in an empty town as in a full one.
         """
-        begin = "BEGIN READ ONLY" if read_only else f"BEGIN;SET LOCAL lock_timeout={lock_timeout_ms}"
-        begin += self.reach.settings
-        if same_plans:
-            begin += ";SET LOCAL plan_cache_mode=force_generic_plan;SET LOCAL enable_seqscan=off"
-        if self.role:
-            begin += f";SET LOCAL ROLE {self.role}"
+        begin = self._begin(lock_timeout_ms, read_only=read_only, same_plans=same_plans)
         try:
             async with self.engine.connect() as pooled:
                 raw = (await pooled.get_raw_connection()).driver_connection
@@ -182,6 +177,13 @@ class Database:
             if type(error).__module__.startswith("sqlalchemy."):  # the pool could not give a connection
                 raise errors.Unavailable(retry_after=1) from error
             raise
+
+    def _begin(self, lock_timeout_ms: int, *, read_only: bool, same_plans: bool) -> str:
+        begin = "BEGIN READ ONLY" if read_only else f"BEGIN;SET LOCAL lock_timeout={lock_timeout_ms}"
+        begin += (reach.EVERYWHERE if self.caller is None else reach.of(self.caller)).settings
+        if same_plans:
+            begin += ";SET LOCAL plan_cache_mode=force_generic_plan;SET LOCAL enable_seqscan=off"
+        return f"{begin};SET LOCAL ROLE {self.role}" if self.role else begin
 
     async def run(self, action: Callable[Concatenate[Tx, P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`action(tx, …)` in one transaction, committed when this returns."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -38,8 +37,7 @@ class GrantedSlot(NamedTuple):
     resource_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """All places of one ask, held until `held_until`; a service confirms exactly these or none."""
 
     group_id: uuid.UUID

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from shared import assertion, errors, problems, reach, wire
+from shared import assertion, errors, problems, wire
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Database
@@ -186,7 +186,7 @@ Who = Annotated[Caller, Depends(caller)]
 async def context(request: Request, who: Who) -> Context:
     """The running service's parts; its database shows and takes no more than the caller's reach allows."""
     found: Context = request.state.context
-    return replace(found, db=found.db.within(reach.of(who)))
+    return replace(found, db=found.db.within(who))
 
 
 async def wide(request: Request, _who: Who) -> Context:

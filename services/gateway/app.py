@@ -16,7 +16,6 @@ import re
 import time
 import zlib
 from collections.abc import AsyncIterator, Hashable, Iterable
-from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -251,7 +250,7 @@ class Gateway:
         asking = await parts.credentials.with_facts(call.caller)
         while True:
             began = time.monotonic()
-            told = call._replace(caller=replace(asking, address=address))
+            told = call._replace(caller=asking._replace(address=address))
             answer = await parts.claiming.forward(service, told)
             authorization = call.header(b"authorization")
             if call.method != "GET" or authorization is None or time.monotonic() - began < FACTS_SECONDS:

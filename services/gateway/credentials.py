@@ -8,7 +8,6 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -149,7 +148,7 @@ def told_of(caller: Caller, told: Caller) -> Caller:
     roles = told.roles if caller.key is None else caller.key.narrowed(told.roles)
     if caller.key is None and not caller.has_second:
         roles = tuple(one for one in roles if one.role not in TWO_FACTORS)
-    return replace(caller, roles=roles, acts_for=told.acts_for)
+    return caller._replace(roles=roles, acts_for=told.acts_for)
 
 
 def _scope(one: sql.Relation, guardians: Mapping[str, int]) -> tuple[str, ...] | None:

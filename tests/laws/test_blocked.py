@@ -278,3 +278,20 @@ def test_a_poisoned_ask_does_not_spoil_its_neighbours(database_url: str, poison:
     )
     assert action.lists[0] == 64
     assert len(action.lists) <= 1 + len(poison) * 2 * 6  # halved, not tried one by one
+
+
+def test_a_line_plans_its_statements_once_and_leaves_other_transactions_as_they_are(database_url: str) -> None:
+    async def planned(tx: Tx) -> tuple[str, str]:
+        return await tx.value("SHOW plan_cache_mode"), await tx.value("SHOW enable_seqscan")
+
+    async def action(tx: Tx, items: Sequence[int], *, skip_locked: bool) -> Sequence[tuple[str, str]]:
+        return [await planned(tx)] * len(items)
+
+    async def told() -> None:
+        async with connected(database_url) as db:
+            line: Line[int, tuple[str, str]] = Line("plans", db, action)
+            assert await line.submit(1) == ("force_generic_plan", "off")
+            await line.close()
+            assert await db.run(planned) == ("auto", "on"), "the same connection, out of the pool"
+
+    asyncio.run(told())

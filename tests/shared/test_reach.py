@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from fastapi import APIRouter
 
-from shared import assertion, reach, web
+from shared import assertion, web
 from shared.assertion import ActsFor, Caller, Role
 from shared.crypto import Keyring
 from shared.db import Database, Tx
@@ -67,8 +67,8 @@ def test_a_question_that_forgot_its_condition_is_told_only_of_the_callers_people
             assert await asked(db, keys, away, "/forgetful") == [str(far.person_id)]
             for caller in (Caller(), resident, desk):
                 assert await asked(db, keys, caller, "/wide") == everyone
-            narrow = db.of("linli_identity").within(reach.of(resident))
-            assert narrow.of("linli_gateway").reach == narrow.reach, "another role reaches no further"
+            narrow = db.of("linli_identity").within(resident)
+            assert narrow.of("linli_gateway").caller == resident, "another role reaches no further"
             assert len(await narrow.read(everybody)) == 2
             assert len(await db.of("linli_identity").read(everybody)) == 4, "nothing of it stays behind in the pool"
 
