@@ -284,7 +284,7 @@ def test_a_line_plans_its_statements_once_and_leaves_other_transactions_as_they_
     async def planned(tx: Tx) -> tuple[str, str]:
         return await tx.value("SHOW plan_cache_mode"), await tx.value("SHOW enable_seqscan")
 
-    async def action(tx: Tx, items: Sequence[int], *, skip_locked: bool) -> Sequence[tuple[str, str]]:
+    async def action(tx: Tx, items: Sequence[int], **_: bool) -> Sequence[tuple[str, str]]:
         return [await planned(tx)] * len(items)
 
     async def told() -> None:
