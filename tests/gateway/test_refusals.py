@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,7 +190,7 @@ ANYBODY = Caller(account_no=1, holder_no=1)
 
 def noting(refusals: Refusals, *numbers: int) -> None:
     for number in numbers:
-        refusals.note(replace(ANYBODY, account_no=number), "booking", None, "full", f"request-{number}")
+        refusals.note(ANYBODY._replace(account_no=number), "booking", None, "full", f"request-{number}")
 
 
 def test_memory_is_bounded_and_the_oldest_go(database_url: str) -> None:

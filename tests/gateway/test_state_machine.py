@@ -11,7 +11,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pytest
@@ -286,7 +286,7 @@ class Ledger(RuleBasedStateMachine):
             self.world.booking.run(
                 collections.cancel,
                 KEYS,
-                replace(group.asked.caller, roles=facts.roles, acts_for=facts.acts_for),
+                group.asked.caller._replace(roles=facts.roles, acts_for=facts.acts_for),
                 RESERVATIONS,
                 found.resource_id,
                 person_id=None if person is None else self.people[person].person_id,

@@ -56,7 +56,7 @@ def holding(login: Login, role: str, prefix: str, **more: Any) -> Login:
     """The caller as the gateway would vouch for them."""
     from shared.assertion import Role  # noqa: PLC0415 - short
 
-    return replace(login, caller=replace(login.caller, roles=(*login.caller.roles, Role(role, prefix, **more))))
+    return replace(login, caller=login.caller._replace(roles=(*login.caller.roles, Role(role, prefix, **more))))
 
 
 async def ask(town: Town, who: Login, method: str, path: str, told: object = None, **headers: str) -> httpx.Response:

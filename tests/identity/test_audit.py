@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import uuid
-from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -22,7 +21,7 @@ from shared.web import Context
 from tests.identity.test_consents import HERE, adult, code_of, healthy
 from tests.identity.town import ADULT_TOO, ANYONE, Login, Town, play
 
-AUDITOR = replace(ANYONE, account_id=uuid.uuid4(), account_no=99, roles=(Role("auditor", "330411"),))
+AUDITOR = ANYONE._replace(account_id=uuid.uuid4(), account_no=99, roles=(Role("auditor", "330411"),))
 WORKER = "linli_identity"
 
 
@@ -260,13 +259,13 @@ def test_two_writers_make_one_chain(database_url: str) -> None:
 
 
 def guardian_of(who: Login, person: uuid.UUID | None, relation: str = "guardian", services: Any = None) -> Caller:
-    return replace(who.caller, acts_for=(ActsFor(person or uuid.uuid4(), 0, "", relation, services),))
+    return who.caller._replace(acts_for=(ActsFor(person or uuid.uuid4(), 0, "", relation, services),))
 
 
 def test_residents_read_who_saw_what_of_them(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         one, other = await adult(town, "15400000001"), await adult(town, "15400000002", ADULT_TOO)
-        clerk = replace(other.caller, roles=(Role("staff", "330411"),))
+        clerk = other.caller._replace(roles=(Role("staff", "330411"),))
         await deed(
             town,
             "people.reveal",

@@ -8,7 +8,6 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -360,7 +359,7 @@ def test_power_over_others_comes_in_by_the_staffs_own_provider_and_by_no_residen
 ) -> None:
     async def scenario(town: Town) -> None:
         mine = (await town.login(PHONE)).caller
-        added = await staff(town, oidc, path="/me/logins", caller=replace(mine, has_second=True))
+        added = await staff(town, oidc, path="/me/logins", caller=mine._replace(has_second=True))
         assert added.status_code == 201, added.text
         await town.execute(EMPOWER, mine.account_no)
         answer = await staff(town, oidc)
@@ -392,7 +391,7 @@ def test_a_staff_login_that_was_there_before_the_power_does_not_stand_for_a_seco
         await town.execute(EMPOWER, mine.caller.account_no)
         assert refused(await staff(town, oidc), 403, "not_allowed")
         assert (await town.refresh(before.json()["refresh_token"])).status_code == 401, "nor does its session go on"
-        by_password = replace(mine.caller, has_second=True)
+        by_password = mine.caller._replace(has_second=True)
         again = await staff(town, oidc, path="/me/logins", caller=by_password)
         assert again.status_code == 201, "whoever shows a second factor may add it anew"
         assert (await staff(town, oidc)).status_code == 201
@@ -409,7 +408,7 @@ def test_a_provider_that_was_shown_no_second_factor_lets_nobody_with_power_in(
 ) -> None:
     async def scenario(town: Town) -> None:
         mine = (await town.login(PHONE)).caller
-        added = await staff(town, oidc, path="/me/logins", caller=replace(mine, has_second=True))
+        added = await staff(town, oidc, path="/me/logins", caller=mine._replace(has_second=True))
         assert added.status_code == 201, added.text
         await town.execute(EMPOWER, mine.account_no)
         assert refused(await staff(town, oidc), 403, "not_allowed")

@@ -22,7 +22,7 @@ async def scene(town: Town) -> tuple[Login, Login, str]:
     child = (await town.child(plain, CHILD)).json()["person"]["id"]
     mother = acting(plain, child, "guardian")
     assert (await says(town, mother, "yes", f"/people/{child}")).status_code == 200
-    young = replace(plain, caller=replace(plain.caller, person_id=uuid.UUID(child)))
+    young = replace(plain, caller=plain.caller._replace(person_id=uuid.UUID(child)))
     return mother, young, child
 
 

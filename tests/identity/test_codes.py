@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 
 from services.identity import codes
 from shared import assertion
@@ -155,13 +154,13 @@ def test_a_new_code_voids_the_one_before(database_url: str) -> None:
 def test_one_address_gets_thirty_codes_an_hour(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         # The whole of an IPv6 network counts as one.
-        askers = [replace(ANYONE, address=f"2001:db8::{n:x}") for n in range(1, 32)]
+        askers = [ANYONE._replace(address=f"2001:db8::{n:x}") for n in range(1, 32)]
         answers = [
             await town.call("POST", "/codes", {"phone": f"154000001{n:02d}"}, one) for n, one in enumerate(askers)
         ]
         assert [one.status_code for one in answers] == [202] * 30 + [429]
         assert answers[-1].json()["code"] == "too_many"
-        elsewhere = await town.call("POST", "/codes", {"phone": PHONE}, replace(ANYONE, address="2001:db8:1::1"))
+        elsewhere = await town.call("POST", "/codes", {"phone": PHONE}, ANYONE._replace(address="2001:db8:1::1"))
         assert elsewhere.status_code == 202
 
     play(database_url, scenario, demo=False)
@@ -175,7 +174,7 @@ def test_one_address_gets_so_many_tries_whoever_the_phones_belong_to(database_ur
         assert {one.content for one in answers[:149]} == {answers[0].content}
         assert answers[0].json()["code"] == "code_wrong"
         assert (answers[149].status_code, answers[149].json()["code"]) == (429, "too_many")
-        elsewhere = await town.call("POST", "/sessions", login(PHONE, "000000"), replace(ANYONE, address="192.0.2.9"))
+        elsewhere = await town.call("POST", "/sessions", login(PHONE, "000000"), ANYONE._replace(address="192.0.2.9"))
         assert elsewhere.content == answers[0].content
 
     play(database_url, scenario, demo=False)

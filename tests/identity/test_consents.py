@@ -61,11 +61,11 @@ async def says(town: Town, who: Login, word: str, path: str = "/me", purpose: st
 def acting(who: Login, person: str, relation: str, services: tuple[str, ...] | None = None) -> Login:
     """The caller with the relation that the gateway would look up."""
     of = ActsFor(uuid.UUID(person), 0, "", relation, services)
-    return replace(who, caller=replace(who.caller, acts_for=(of,)))
+    return replace(who, caller=who.caller._replace(acts_for=(of,)))
 
 
 def staff(who: Login, prefix: str = "330411") -> Login:
-    return replace(who, caller=replace(who.caller, roles=(Role("staff", prefix),)))
+    return replace(who, caller=who.caller._replace(roles=(Role("staff", prefix),)))
 
 
 async def counts(town: Town, who: Login, purpose: str = "health") -> bool:
@@ -198,7 +198,7 @@ def test_a_guardian_decides_for_a_child_under_fourteen_and_the_child_does_not(da
         proxy = acting(await adult(town, OTHER, ADULT_TOO), child, "proxy")
         assert code_of(await says(town, proxy, "no", path, "childcare")) == (409, "guardian_required")
         young = uuid.UUID(child)
-        alone = replace(parent, caller=replace(parent.caller, person_id=young))
+        alone = replace(parent, caller=parent.caller._replace(person_id=young))
         for where in ("/me", path):
             assert code_of(await says(town, alone, "yes", where)) == (409, "guardian_required")
         await town.execute("UPDATE persons SET born = current_date - interval '14 years' WHERE id = $1", young)

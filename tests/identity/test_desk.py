@@ -366,7 +366,7 @@ def test_others_people_are_not_there_and_ones_own_are_shown_in_full(database_url
             "own_matter",
         )
         acting = ActsFor(uuid.UUID(made["id"]), 0, "", "proxy", ("elder-meals",))
-        proxy = replace(stranger, caller=replace(stranger.caller, acts_for=(acting,)))
+        proxy = replace(stranger, caller=stranger.caller._replace(acts_for=(acting,)))
         answer = await ask(town, proxy, "GET", f"/people/{made['id']}")
         assert answer.json()["name"] == "沈阿毛"
         assert number(1) not in answer.text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import replace
 from datetime import date
 
 from services.identity import rules
@@ -298,7 +297,7 @@ def test_a_device_has_an_account_and_no_person(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         login = await town.login(PHONE)
         no = await town.value("INSERT INTO accounts (name, kind) VALUES ('闸机', 'device') RETURNING no")
-        device = Login(replace(login.caller, account_no=no, person_id=None, session_id=None), "", "", {})
+        device = Login(login.caller._replace(account_no=no, person_id=None, session_id=None), "", "", {})
         me = (await town.call("GET", "/me", caller=device.caller)).json()
         assert (me["person"], me["account"]["kind"]) == (None, "device")
         assert (await town.real_name(device, ADULT)).status_code == 403

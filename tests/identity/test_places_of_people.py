@@ -155,7 +155,7 @@ def test_a_malformed_place_is_refused(database_url: str, told: dict[str, Any], r
 
 def acting(who: Login, person: str, relation: str) -> Login:
     of = ActsFor(uuid.UUID(person), 0, "", relation, None)
-    return replace(who, caller=replace(who.caller, acts_for=(of,)))
+    return replace(who, caller=who.caller._replace(acts_for=(of,)))
 
 
 def test_guardians_write_proxies_read_and_strangers_find_nobody(database_url: str) -> None:

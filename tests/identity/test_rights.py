@@ -9,7 +9,6 @@ import json
 import uuid
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -355,7 +354,7 @@ def test_who_wrote_it_down_at_the_desk_does_not_decide_on_it(database_url: str) 
                 ("GET", f"requests/{request['id']}/archive"),
             ):
                 assert code_of(await town.call(method, f"{path}/{where}", caller=caller))[0] == 404, where
-        acting = replace(stranger.caller, acts_for=(ActsFor(uuid.UUID(child), 0, "", "proxy", ("booking",)),))
+        acting = stranger.caller._replace(acts_for=(ActsFor(uuid.UUID(child), 0, "", "proxy", ("booking",)),))
         assert code_of(await town.call("POST", f"/people/{child}/export", caller=acting)) == (403, "not_allowed")
         elsewhere = await town.call("GET", f"/me/requests/{request['id']}", caller=stranger.caller)
         assert code_of(elsewhere) == (404, "not_there")

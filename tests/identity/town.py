@@ -85,8 +85,7 @@ class Town:
     def of(self, answer: dict[str, Any]) -> Login:
         issuer = self.app.state["context"].settings.issuer
         claims = tokens.verify(self.keys, answer["access_token"], issuers=[issuer])
-        caller = replace(
-            ANYONE,
+        caller = ANYONE._replace(
             account_id=claims.account_id,
             account_no=claims.account_no,
             person_id=claims.person_id,
