@@ -19,7 +19,7 @@ BEGIN
     PERFORM FROM holders WHERE no IN (SELECT holder_no FROM added WHERE is_active AND is_exclusive)
     ORDER BY no FOR NO KEY UPDATE;
     IF EXISTS (
-        SELECT FROM added a JOIN claims c ON c.holder_no = a.holder_no AND c.starts_at < a.ends_at AND c.ends_at > a.starts_at
+        SELECT FROM added a JOIN claims c ON c.holder_no = a.holder_no AND c.ends_at > a.starts_at AND c.starts_at < a.ends_at
         WHERE a.is_active AND a.is_exclusive AND c.is_active AND c.is_exclusive AND c.id <> a.id
     ) THEN
         RAISE exclusion_violation
@@ -43,7 +43,7 @@ DURING = (
 
 def upgrade() -> None:
     op.drop_constraint("nobody_in_two_places", "claims")
-    op.create_index("claims_holder_no_starts_at_ends_at_idx", "claims", ["holder_no", "starts_at", "ends_at"])
+    op.create_index("claims_holder_no_ends_at_starts_at_idx", "claims", ["holder_no", "ends_at", "starts_at"])
     op.drop_index("claims_holder_no_starts_at_idx", "claims")
     op.execute(TWO_PLACES)
     op.execute(
@@ -65,7 +65,7 @@ def downgrade() -> None:
         op.execute(f"DROP TRIGGER {name} ON claims")
         op.execute(f"DROP FUNCTION {name}()")
     op.create_index("claims_holder_no_starts_at_idx", "claims", ["holder_no", "starts_at"])
-    op.drop_index("claims_holder_no_starts_at_ends_at_idx", "claims")
+    op.drop_index("claims_holder_no_ends_at_starts_at_idx", "claims")
     op.execute(
         f"ALTER TABLE claims ADD CONSTRAINT nobody_in_two_places EXCLUDE USING spgist ({DURING} WITH &&) "
         "WHERE (is_active AND is_exclusive)"

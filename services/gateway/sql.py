@@ -363,8 +363,8 @@ async def known_of(tx: Tx, holder_no: int, account_nos: Sequence[int], most: int
 async def still_holds(tx: Tx, holder_no: int) -> list[Any]:
     """What somebody still has to come: service, resource_id."""
     return await tx.fetch(
-        "SELECT DISTINCT service, resource_id FROM claims WHERE holder_no = $1 AND is_active AND starts_at > now() "
-        "AND resource_id IS NOT NULL AND state <> 'attended'",
+        "SELECT DISTINCT service, resource_id FROM claims WHERE holder_no = $1 AND is_active "
+        "AND ends_at > now() AND starts_at > now() AND resource_id IS NOT NULL AND state <> 'attended'",
         holder_no,
     )
 

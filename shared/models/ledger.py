@@ -198,7 +198,9 @@ class Claim(Base):
             postgresql_where=text("is_active"),
         ),
         Index("claims_group_id_idx", "group_id"),
-        Index("claims_holder_no_starts_at_ends_at_idx", "holder_no", "starts_at", "ends_at"),
+        Index(
+            "claims_holder_no_ends_at_starts_at_idx", "holder_no", "ends_at", "starts_at"
+        ),  # what is over is passed by
         {"postgresql_with": {"fillfactor": 70}},
     )
 

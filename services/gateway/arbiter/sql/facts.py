@@ -215,7 +215,7 @@ class Standing(NamedTuple):
 _STANDING = f"""
     SELECT holder_no, slot_id, place_id, starts_at, ends_at, (starts_at AT TIME ZONE '{ZONE}')::date, is_exclusive,
            is_counted, held_until, NULL::text, NULL::bytea, NULL::text
-    FROM claims WHERE holder_no = ANY($1::bigint[]) AND starts_at >= $2 AND is_active
+    FROM claims WHERE holder_no = ANY($1::bigint[]) AND ends_at > $2 AND starts_at >= $2 AND is_active
     UNION ALL
     SELECT a.account_no, a.group_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.key, a.fingerprint,
            CASE WHEN c.is_confirmed THEN 'confirmed' WHEN c.is_held THEN 'held' WHEN a.state = 'granted' THEN 'lapsed'
@@ -264,7 +264,7 @@ async def household_counts(
     rows = await tx.fetch(
         f"SELECT h.household_no, c.place_id, (c.starts_at AT TIME ZONE '{ZONE}')::date, count(*) "
         "FROM claims c JOIN holders h ON h.no = c.holder_no WHERE h.household_no = ANY($1::bigint[]) "
-        "AND c.place_id = ANY($2::uuid[]) AND c.starts_at >= $3 AND c.is_active AND c.is_counted GROUP BY 1, 2, 3",
+        "AND c.place_id = ANY($2::uuid[]) AND c.ends_at > $3 AND c.starts_at >= $3 AND c.is_active AND c.is_counted GROUP BY 1, 2, 3",
         nos,
         place_ids,
         since,
