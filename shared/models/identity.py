@@ -242,7 +242,7 @@ class Relation(Base):
     __tablename__ = "relations"
 
     id: Mapped[Id]
-    actor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"))
+    actor_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"), index=True)
     person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("persons.id"), index=True)
     kind: Mapped[str]
     services: Mapped[list[str] | None]
