@@ -10,12 +10,15 @@ branch_labels = None
 depends_on = None
 
 TWO_PLACES = """
-CREATE FUNCTION nobody_in_two_places() RETURNS trigger LANGUAGE plpgsql SET app.region = '*' AS $$
+CREATE FUNCTION nobody_in_two_places() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    reach text := current_setting('app.region', true);
 BEGIN
     -- Whoever has the holder's row looks after everybody who had it before, in a snapshot of its own.
     IF current_setting('transaction_isolation') <> 'read committed' THEN
-        RAISE feature_not_supported USING MESSAGE = 'claims are written at READ COMMITTED, so that each look sees the last';
+        RAISE feature_not_supported USING MESSAGE = 'claims are written at READ COMMITTED: each look sees the last';
     END IF;
+    PERFORM set_config('app.region', '*', true);  -- a place elsewhere counts, whoever may see it
     PERFORM FROM holders WHERE no IN (SELECT holder_no FROM added WHERE is_active AND is_exclusive)
     ORDER BY no FOR NO KEY UPDATE;
     IF EXISTS (
@@ -25,6 +28,7 @@ BEGIN
         RAISE exclusion_violation
         USING MESSAGE = 'somebody would be in two places', TABLE = 'claims', CONSTRAINT = 'nobody_in_two_places';
     END IF;
+    PERFORM set_config('app.region', reach, true);
     RETURN NULL;
 END $$
 """

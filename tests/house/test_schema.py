@@ -194,6 +194,17 @@ def test_a_place_that_was_left_is_claimed_anew_and_never_taken_back(town: Town) 
         town.do("UPDATE claims SET state = 'confirmed', is_active = true WHERE slot_id = %s", slot)
 
 
+def test_a_place_elsewhere_counts_for_whoever_cannot_see_it(town: Town) -> None:
+    here, there, (guest,) = town.slot(), town.slot(), town.residents(1, community="330424101003")
+    town.do(CLAIM, guest.holder_no, guest.account_no, there)
+    town.do("UPDATE claims SET community = '330424101003' WHERE slot_id = %s", there)
+    with town.connect() as connection:
+        connection.execute("BEGIN; SET LOCAL ROLE linli_gateway; SET LOCAL app.region = '330411'")
+        assert connection.execute("SELECT FROM claims WHERE slot_id = %s", (there,)).fetchall() == []
+        with pytest.raises(refused.ExclusionViolation, match="somebody would be in two places"):
+            connection.execute(CLAIM, (guest.holder_no, guest.account_no, here))
+
+
 def test_claims_are_not_written_where_a_look_is_older_than_a_lock(town: Town) -> None:
     slot, (someone,) = town.slot(), town.residents(1)
     with town.connect() as connection:

@@ -343,11 +343,11 @@ def test_the_doctor_sees_a_wall_that_was_taken_down_and_who_climbs_one(database_
 @pytest.mark.parametrize(
     ("role", "table", "condition", "index"),
     [
-        ("linli_gateway", "notices", "holders && '{1}'::bigint[]", "notices_holders_idx"),
+        ("linli_gateway", "notices", "position > 0 AND holders && '{1}'::bigint[]", "notices_holders_idx"),
         (
             "linli_gateway",
             "notices",
-            "places @> '{00000000-0000-0000-0000-000000000001}'::uuid[]",
+            "position > 0 AND places @> '{00000000-0000-0000-0000-000000000001}'::uuid[]",
             "notices_places_idx",
         ),
         ("linli_gateway", "waits", "holders && '{1}'::bigint[]", "waits_holders_idx"),
