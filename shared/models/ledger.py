@@ -198,9 +198,8 @@ class Claim(Base):
             postgresql_where=text("is_active"),
         ),
         Index("claims_group_id_idx", "group_id"),
-        Index(
-            "claims_holder_no_ends_at_starts_at_idx", "holder_no", "ends_at", "starts_at"
-        ),  # what is over is passed by
+        # Begins with the end, so that years of what is over are passed by: who asks from a moment on says so of the end, too.
+        Index("claims_holder_no_ends_at_starts_at_idx", "holder_no", "ends_at", "starts_at"),
         {"postgresql_with": {"fillfactor": 70}},
     )
 
