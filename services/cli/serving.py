@@ -288,8 +288,8 @@ async def _http(
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells no other way
         await asyncio.sleep(0.01)
     if server.started:
-        _quiet_garbage()
         ready()
+        _quiet_garbage()
     await serving
 
 
