@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 POOL: Final = 4
 """Connections of one worker."""
 _STALLED_SECONDS: Final = 30
+_FINISHING_SECONDS: Final = 5
+"""How long tasks that run may take after the worker was told to stop."""
 
 
 def _cron(seconds: int) -> str:
@@ -111,6 +113,8 @@ async def running(gateway: Gateway, url: str) -> AsyncIterator[None]:
         finally:
             for one in (sweeping, working):
                 one.cancel()
+            await asyncio.wait((sweeping, working), timeout=_FINISHING_SECONDS + 1)
+            await app.close_async()  # nobody goes on waiting for a connection to a database that is away
             await asyncio.gather(sweeping, working, return_exceptions=True)
 
 
@@ -124,11 +128,18 @@ async def _work(app: procrastinate.App) -> None:
                 fetch_job_polling_interval=0.5,
                 concurrency=4,
                 delete_jobs="always",
-                shutdown_graceful_timeout=5,
+                shutdown_graceful_timeout=_FINISHING_SECONDS,
             )
         except Exception as error:  # noqa: BLE001 - whatever stopped it, the town's work is not done
             log.warning("worker_gave_up", error=type(error).__name__)
+        if _is_told_to_stop():  # an error on the way out hides it: the queue's worker raises that instead
+            return
         await asyncio.sleep(1)
+
+
+def _is_told_to_stop() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _sweep(app: procrastinate.App) -> None:

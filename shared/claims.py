@@ -370,17 +370,24 @@ def matches(
     Which slots a subject has only the ledger knows; here they must be of that subject, and some there must be. A `holder`
     (a committee) is one, whoever it is.
     """
-    everybody = {claim.person_id for claim in grant.claims}
-    asked: Sequence[uuid.UUID | None] = persons or [caller]
-    named = everybody if holder is not None else set(asked)
-    by_slot = {one.slot_id: one.units for one in takes if isinstance(one, Take)}
-    by_subject: dict[uuid.UUID | None, int] = {one.subject_id: one.units for one in takes if isinstance(one, Subject)}
-    units = {slot.id: by_slot.get(slot.id, by_subject.get(slot.subject_id)) for slot in grant.slots}
+    named = {claim.person_id for claim in grant.claims} if holder is not None else set(persons or (caller,))
+    wanted: dict[uuid.UUID, int] = {}
+    for take in takes:
+        if isinstance(take, Take):
+            wanted[take.slot_id] = take.units
+            continue
+        there = [slot.id for slot in grant.slots if slot.subject_id == take.subject_id]
+        if not there:
+            return False
+        for slot_id in there:
+            wanted.setdefault(slot_id, take.units)
+    fitting = {
+        (claim.slot_id, claim.person_id)
+        for claim in grant.claims
+        if wanted.get(claim.slot_id) == claim.units and claim.person_id in named
+    }
     return (
         (holder is None or len(named) == 1)
-        and by_slot.keys() <= units.keys()
-        and by_subject.keys() <= {slot.subject_id for slot in grant.slots}
-        and len(grant.claims) == len(units) * len(named)
-        and {(claim.slot_id, claim.person_id, claim.units) for claim in grant.claims}
-        == {(slot, person, wanted) for slot, wanted in units.items() for person in named}
+        and {slot.id for slot in grant.slots} == wanted.keys()
+        and len(fitting) == len(grant.claims) == len(wanted) * len(named)
     )

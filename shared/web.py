@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from typing import Annotated, Any
@@ -55,6 +55,12 @@ class Context:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is to stop: who waits for something new answers at once with what there is."""
     rights: Rights | None = None
+
+    def within(self, caller: Caller) -> Context:
+        """The same for one request: its database shows and takes no more than this caller's reach allows."""
+        return Context(
+            self.db.within(caller), self.keys, self.settings, self.lines, self.ask, self.stopping, self.rights
+        )
 
 
 class In(BaseModel):
@@ -186,7 +192,7 @@ Who = Annotated[Caller, Depends(caller)]
 async def context(request: Request, who: Who) -> Context:
     """The running service's parts; its database shows and takes no more than the caller's reach allows."""
     found: Context = request.state.context
-    return replace(found, db=found.db.within(who))
+    return found.within(who)
 
 
 async def wide(request: Request, _who: Who) -> Context:

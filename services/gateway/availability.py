@@ -7,6 +7,7 @@ windows and all their people: a rush of readers costs the database a handful of 
 from __future__ import annotations
 
 import uuid
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from services.gateway.arbiter.rules import Holder, Slot
 from shared import clock, errors, wire
 from shared.claiming import named
 from shared.db import Tx
+
+_NONE: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Looking:
 
 
 class Page:
-    """Slots of one window as read by one query, ready to be shown to many readers.
+    """Slots of one window as read by one query, soonest first, ready to be shown to many readers.
 
     What is the same for every reader is worked out once: the fixed beginning of each item, its counts, and why nobody
     could book it. What depends on a person is asked for each.
@@ -58,6 +61,12 @@ class Page:
         self.slots = slots
         self.more = more
         self.limits_households = any(slot.limits.household_per_day is not None for slot in slots)
+        self._starts = [slot.starts_at for slot in slots]
+        self._longest = max((slot.ends_at - slot.starts_at for slot in slots), default=timedelta())
+        self._at: dict[uuid.UUID, set[int]] = {}
+        for n, slot in enumerate(slots):
+            self._at.setdefault(slot.place_id, set()).add(n)
+            self._at.setdefault(slot.id, set()).add(n)
         self.closed = [rules.of_slot(slot, now) for slot in slots]
         self.room: dict[int, list[rules.No | None]] = {}
         self.audiences = [
@@ -79,6 +88,23 @@ class Page:
             % (_fixed(row), slot.capacity, rules.free(slot, self.now), slot.waiting, slot.state.encode())
             for row, slot in zip(self.rows, self.slots, strict=True)
         ]
+
+    def touched_by(self, holder: Holder) -> Collection[int]:
+        """The slots, as indexes, against which anything that this person or household has could stand."""
+        if self.limits_households and holder.household_no is not None:
+            return range(len(self.slots))
+        found: set[int] = set()
+        for place in holder.places:
+            found |= self._at.get(place.place_id, _NONE)  # its limits
+            found.update(
+                range(
+                    bisect_right(self._starts, place.starts_at - self._longest),
+                    bisect_left(self._starts, place.ends_at),
+                )
+            )
+        for slot_id in holder.waits:
+            found |= self._at.get(slot_id, _NONE)
+        return found
 
     def room_for(self, people: int) -> list[rules.No | None]:
         """Whether each slot has places for so many, whoever they are."""
@@ -192,14 +218,14 @@ def reasons(
     """
     page = seen.page
     room = page.room_for(len(seen.holders))
-    asked: list[tuple[Holder, bool, dict[Any, rules.No | None]]] = [
-        (holder, _is_bound(holder, page), {}) for holder in seen.holders
+    asked: list[tuple[Holder, Collection[int], dict[Any, rules.No | None]]] = [
+        (holder, page.touched_by(holder), {}) for holder in seen.holders
     ]
     found: list[rules.No | None] = []
-    for slot, closed, audience, full in zip(page.slots, page.closed, page.audiences, room, strict=True):
+    for n, (slot, closed, audience, full) in enumerate(zip(page.slots, page.closed, page.audiences, room, strict=True)):
         no = closed
         family: dict[int, int] = {}
-        for holder, is_bound, answers in asked:
+        for holder, touched, answers in asked:
             if no is not None:
                 break
             try:
@@ -209,15 +235,10 @@ def reasons(
                 no = answers[audience] = (
                     rules.No("not_yours") if is_stranger else rules.of_person(slot, holder, guarded=holder.no in guards)
                 )
-            if no is None and is_bound:
+            if no is None and n in touched:
                 no = _of_their_places(slot, holder, seen, family)
         found.append(no or full)
     return found
-
-
-def _is_bound(holder: Holder, page: Page) -> bool:
-    """Whether anything this person or household has could stand against a slot of the page."""
-    return bool(holder.places or holder.waits) or (page.limits_households and holder.household_no is not None)
 
 
 def _of_their_places(slot: Slot, holder: Holder, seen: Seen, family: dict[int, int]) -> rules.No | None:

@@ -135,8 +135,8 @@ class Claiming:
         body = call.body if body is None else body
         kept_back = _KEPT_BACK if call.path.startswith("/v1/") else _KEPT_BACK - {b"cookie"}
         headers = [
-            *[(key, value) for key, value in call.headers.items() if key not in kept_back],
             (assertion.HEADER.encode(), token.encode()),
+            *[(key, value) for key, value in call.headers.items() if key not in kept_back],
             (b"x-request-id", call.request_id.encode()),
             (b"content-length", str(len(body)).encode()),
         ]

@@ -1,4 +1,4 @@
-"""Told to stop, the server does not wait for those who only wait for news."""
+"""Told to stop, the server waits neither for those who only wait for news nor for a database that is away."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import signal
 import socket
 
 import httpx
+import psycopg
 from starlette.types import Receive, Scope, Send
 
+from services import worker
 from services.cli import serving
+from services.gateway.app import Gateway
+from shared.crypto import Keyring
+from shared.db import Database
+from shared.settings import Settings
 
 
 def test_a_signal_ends_what_only_waits_for_news() -> None:
@@ -36,3 +42,45 @@ def test_a_signal_ends_what_only_waits_for_news() -> None:
 
     answer = asyncio.run(served())
     assert (answer.status_code, answer.text) == (200, "what there is")
+
+
+def test_the_worker_stops_while_the_database_lets_nobody_in(
+    database_url: str, keys: Keyring, settings: Settings
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
+
+    async def worked() -> None:
+        db = Database.connect(database_url)
+        try:
+            async with Gateway(db, keys, settings).running() as gateway, worker.running(gateway, database_url):
+                await working(database_url)
+                send_everybody_out(database_url, str(name))
+        finally:
+            await db.close()
+
+    async def working(url: str) -> None:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            while not await (await connection.execute("SELECT 1 FROM procrastinate_workers")).fetchone():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    try:
+        asyncio.run(asyncio.wait_for(worked(), 60))  # 60 s are the 5 s it allows and a very slow machine
+    finally:
+        let_in(database_url, str(name), everybody=True)
+
+
+def send_everybody_out(url: str, name: str) -> None:
+    """The database refuses whoever comes, and ends who is there."""
+    let_in(url, name, everybody=False)
+    with psycopg.connect(url.replace(f"/{name}", "/postgres"), autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
+def let_in(url: str, name: str, *, everybody: bool) -> None:
+    """Whether the database takes connections."""
+    with psycopg.connect(url.replace(f"/{name}", "/postgres"), autocommit=True) as connection:
+        connection.execute(
+            psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                psycopg.sql.Identifier(name), psycopg.sql.Literal(everybody)
+            )
+        )

@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
 class Found(NamedTuple):
     """What there was, the position to go on behind, and whether that is all for now."""
 
-    items: Sequence[Any]
+    items: Sequence[dict[str, Any]]
     next: int
     done: bool
 
@@ -83,11 +83,10 @@ async def _between(tx: Tx, after: int, head: int, wanted: Wanted, ways: Sequence
         limit=wanted.limit,
     )
     behind = rows[-1]["position"] if len(rows) == wanted.limit else until
-    told = await notices.parts(tx, [(row["data"], _only(row["reached"])) for row in rows])
-    items = [
-        {name: value for name, value in row.items() if name != "reached"} | {"data": data}
-        for row, data in zip(rows, told, strict=True)
-    ]
+    items = [dict(row) for row in rows]
+    told = await notices.parts(tx, [(one["data"], _only(one.pop("reached"))) for one in items])
+    for one, data in zip(items, told, strict=True):
+        one["data"] = data
     return Found(items, behind, behind >= head)
 
 

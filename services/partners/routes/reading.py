@@ -38,9 +38,9 @@ Name = Annotated[
 ]
 
 
-def told(items: Sequence[Any]) -> list[dict[str, Any]]:
+def told(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Notices as they are told, as plain values."""
-    return [{**dict(row), "occurred_at": clock.local(row["occurred_at"])} for row in items]
+    return [one | {"occurred_at": clock.local(one["occurred_at"])} for one in items]
 
 
 @router.get(

@@ -541,6 +541,8 @@ def _some_slot(luck: random.Random, n: int) -> Slot:
     taken = luck.randint(0, capacity)
     return slot(
         luck.choice([8, 9, 9.5, 10, 11]),
+        hours=luck.choice([1, 1, 0.5, 3]),
+        place_id=luck.choice([CENTRE, CENTRE, uuid.UUID(int=2000)]),
         id=uuid.UUID(int=1000 + n),
         capacity=capacity,
         taken=taken,
@@ -554,17 +556,23 @@ def _some_slot(luck: random.Random, n: int) -> Slot:
         is_waitable=luck.random() < 0.5,
         state=luck.choice(["open", "open", "open", "closed"]),
         opens_at=luck.choice([None, None, NOW + timedelta(hours=1)]),
-        limits=luck.choice([Limits(), Limits(), Limits(per_day=1), Limits(at_once=2), Limits(household_per_day=2)]),
+        limits=luck.choice(
+            [Limits(), Limits(per_day=1), Limits(at_once=1), Limits(at_once=2), Limits(household_per_day=2)]
+        ),
     )
 
 
 def _some_person(luck: random.Random, no: int, slots: list[Slot]) -> Holder:
     has = luck.choice(slots)
+    elsewhere = slot(luck.choice([8, 9, 9.5, 10, 11]), hours=luck.choice([0.5, 1]), place_id=uuid.UUID(int=2001))
     return person(
         no,
         born=date(luck.choice([1960, 1990, 2010]), 1, 1),
         household_no=luck.choice([None, 1]),
-        places=[place_in(has)] if has.taken and luck.random() < 0.4 else [],
+        places=[
+            *([place_in(has)] if has.taken and luck.random() < 0.5 else []),
+            *([place_in(elsewhere)] if luck.random() < 0.2 else []),
+        ],
         waits=frozenset(one.id for one in slots if one.waiting and luck.random() < 0.2),
     )
 
@@ -704,11 +712,13 @@ def test_deciding_is_repeatable_and_touches_nothing_it_was_given(town: Town) -> 
 
 def on_the_screen(town: Town, holders: Sequence[int], guards: frozenset[int]) -> dict[uuid.UUID, str]:
     """What the screen tells these people of every slot, as `decide` would say it."""
-    slots, people = town[1], town[2]
-    page = availability.Page([], list(slots.values()), NOW, more=False)
+    people = town[2]
+    slots = sorted(town[1].values(), key=lambda one: one.starts_at)
+    page = availability.Page([], slots, NOW, more=False)
     seen = availability.Seen(page, tuple(people[no] for no in holders), NOW, counted(people))
     shown = availability.reasons(seen, guards)
-    return {slot_id: no.code if no else "granted" for slot_id, no in zip(slots, shown, strict=True)}
+    by_id = {slot.id: no.code if no else "granted" for slot, no in zip(slots, shown, strict=True)}
+    return {slot_id: by_id[slot_id] for slot_id in town[1]}
 
 
 @FAST
