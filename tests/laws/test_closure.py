@@ -143,14 +143,43 @@ def test_two_closures_at_once_tell_everybody_once(database_url: str) -> None:
             starts_at, ends_at = town.all("SELECT starts_at, ends_at FROM slots WHERE id = %s", slot)[0]
             booking = db.of("linli_booking")
             closing = (booking, manager, "booking", town.place_id, starts_at, ends_at, REASON)
-            both = await asyncio.gather(
+            *both, _ = await asyncio.gather(
                 places.close_place(*closing),
                 places.close_place(*closing[:-1], "for another reason"),
                 places.finish_closures(booking, "booking"),
             )
-            assert sum(one if isinstance(one, int) else one.released for one in both) == 60
+            assert sorted((one.slots, one.released) for one in both) == [(0, 0), (1, 60)]
         assert told_of_closing(town) == Counter(who.holder_no for who in people)
         assert await wrong(database_url) == {}
+
+    run(closed())
+
+
+@pytest.mark.parametrize("second_began_first", [True, False])
+def test_who_is_released_counts_for_the_closure_that_closed_the_slot(
+    database_url: str, *, second_began_first: bool
+) -> None:
+    """Another that comes before everybody is told closed nothing, whose transaction ever began first."""
+    town = Town(database_url)
+    slot = town.slot(capacity=100)
+    people = town.residents(3)
+    manager = a_manager(town)
+
+    async def closed() -> None:
+        async with connected(database_url) as db, arbiter(db) as line:
+            assert all(is_granted(one) for one in await heard(line.submit(ask(who, slot)) for who in people))
+            times = town.all("SELECT starts_at, ends_at FROM slots WHERE id = %s", slot)[0]
+            booking = db.of("linli_booking")
+            closing = (manager, "booking", town.place_id, *times)
+            async with booking.transaction() as early:
+                first, _ = await booking.run(closures._begin_closure, *closing, REASON)
+                if second_began_first:
+                    second, _ = await closures._begin_closure(early, *closing, "for another reason")
+            if not second_began_first:
+                second, _ = await booking.run(closures._begin_closure, *closing, "for another reason")
+            assert await booking.run(closures._release_chunk, slot) == len(people)
+            counted = dict(town.all("SELECT id, (slots, released)::text FROM closures"))
+            assert counted == {first: "(1,3)", second: "(0,0)"}
 
     run(closed())
 

@@ -47,9 +47,10 @@ async def closures(tx: Tx, place_id: uuid.UUID, after: tuple[datetime, uuid.UUID
 async def insert_closure(
     tx: Tx, place_id: uuid.UUID, starts_at: datetime, ends_at: datetime, reason: str, made_by: uuid.UUID | None
 ) -> uuid.UUID:
-    """A new closure."""
+    """A new closure of a locked place. Its time is that of the lock, so that closures stand in the order they took effect."""
     made: uuid.UUID = await tx.value(
-        "INSERT INTO closures (place_id, starts_at, ends_at, reason, made_by) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        "INSERT INTO closures (place_id, starts_at, ends_at, reason, made_by, made_at) "
+        "VALUES ($1, $2, $3, $4, $5, clock_timestamp()) RETURNING id",
         place_id,
         starts_at,
         ends_at,
@@ -151,7 +152,10 @@ async def close_slots(tx: Tx, ids: Sequence[uuid.UUID]) -> list[uuid.UUID]:
 
 
 class Shut(NamedTuple):
-    """A closed slot in which somebody may still have a place, and what closed it: a closure, or (no id) the calendar."""
+    """A closed slot in which somebody may still have a place, and what closed it: a closure, or (no id) the calendar.
+
+    Of several closures it is the first that stands: those that came later found the slot closed.
+    """
 
     id: uuid.UUID
     service: str
@@ -166,7 +170,7 @@ _SHUT = f"""
     FROM slots s LEFT JOIN LATERAL (
         SELECT id, reason FROM closures x
         WHERE x.place_id = s.place_id AND x.starts_at < s.ends_at AND x.ends_at > s.starts_at
-        ORDER BY made_at DESC, id DESC LIMIT 1
+        ORDER BY made_at, id LIMIT 1
     ) x ON true
     LEFT JOIN days d ON s.is_scheduled AND d.kind = 'closed' AND d.date = (s.starts_at AT TIME ZONE '{ZONE}')::date
     WHERE (x.id IS NOT NULL OR d.date IS NOT NULL)
