@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.db import Tx
 
@@ -183,20 +183,22 @@ def _region(row: list[str], line: int) -> Region:
     return Region(code, name, level, parent or None)
 
 
-async def former(tx: Tx, prefixes: Sequence[str]) -> list[tuple[str, str]]:
-    """Codes that ended and are followed, however often, by regions below these prefixes: each code with such a prefix.
+FORMER: Final = """
+    WITH RECURSIVE former AS (
+        SELECT c.old_code, t.prefix FROM region_changes c, unnest({prefixes}) AS t(prefix)
+        WHERE starts_with(c.new_code, t.prefix)
+        UNION SELECT c.old_code, f.prefix FROM region_changes c JOIN former f ON f.old_code = c.new_code)
+"""
+"""What a question begins with that reads `former`: codes that ended and are followed, however often, by regions below these
+prefixes, each code with such a prefix.
 
-    What was said under such a code is read there now. Of a region that was split, what cannot be told apart is for all that
-    follow it.
-    """
-    rows = await tx.fetch(
-        """
-        WITH RECURSIVE former AS (
-            SELECT c.old_code, t.prefix FROM region_changes c, unnest($1::text[]) AS t(prefix)
-            WHERE starts_with(c.new_code, t.prefix)
-            UNION SELECT c.old_code, f.prefix FROM region_changes c JOIN former f ON f.old_code = c.new_code)
-        SELECT old_code, prefix FROM former ORDER BY 1, 2
-        """,
-        list(prefixes),
-    )
-    return [(row[0], row[1]) for row in rows]
+What was said under such a code is read there now. Of a region that was split, what cannot be told apart is for all that
+follow it.
+"""
+
+
+async def former(tx: Tx, prefixes: Sequence[str]) -> list[str]:
+    """The codes of `FORMER`."""
+    query = FORMER.format(prefixes="$1::text[]")
+    rows = await tx.fetch(f"{query} SELECT DISTINCT old_code FROM former ORDER BY 1", list(prefixes))  # noqa: S608 - constants
+    return [row[0] for row in rows]

@@ -18,3 +18,6 @@ _DRIVERS = UUID.__str__
 
 
 loads = orjson.loads
+
+Written = orjson.Fragment
+"""JSON that is written already, as a value among others."""

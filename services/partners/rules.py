@@ -35,13 +35,14 @@ class Filter(NamedTuple):
 
 
 def pattern(types: Sequence[str]) -> str:
-    """A regular expression of PostgreSQL and Python for a list of types and families."""
+    """A regular expression, PostgreSQL's and Python's, to be found in what a list of types and families covers.
+
+    Of everything it is the empty one, for which nothing has to be compared.
+    """
+    if "*" in types:
+        return ""
     parts = [
-        ".*"
-        if one == "*"
-        else re.escape(one[:-1]).replace("\\-", "-") + ".*"
-        if one.endswith(".*")
-        else re.escape(one).replace("\\-", "-")
+        re.escape(one[:-1]).replace("\\-", "-") + ".*" if one.endswith(".*") else re.escape(one).replace("\\-", "-")
         for one in types
     ]
     return f"^({'|'.join(parts)})$"

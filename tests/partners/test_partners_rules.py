@@ -110,13 +110,13 @@ def test_numbers_of_people_are_masked() -> None:
 @given(st.lists(st.from_regex(rules.TYPES, fullmatch=True), min_size=1, max_size=5), st.sampled_from(
     ["booking.reservation.made", "booking.x.made", "elder-meals.order.made", "bookings.x.made"]))  # fmt: skip
 def test_a_pattern_matches_what_its_types_cover(types: list[str], name: str) -> None:
-    assert bool(re.fullmatch(rules.pattern(types), name)) == rules.covers(types, name)
+    assert bool(re.search(rules.pattern(types), name)) == rules.covers(types, name)
 
 
 def test_a_family_is_not_its_neighbour() -> None:
     assert rules.covers(["booking.*"], "booking.reservation.made")
     assert not rules.covers(["booking.*"], "bookings.reservation.made")
-    assert not re.fullmatch(rules.pattern(["booking.*"]), "bookings.reservation.made")
+    assert not re.search(rules.pattern(["booking.*"]), "bookings.reservation.made")
     assert rules.covers(["booking.*"], "booking.reservation.*")
     assert not rules.covers(["booking.reservation.*"], "booking.*")
 

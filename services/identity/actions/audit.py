@@ -39,7 +39,7 @@ def reach(who: Caller, region: str | None = None) -> list[str]:
 async def entries(tx: Tx, who: Caller, region: str | None, wanted: Wanted, before: int | None, limit: int) -> list[Any]:
     """What was done in the caller's regions, and in those that they follow, the newest first."""
     prefixes = reach(who, region)
-    wanted = wanted._replace(prefixes=prefixes, former=[code for code, _ in await regions.former(tx, prefixes)])
+    wanted = wanted._replace(prefixes=prefixes, former=await regions.former(tx, prefixes))
     return await sql.audit.entries(tx, wanted, before, limit)
 
 
@@ -140,7 +140,7 @@ async def export(tx: Tx, who: Caller, region: str | None, after: int, limit: int
     With the hash at `after` all of it can be checked by anybody; the last line says where to go on.
     """
     prefixes = reach(who, region)
-    former = frozenset(code for code, _ in await regions.former(tx, prefixes))
+    former = frozenset(await regions.former(tx, prefixes))
     links = await sql.audit.links(tx, after, limit)
     last = links[-1]["position"] if links else after
     heads = {row["position"]: row for row in await sql.audit.signed_heads(tx, after, last)}

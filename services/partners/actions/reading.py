@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 from services.partners import rules
 from services.partners.actions import reach
 from services.partners.sql import reading as sql
-from shared import clock, errors, notices, regions
+from shared import clock, errors, notices, wire
 from shared.assertion import Caller
 from shared.db import Database, Tx
 
@@ -32,7 +32,7 @@ class Wanted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What there was, the position to go on behind, and whether that is all for now."""
+    """What there was, as it is told; the position to go on behind, and whether that is all for now."""
 
     items: Sequence[dict[str, Any]]
     next: int
@@ -43,7 +43,8 @@ async def poll(db: Database, caller: Caller, wanted: Wanted, wait: float, stoppi
     """What there is behind a position; waits for it where asked to, but no longer than the server runs."""
     until = time.monotonic() + wait
     while True:
-        found = await db.read(look, caller, wanted)
+        async with db.transaction(read_only=True, same_plans=True) as tx:
+            found = await look(tx, caller, wanted)
         if found.items or (found.done and (stopping.is_set() or time.monotonic() >= until)):
             return found
         wanted = wanted._replace(after=found.next)
@@ -70,30 +71,34 @@ async def _between(tx: Tx, after: int, head: int, wanted: Wanted, ways: Sequence
     until = min(after + WINDOW, head)
     if after >= head:
         return Found([], after, done=True)
-    filters = [one.filter for one in ways]
-    former = await regions.former(tx, sorted({wanted.community, *(one.prefix for one in filters)}))
     rows = await sql.look(
         tx,
         after=after,
         until=until,
         pattern=rules.pattern(wanted.types),
         community=wanted.community,
-        reach=filters,
-        former=former,
+        reach=[one.filter for one in ways],
         limit=wanted.limit,
     )
     behind = rows[-1]["position"] if len(rows) == wanted.limit else until
-    items = [dict(row) for row in rows]
-    told = await notices.parts(tx, [(one["data"], _only(one.pop("reached"))) for one in items])
-    for one, data in zip(items, told, strict=True):
+    items, bound = [], []
+    for position, id_, type_, occurred_at, community, subject, data, places in rows:
+        one = {
+            "position": position,
+            "id": id_,
+            "type": type_,
+            "occurred_at": clock.local(occurred_at),
+            "community": community,
+            "subject": subject,
+            "data": wire.Written(data),
+        }
+        items.append(one)
+        if places:
+            bound.append((one, wire.loads(data), places))
+    told = await notices.parts(tx, [(data, places) for _, data, places in bound])
+    for (one, _, _), data in zip(bound, told, strict=True):
         one["data"] = data
     return Found(items, behind, behind >= head)
-
-
-def _only(reached: Sequence[uuid.UUID | None]) -> list[uuid.UUID] | None:
-    """The places that somebody may hear of; None is all."""
-    bound = [one for one in reached if one is not None]
-    return bound if len(bound) == len(reached) else None
 
 
 async def put_consumer(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import StringConstraints
@@ -36,11 +35,6 @@ Name = Annotated[
     StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,79}$"),
     Path(description=say("The reader's name.", "读者名称。")),
 ]
-
-
-def told(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Notices as they are told, as plain values."""
-    return [one | {"occurred_at": clock.local(one["occurred_at"])} for one in items]
 
 
 @router.get(
@@ -77,7 +71,7 @@ async def poll(
 ) -> Response:
     kinds = reach.known([kind for one in types or ["*"] for kind in one.split(",")], where="query")
     found = await actions.poll(ctx.db, who, actions.Wanted(after, kinds, community or "", limit), wait, ctx.stopping)
-    return web.plain_json({"items": told(found.items), "next": found.next, "done": found.done})
+    return web.plain_json({"items": found.items, "next": found.next, "done": found.done})
 
 
 @router.get(
@@ -168,7 +162,7 @@ async def lease(name: Name, body: LeaseIn, ctx: Wide, who: Who) -> Response:
         wire.dumps(
             {
                 "lease": lent.lease,
-                "items": told(lent.items),
+                "items": lent.items,
                 "expires_at": clock.local(lent.expires_at) if lent.expires_at else None,
             }
         ),

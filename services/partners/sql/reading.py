@@ -8,14 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from services.partners.rules import Filter
+from shared import regions
 from shared.db import Tx
 
 REACHED = """CASE WHEN {place} IS NULL THEN starts_with(n.community, {prefix})
     ELSE {place} = ANY(n.places) AND EXISTS (
         SELECT 1 FROM places p WHERE p.id = {place} AND starts_with(p.community, {prefix})) END"""
 """Whether a notice is within reach: below a region, or about something at a place there, wherever it begins."""
-_FORMER = "(n.community, {prefix}) IN (SELECT * FROM unnest($8::text[], $9::text[]))"
-"""Whether a notice was announced under a code that ended, and that a region below this prefix follows."""
+_FROM = "starts_with(n.community, {prefix}) OR (n.community, {prefix}) IN (SELECT old_code, prefix FROM former)"
+"""Whether a notice was announced below this prefix, or under a code that ended and that a region below it follows."""
 
 
 async def bounds(tx: Tx) -> Any:
@@ -37,33 +38,30 @@ async def forget(tx: Tx) -> int:
     return await tx.execute("UPDATE partner_head SET forgotten = $1 WHERE forgotten < $1", found["floor"])
 
 
-async def look(  # noqa: PLR0913 - what is asked for, and how far one reaches
-    tx: Tx,
-    *,
-    after: int,
-    until: int,
-    pattern: str,
-    community: str,
-    reach: Sequence[Filter],
-    former: Sequence[tuple[str, str]],
-    limit: int,
+async def look(
+    tx: Tx, *, after: int, until: int, pattern: str, community: str, reach: Sequence[Filter], limit: int
 ) -> list[Any]:
     """Stamped notices in (after, until] that were asked for and are within reach, in their order.
 
-    `reached`: at which places, each as far as it is within reach; a null among them is all of it. `former`: codes that
-    ended, each with the prefix below which what was announced under them is read now.
+    `data` is JSON text. `reached`: the places within reach that it is about; none is all of it. What was announced under a
+    code that ended is read where its followers are.
     """
+    ways = "unnest($5::text[], $6::text[], $7::uuid[]) AS f(prefix, pattern, place_id) WHERE n.type ~ f.pattern"
+    # Notices come in their order before anything is compared, so that no more are than the page needs; and what is reached
+    # is found once, not for the condition and again for the answer. That is what each OFFSET 0 is for.
     return await tx.fetch(
         f"""
-        SELECT n.position, n.id, n.type, n.occurred_at, n.community, n.subject, n.data, within.reached FROM notices n
+        {regions.FORMER.format(prefixes="$5::text[] || $4::text")}
+        SELECT n.position, n.id, n.type, n.occurred_at, n.community, n.subject, n.data::text, within.reached
+        FROM (SELECT * FROM notices WHERE position > $1 AND position <= $2 ORDER BY position OFFSET 0) AS n
         CROSS JOIN LATERAL (
-            SELECT array_agg(f.place_id) AS reached
-            FROM unnest($5::text[], $6::text[], $7::uuid[]) AS f(prefix, pattern, place_id)
-            WHERE n.type ~ f.pattern AND ({REACHED.format(place="f.place_id", prefix="f.prefix")}
-                OR (f.place_id IS NULL AND {_FORMER.format(prefix="f.prefix")}))) AS within
-        WHERE n.position > $1 AND n.position <= $2 AND n.type ~ $3
-          AND (starts_with(n.community, $4) OR {_FORMER.format(prefix="$4")}) AND within.reached IS NOT NULL
-        ORDER BY n.position LIMIT $10
+            SELECT CASE
+                WHEN EXISTS (SELECT FROM {ways} AND f.place_id IS NULL AND ({_FROM.format(prefix="f.prefix")})) THEN '{{}}'
+                ELSE (SELECT array_agg(f.place_id) FROM {ways} AND f.place_id IS NOT NULL
+                      AND {REACHED.format(place="f.place_id", prefix="f.prefix")})
+            END AS reached OFFSET 0) AS within
+        WHERE n.type ~ $3 AND ({_FROM.format(prefix="$4")}) AND within.reached IS NOT NULL
+        ORDER BY n.position LIMIT $8
         """,
         after,
         until,
@@ -72,8 +70,6 @@ async def look(  # noqa: PLR0913 - what is asked for, and how far one reaches
         [one.prefix for one in reach],
         [one.pattern for one in reach],
         [one.place_id for one in reach],
-        [code for code, _ in former],
-        [prefix for _, prefix in former],
         limit,
     )
 
