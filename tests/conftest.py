@@ -21,7 +21,7 @@ from shared import embedded, migrate, notices, wire
 from shared.crypto import Keyring
 from shared.db import Database, Tx
 from shared.settings import Settings
-from tests import overheard
+from tests import overheard, town
 
 _MEMORY = Path("/dev/shm")
 if (
@@ -93,7 +93,8 @@ def copy_of(server: embedded.Embedded, template: str) -> contextlib.AbstractCont
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
             overheard.opened(server.url(name))
             try:
-                yield server.url(name)
+                with town.sharing(server.url(name)):
+                    yield server.url(name)
             finally:
                 overheard.closed(server.url(name))
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -58,6 +60,28 @@ class Resident:
         return made | {"Idempotency-Key": key} if key else made
 
 
+_kept: Final[dict[str, psycopg.Connection[Any] | None]] = {}
+"""One connection to each database that lives as long as a test: making one takes longer than most of what is asked."""
+
+
+@contextlib.contextmanager
+def sharing(url: str) -> Iterator[None]:
+    """Towns on this database share a connection meanwhile."""
+    _kept[url] = None
+    try:
+        yield
+    finally:
+        hang_up(url)
+        del _kept[url]
+
+
+def hang_up(url: str) -> None:
+    """End the shared connection; the next who needs it makes another."""
+    connection, _kept[url] = _kept[url], None
+    if connection is not None:
+        connection.close()
+
+
 class Town:
     """Makes what a test needs; everything is committed."""
 
@@ -65,7 +89,7 @@ class Town:
         self.url = url
         self.place_id = uuid.uuid4()
         self.policy_id = uuid.uuid4()
-        with self.connect() as c:
+        with self._connected() as c:
             c.cursor().executemany(
                 "INSERT INTO regions (code, name, level, parent_code) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 REGIONS,
@@ -73,12 +97,24 @@ class Town:
         self.place(self.place_id, self.policy_id)
 
     def connect(self) -> psycopg.Connection[Any]:
-        """A connection that commits by itself."""
+        """A connection of one's own that commits by itself."""
         return psycopg.connect(self.url, autocommit=True)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        if self.url not in _kept:
+            with self.connect() as connection:
+                yield connection
+            return
+        connection = _kept[self.url]
+        if connection is None or connection.closed:  # none yet, or its server was killed
+            connection = _kept[self.url] = self.connect()
+            connection.prepare_threshold = None  # tests change their tables
+        yield connection
 
     def place(self, place_id: uuid.UUID, policy_id: uuid.UUID, **limits: int) -> None:
         """A place with a policy."""
-        with self.connect() as c:
+        with self._connected() as c:
             c.execute(
                 "INSERT INTO places (id, service, kind, name, community) VALUES (%s, 'booking', 'fitness_centre', %s, %s)",
                 (place_id, f"健身中心 {place_id.hex[:6]}", COMMUNITY),
@@ -105,7 +141,7 @@ class Town:
             "capacity": 30,
         } | columns
         names = ", ".join(row)
-        with self.connect() as c:
+        with self._connected() as c:
             c.execute(
                 f"INSERT INTO slots ({names}) VALUES ({', '.join(['%s'] * len(row))})".encode(), list(row.values())
             )
@@ -121,7 +157,7 @@ class Town:
         household: bool = False,
     ) -> list[Resident]:
         """People with accounts; one household for all of them, or none."""
-        with self.connect() as c:
+        with self._connected() as c:
             home = None
             if household:
                 row = c.execute("INSERT INTO households (community) VALUES (%s) RETURNING no", (community,)).fetchone()
@@ -149,7 +185,7 @@ class Town:
         self, actor: Resident, person: Resident, kind: str = "guardian", services: list[str] | None = None
     ) -> None:
         """`actor` may act for `person`; whoever gets a guardian is a child, and no adult from now on."""
-        with self.connect() as c:
+        with self._connected() as c:
             if kind == "guardian":
                 for table in ("holders", "persons"):
                     c.execute(
@@ -165,7 +201,7 @@ class Town:
         self, someone: Resident, role: str, prefix: str = "330411105", place_id: uuid.UUID | None = None
     ) -> None:
         """Give somebody a role."""
-        with self.connect() as c:
+        with self._connected() as c:
             c.execute(
                 "INSERT INTO roles (account_no, role, prefix, place_id) VALUES (%s, %s, %s, %s)",
                 (someone.account_no, role, prefix, place_id),
@@ -173,18 +209,18 @@ class Town:
 
     def one(self, sql: str, *args: Any) -> Any:
         """The first column of the first row."""
-        with self.connect() as c:
+        with self._connected() as c:
             row = c.execute(sql.encode(), args).fetchone()
         return row[0] if row else None
 
     def all(self, sql: str, *args: Any) -> list[Any]:
         """All rows."""
-        with self.connect() as c:
+        with self._connected() as c:
             return c.execute(sql.encode(), args).fetchall()
 
     def do(self, sql: str, *args: Any) -> None:
         """Run a statement."""
-        with self.connect() as c:
+        with self._connected() as c:
             c.execute(sql.encode(), args or None)
 
 

@@ -19,7 +19,7 @@ from shared.assertion import Caller
 from shared.claims import Take
 from shared.db import Database
 from shared.line import Line
-from tests.town import Resident
+from tests.town import Resident, hang_up
 
 ArbiterLine = Line[Asked, Outcome]
 BookingLine = Line[booking.Making, uuid.UUID]
@@ -118,6 +118,7 @@ async def wrong(url: str) -> dict[str, list[str]]:
 
 async def deadlocks(url: str) -> int:
     """Deadlocks that PostgreSQL has found in this database, once everybody has gone and their counts are in."""
+    hang_up(url)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
 
         async def are_alone() -> bool:
