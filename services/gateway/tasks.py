@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from services import GATEWAY_EXPORTS, SERVICES, load, service
 from services.gateway import actions, sql
@@ -18,6 +20,9 @@ from shared.assertion import Caller
 from shared.db import Tx
 from shared.rights import Tables, Whom
 from shared.tasks import Task
+
+STAMPED_AT_ONCE: Final = 200
+"""Notices that get their positions in one transaction."""
 
 
 async def lapse(parts: Parts) -> int:
@@ -177,13 +182,15 @@ class People:
 
 
 async def stamp_notices(parts: Parts) -> int:
-    """Give positions to what was announced."""
+    """Give positions to what was announced, a little at a time: in a rush those who book are not to wait for all of it."""
     stamped = 0
     while True:
-        some = await parts.db.run(notices.stamp)
+        began = time.monotonic()
+        some = await parts.db.run(notices.stamp, most=STAMPED_AT_ONCE)
         stamped += some
-        if some < 1000:
+        if some < STAMPED_AT_ONCE:
             return stamped
+        await asyncio.sleep(2 * (time.monotonic() - began))
 
 
 async def seed_days(parts: Parts) -> int:
