@@ -6,7 +6,7 @@ c  refusals on a full slot ÷ a
 d  confirmed bookings through gateway and service, over 1,000 slots and distinct residents ÷ b(spread)
 e  the same on one hot slot ÷ b(hot)
 f  availability of one facility's week ÷ a
-g  d again with 1,000,000 old claims in the tables ÷ d
+g  d with 1,000,000 old claims in the tables ÷ d in a town without them, in turn
 h  memory of the whole town, in MB
 i  meals ordered, j visits to children's rooms booked, k registrations for events made: each ÷ d, measured just before
 l  deliveries a second to a local sink, m notices a second polled by one reader
@@ -65,7 +65,7 @@ WHATS = {
     "d": "bookings over 1,000 slots /s ÷ b spread",
     "e": "bookings on one hot slot /s ÷ b hot",
     "f": "availability of a facility's week /s ÷ a",
-    "g": "d with old claims ÷ d without",
+    "g": "d with old claims /s ÷ d without, in turn",
     "h": "memory of the whole town, MB (PSS)",
     "i": "meals ordered /s ÷ d just before",
     "j": "visits booked /s ÷ d just before",
@@ -397,7 +397,7 @@ class Run:
     Many short pairs tell more than few long ones: what disturbs a machine rarely lasts as long as half of them.
     """
 
-    def __init__(self, told: argparse.Namespace, town: Town, greeting: str) -> None:
+    def __init__(self, told: argparse.Namespace, town: Town, greeting: str = "") -> None:
         self.told = told
         self.town = town
         self.greeting = greeting
@@ -416,7 +416,8 @@ class Run:
 
     def warm_up(self) -> None:
         """Everybody has opened the app before: their tokens are known to the gateway."""
-        load(self.greeting, "GET", "/", [Request()], 2)
+        if self.greeting:
+            load(self.greeting, "GET", "/", [Request()], 2)
         open_app(self.town, [Request(self.town.token(n)) for n in range(RESIDENTS)])
         self.book(2)
 
@@ -468,13 +469,6 @@ class Run:
         self.claimed[letter] = first + count
         got = load(self.town.base, "POST", claimed.path, requests, self.told.seconds)
         self.add(letter, got.good_per_second, base)
-
-    def with_old_claims(self) -> None:
-        """(g): bookings before and after the million came, against each other."""
-        before = median(self.book(self.told.seconds).good_per_second for _ in range(self.told.rounds))
-        old_claims(self.town.url, self.told.old_claims)
-        after = median(self.book(self.told.seconds).good_per_second for _ in range(self.told.rounds))
-        self.add("g", after, before)
 
     def partners(self, step: Callable[[str], None]) -> None:
         """(l) and (m)"""
@@ -544,17 +538,31 @@ def measure(told: argparse.Namespace) -> dict[str, Any]:
             run.partners(step)
             if "h" in told.only:
                 run.add("h", memory_mb(town.pids, town.url))
-            if "g" in told.only:
-                step("g: a million old claims")
-                run.with_old_claims()
-            lines = run.lines()
+        if "g" in told.only:
+            step("g: a million old claims")
+            with_old_claims(run)
     return {
         "load_generator": generator(),
         "clients": CONNECTIONS,
         "seconds": told.seconds,
         "rounds": told.rounds,
-        "lines": lines,
+        "lines": run.lines(),
     }
+
+
+def with_old_claims(run: Run) -> None:
+    """(g): bookings in two new towns in turn, one with a million claims of the past year."""
+    told = run.told
+    with served_town(RESIDENTS + 1000, told.workers) as young, served_town(RESIDENTS + 1000, told.workers) as old:
+        both = Run(told, young), Run(told, old)
+        for one in both:
+            one.warm_up()
+        old_claims(old.url, told.old_claims)
+        for n in range(told.rounds):
+            rates = {}
+            for one in both if n % 2 else reversed(both):
+                rates[one] = one.book(told.seconds).good_per_second
+            run.add("g", rates[both[1]], rates[both[0]])
 
 
 def _full_slot(town: Town) -> uuid.UUID:
