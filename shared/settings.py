@@ -72,6 +72,19 @@ class Settings(BaseSettings):
     provider_seconds: float = Field(
         default=4.0, gt=0, le=14, description="Longest WeChat and others may take together."
     )
+    aliyun_key_id: str | None = Field(
+        default=None,
+        description="AccessKey ID for Aliyun's SMS service; with secret, signature and template, codes go to phones.",
+    )
+    aliyun_key_secret: SecretStr | None = Field(default=None, description="Its AccessKey secret; signs calls.")
+    aliyun_sign_name: str | None = Field(default=None, description="The approved signature (短信签名) of the messages.")
+    aliyun_template: str | None = Field(
+        default=None, description="The approved template (SMS_…) of the messages; its one variable is `code`."
+    )
+    aliyun_url: str = Field(
+        default="https://dysmsapi.aliyuncs.com",
+        description="Where Aliyun's SMS service is called; calls sign its host.",
+    )
     wechat_appid: str | None = Field(
         default=None, description="The mini-program's AppID; with its secret, WeChat is on."
     )

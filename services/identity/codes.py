@@ -12,9 +12,8 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from services.identity.rules import Phone
-from shared import crypto, errors
+from shared import crypto
 from shared.crypto import Keyring
-from shared.texts import say
 
 LIFE: Final = timedelta(minutes=5)
 TRIES: Final = 5
@@ -42,28 +41,11 @@ def pause(sent: int, *, demo: bool) -> timedelta:
 
 
 class Sender(Protocol):
-    """Whoever brings a code to a phone; a landline is read the code aloud."""
+    """Whoever brings a code to a phone."""
 
     @property
     def is_on(self) -> bool:
         """Whether there is anybody who does."""
 
     async def send(self, phone: Phone, code: str) -> None:
-        """Returns when it is on its way; raises errors.Unavailable when it is not."""
-
-
-class NoProvider:
-    """Sends nothing: a demo shows the code in its answer, and elsewhere nobody can log in by phone yet."""
-
-    def __init__(self, *, demo: bool) -> None:
-        self._demo = demo
-
-    @property
-    def is_on(self) -> bool:
-        """In a demo the answer itself brings it."""
-        return self._demo
-
-    async def send(self, phone: Phone, code: str) -> None:  # noqa: ARG002 - neither goes anywhere
-        """Refuse, unless the answer itself carries the code."""
-        if not self._demo:
-            raise errors.Unavailable(say("No SMS provider is set up.", "尚未配置短信服务。"))
+        """Returns when it is on its way; raises an errors.Refusal when it is not."""

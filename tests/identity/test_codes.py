@@ -180,17 +180,6 @@ def test_one_address_gets_so_many_tries_whoever_the_phones_belong_to(database_ur
     play(database_url, scenario, demo=False)
 
 
-def test_without_a_provider_only_a_demo_makes_codes(database_url: str) -> None:
-    async def scenario(town: Town) -> None:
-        for _ in range(2):
-            refused = await town.call("POST", "/codes", {"phone": PHONE}, **{"accept-language": "en"})
-            assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
-            assert refused.json()["detail"] == "No SMS provider is set up."
-        assert await town.value("SELECT count(*) FROM login_codes") == 0
-
-    play(database_url, scenario, demo=False, sends=False)
-
-
 def test_what_is_no_phone_is_refused_and_not_repeated(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         for phone in ("123", "1" * 70, "15400000001\x00", "", "打电话来", "12345678901"):

@@ -39,13 +39,15 @@ class CodeMade(NamedTuple):
 
     code: str
     resend_in: int
+    before: sql.logins.CodeSent | None
+    """What was kept of the phone until then."""
 
 
 async def make_code(tx: Tx, keys: Keyring, phone: Phone, *, demo: bool) -> CodeMade:
     """A new code for a phone, whether or not anybody logs in with it; the one before is void."""
     index, code = _code_index(keys, phone), codes.make()
     kept = codes.kept(keys, phone, code)
-    sent = 1
+    sent, last = 1, None
     if not await sql.logins.insert_code(tx, index, kept, codes.LIFE):
         last = await sql.logins.locked_code(tx, index)
         if last is None:  # used up by a login between the two statements
@@ -61,12 +63,12 @@ async def make_code(tx: Tx, keys: Keyring, phone: Phone, *, demo: bool) -> CodeM
         await sql.logins.replace_code(
             tx, index, kept, sent=sent, first_sent_at=first_sent_at, at=last.now, expires_at=last.now + codes.LIFE
         )
-    return CodeMade(code, int(codes.pause(sent, demo=demo).total_seconds()))
+    return CodeMade(code, int(codes.pause(sent, demo=demo).total_seconds()), last)
 
 
-async def forget_code(tx: Tx, keys: Keyring, phone: Phone) -> None:
-    """As if no code had been made: it could not be sent."""
-    await sql.logins.delete_code(tx, _code_index(keys, phone))
+async def unsend_code(tx: Tx, keys: Keyring, phone: Phone, made: CodeMade) -> None:
+    """Void a code that could not be sent, and count it no more: the pause is as long as it was before."""
+    await sql.logins.unsend_code(tx, _code_index(keys, phone), codes.kept(keys, phone, made.code), made.before)
 
 
 @dataclass(frozen=True, slots=True)

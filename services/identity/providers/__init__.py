@@ -2,56 +2,55 @@
 
 A provider without its secrets is off. What goes wrong out there becomes one of three answers, the same for all: the code
 is wrong (401), the provider does not answer (503), or it takes too long (504). The last two name the provider and the
-other ways to log in; logging in by phone never asks anybody outside.
+other ways to log in. Codes by phone are ours, and somebody outside only carries them: nobody is asked when one comes back.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
 
-import httpx
-import structlog
 from pydantic import SecretStr
 
 from services.identity.providers.alipay import Alipay
+from services.identity.providers.aliyun import Aliyun
 from services.identity.providers.contract import Garbled, Outside, Provider, Told
 from services.identity.providers.oidc import Oidc
+from services.identity.providers.patience import TITLES, Patience
+from services.identity.providers.phone import ByPhone
 from services.identity.providers.wechat import WeChat
 from services.identity.providers.zheliban import Zheliban
 from shared import errors
 from shared.settings import Settings
-from shared.texts import choose, say
 
 __all__ = ["TITLES", "Garbled", "Outside", "Provider", "Providers", "Told"]
-
-log = structlog.get_logger(__name__)
-
-TITLES: Final = {
-    "phone": say("code by phone", "手机验证码"),
-    "wechat": say("WeChat", "微信"),
-    "alipay": say("Alipay", "支付宝"),
-    "zheliban": say("Zheliban", "浙里办"),
-    "oidc": say("Staff login", "工作人员统一登录"),
-}
-
-
-AT_ONCE: Final = 64
-"""Calls to one provider; a crowd behind a slow one waits in line and not in connections."""
 
 
 def _open(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() or None if secret is not None else None
 
 
-class Providers:
-    """The providers that are on, asked with patience and no more."""
+def _sms(settings: Settings) -> Aliyun | None:
+    """Who sends messages, once all that it needs is set."""
+    secret = _open(settings.aliyun_key_secret)
+    if not (settings.aliyun_key_id and secret and settings.aliyun_sign_name and settings.aliyun_template):
+        return None
+    return Aliyun(
+        settings.aliyun_key_id,
+        secret,
+        sign_name=settings.aliyun_sign_name,
+        template=settings.aliyun_template,
+        url=settings.aliyun_url,
+    )
 
-    def __init__(self, on: Iterable[Provider], *, seconds: float) -> None:
+
+class Providers:
+    """The providers that are on, asked with patience and no more; `phone` brings codes."""
+
+    def __init__(self, on: Iterable[Provider], *, sms: Aliyun | None, demo: bool, seconds: float) -> None:
         self._on: Mapping[str, Provider] = {one.name: one for one in on}
-        self._seconds = seconds
-        self._at_once = {name: asyncio.Semaphore(AT_ONCE) for name in self._on}
+        by_phone = ("phone",) if demo or sms is not None else ()
+        self._patience = Patience((*by_phone, *self._on), seconds=seconds)
+        self.phone = ByPhone(sms, self._patience, demo=demo)
 
     @classmethod
     def of(cls, settings: Settings) -> Providers:
@@ -77,7 +76,8 @@ class Providers:
                     settings.oidc_two_factors,
                 )
             )
-        return cls(on, seconds=min(settings.provider_seconds, settings.upstream_seconds * 0.8))
+        seconds = min(settings.provider_seconds, settings.upstream_seconds * 0.8)
+        return cls(on, sms=_sms(settings), demo=settings.demo, seconds=seconds)
 
     def facts(self, name: str) -> Mapping[str, str] | None:
         """What an app must know to use a provider, none of it secret; None when it is off."""
@@ -88,24 +88,5 @@ class Providers:
         """Whom a provider says this is."""
         provider = self._on.get(name)
         if provider is None:
-            raise errors.ProviderOff(**self._instead(name))
-        try:
-            async with asyncio.timeout(self._seconds), self._at_once[name]:
-                return await provider.exchange(told)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            log.warning("provider_slow", provider=name)
-            raise errors.ProviderSlow(self._said(name, slow=True), retry_after=5, **self._instead(name)) from error
-        except (httpx.HTTPError, Garbled) as error:
-            # Neither the address nor the answer is written down: both carry secrets.
-            log.warning("provider_down", provider=name, why=error.why if isinstance(error, Garbled) else "connection")
-            raise errors.ProviderDown(self._said(name, slow=False), retry_after=5, **self._instead(name)) from None
-
-    def _instead(self, name: str) -> dict[str, Any]:
-        return {"provider": name, "other_ways": [one for one in ("phone", *self._on) if one != name]}
-
-    @staticmethod
-    def _said(name: str, *, slow: bool) -> str:
-        en, zh = choose(TITLES[name], "en"), choose(TITLES[name], "zh")
-        if slow:
-            return say(f"{en} takes too long to answer; log in another way.", f"{zh}响应超时，请改用其他方式登录。")
-        return say(f"{en} does not answer; log in another way.", f"{zh}暂时无法响应，请改用其他方式登录。")
+            raise errors.ProviderOff(**self._patience.instead(name))
+        return await self._patience.wait(name, lambda: provider.exchange(told))

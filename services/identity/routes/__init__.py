@@ -75,7 +75,9 @@ own = APIRouter(tags=["identity"])
         "the next code grows.",
         "六位数字，五分钟内有效，最多尝试五次。对任何手机号的回答都相同；再次发送的间隔逐次延长。",
     ),
-    responses=refuses(errors.PhoneMalformed, errors.InFlight),
+    responses=refuses(
+        errors.PhoneMalformed, errors.InFlight, errors.ProviderOff, errors.ProviderDown, errors.ProviderSlow
+    ),
 )
 async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
     phone, demo = read_phone(told.phone), ctx.settings.demo
@@ -84,7 +86,7 @@ async def create_code(told: CodeIn, ctx: Ctx, who: Who, at: At) -> Response:
     try:
         await at.sender.send(phone, made.code)
     except errors.Refusal:
-        await ctx.db.run(actions.logins.forget_code, ctx.keys, phone)
+        await ctx.db.run(actions.logins.unsend_code, ctx.keys, phone, made)
         raise
     answer = CodeOut(
         expires_in=int(codes.LIFE.total_seconds()), resend_in=made.resend_in, demo_code=made.code if demo else None
@@ -276,10 +278,10 @@ _service: Callable[[Context], App] = service_app("identity", "Identity", [router
 def app(given: Context) -> App:
     """Identity's app: the usual one, with its desk."""
     made = _service(given)
-    demo = given.settings.demo
+    demo, outside = given.settings.demo, Providers.of(given.settings)
     made.state["desk"] = Desk(
-        sender=codes.NoProvider(demo=demo),
-        providers=Providers.of(given.settings),
+        sender=outside.phone,
+        providers=outside,
         codes=Allowance(30, demo=demo),
         logins=Allowance(30 * codes.TRIES, demo=demo),
         documents=Allowance(20, demo=demo),

@@ -59,6 +59,22 @@ async def replace_code(
     )
 
 
+async def unsend_code(tx: Tx, phone: bytes, kept: bytes, before: CodeSent | None) -> None:
+    """Forget the send of one code, unless it was used or replaced since; no earlier code comes to life again."""
+    if before is None:
+        await tx.execute("DELETE FROM login_codes WHERE phone_index = $1 AND code_hash = $2", phone, kept)
+        return
+    await tx.execute(
+        "UPDATE login_codes SET sent = $3, first_sent_at = $4, sent_at = $5, expires_at = now() "
+        "WHERE phone_index = $1 AND code_hash = $2",
+        phone,
+        kept,
+        before.sent,
+        before.first_sent_at,
+        before.sent_at,
+    )
+
+
 async def try_code(tx: Tx, phone: bytes, most: int) -> bytes | None:
     """Count a try and return what is kept of the code; None when there is no code, or no try left."""
     kept: bytes | None = await tx.value(
