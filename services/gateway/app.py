@@ -42,6 +42,7 @@ from shared.web import Context, loggable
 log = structlog.get_logger(__name__)
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_CODE: Final = re.compile(rb'"code": ?"([a-z_]{1,64})"')
 _STEPS: Final = re.compile(r"/\.{1,2}(?:/|$)")
 """`/./` and `/../`: the way to a service elsewhere would take them, after it was decided here where they do not lead."""
 _ONCE: Final = frozenset({b"authorization", b"idempotency-key", b"content-length", b"content-type", b"host"})
@@ -64,6 +65,12 @@ def _conditional(answer: Answer, if_none_match: bytes | None) -> Answer:
         if tag.removeprefix(b"W/") in known:
             return Answer(304, [(key, value) for key, value in headers if key != b"content-type"], b"")
     return Answer(status, headers, body)
+
+
+def _code(answer: Answer) -> str | None:
+    """What a refusal is called; a page that refuses has no code."""
+    found = _CODE.search(answer.body)
+    return found[1].decode() if found else None
 
 
 def _not_twice(headers: Iterable[tuple[bytes, bytes]]) -> None:
@@ -185,12 +192,18 @@ class Gateway:
         except NoAnswer as none:
             answer = self._problem(none.refusal, headers, request_id)
         except errors.Refusal as refusal:
-            if refusal.status in (401, 403):
-                log.info("refused", code=refusal.code, path=loggable(path), request_id=request_id)
             answer = self._problem(refusal, headers, request_id)
         except Exception as error:
             log.exception("broken", path=loggable(path), request_id=request_id, exc_info=error)
             answer = self._problem(errors.Broken(), headers, request_id)
+        if answer.status in (401, 403):  # whoever refused: the gateway or a service
+            log.info(
+                "refused",
+                code=_code(answer),
+                path=loggable(path),
+                account=scope.get("linli.account"),
+                request_id=request_id,
+            )
         if scope["method"] in ("GET", "HEAD"):
             answer = _conditional(answer, headers.get(b"if-none-match"))
         status, told, body = answer

@@ -16,7 +16,7 @@ STEP_SECONDS: Final = 30
 DRIFT: Final = 1
 """So many steps a phone's clock may be early or late."""
 RECOVERY_CODES: Final = 10
-_RECOVERY_BYTES: Final = 10
+_RECOVERY_BYTES: Final = 15
 _ISSUER: Final = "Linli"
 
 
@@ -50,7 +50,7 @@ def opened(keys: Keyring, told: bytes, account_no: int) -> str:
 
 
 def recovery_codes() -> list[str]:
-    """New codes to write down: 80 bits each, in groups that can be read out."""
+    """New codes to write down: 120 bits each, in groups that can be read out. A plain keyed hash is enough for so many."""
     return [rules.spelled(secrets.token_bytes(_RECOVERY_BYTES)) for _ in range(RECOVERY_CODES)]
 
 

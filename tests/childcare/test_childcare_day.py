@@ -102,6 +102,11 @@ def test_who_may_not_come_to_a_room(room: Nursery, front: Front) -> None:
     refused = room.book(parent, slot, unasked)
     assert is_problem(refused, 409, "consent_required")
     assert refused.json()["purposes"] == ["childcare"]
+    starts, ends = front.town.all("SELECT starts_at, ends_at FROM slots WHERE id = %s", slot)[0]
+    court = front.town.slot(starts_at=starts, ends_at=ends, closes_at=starts)
+    served = front.book(parent, court, persons=[str(unasked.person_id)])
+    assert served.status_code == 201, "who asks for no consent serves the same child at the same hour"
+    assert is_problem(room.book(parent, slot, unasked), 409, "consent_required")
     (grandfather,) = front.town.residents()
     front.town.relate(grandfather, child, "proxy")
     assert is_problem(room.book(grandfather, slot, child), 409, "guardian_required")

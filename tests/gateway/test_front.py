@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import hmac
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -673,14 +674,16 @@ def test_a_service_answers_nobody_but_the_gateway(name: str, town_url: str, sett
     good = assertion.sign(me, audience=name, key=keys.assertion)
     head, payload, signature = good.split(".")
     stale = orjson.loads(base64.urlsafe_b64decode(payload + "=="))
-    stale["exp"] = int(time.time()) - 1
+    stale["exp"] = int(time.time()) - assertion.SKEW_SECONDS - 1
+    said = f"{head}.{base64.urlsafe_b64encode(orjson.dumps(stale)).decode().rstrip('=')}"
+    mac = base64.urlsafe_b64encode(hmac.digest(keys.assertion, said.encode(), "sha256")).decode().rstrip("=")
     none = base64.urlsafe_b64encode(b'{"alg":"none","typ":"linli+jws"}').decode().rstrip("=")
     wrong = {
         "nothing": {},
         "another audience": {assertion.HEADER: assertion.sign(me, audience="elsewhere", key=keys.assertion)},
         "another key": {assertion.HEADER: assertion.sign(me, audience=name, key=Keyring.fresh().assertion)},
         "no algorithm": {assertion.HEADER: f"{none}.{payload}."},
-        "stale": {assertion.HEADER: jwt.PyJWS().encode(orjson.dumps(stale), keys.assertion, algorithm="HS256")},
+        "stale": {assertion.HEADER: f"{said}.{mac}"},
         "a bitten signature": {assertion.HEADER: f"{head}.{payload}.{signature[:-4]}AAAA"},
         "an access token": {"Authorization": "Bearer " + good},
         "not even three parts": {assertion.HEADER: CANARY},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from services import SERVICES
+from shared import assertion, wire
 from tests.gateway.everybody import Everybody, everybody
 from tests.gateway.test_front import is_problem
 
@@ -148,6 +150,60 @@ def test_a_claim_is_cancelled_at_the_gateway_as_at_its_service(everybody: Everyb
     gone = everybody.ask(persona, "DELETE", f"/v1/claims/{told['group_id']}").json()
     assert gone["state"] == "released"
     assert everybody.ask(persona, "GET", told["href"]).json()["state"] == "released"
+
+
+def test_no_assertion_says_a_birthday_a_number_or_a_phone(
+    everybody: Everybody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, sign = [], assertion.sign
+
+    def heard(*args: Any, **more: Any) -> str:
+        """Signs for a service elsewhere: what a service beside the gateway knows by sight says nothing at all."""
+        told.append(sign(*args, **more | {"known": False}))
+        return told[-1]
+
+    monkeypatch.setattr(assertion, "sign", heard)
+    for service, wish in WISHES.items():
+        persona, body, _ = wish(everybody)
+        collection = next(one.collection for one in SERVICES if one.name == service)
+        made = everybody.ask(persona, "POST", f"/v1/{service}/{collection}", body)
+        assert made.status_code == 201, made.text
+        everybody.ask(persona, "DELETE", made.json()["href"])
+    for persona in everybody.tokens:
+        for path in ("/v1/identity/me", "/v1/identity/me/family", "/v1/partners/notices"):
+            everybody.ask(persona, "GET", path)
+    gate = {"name": "gate", "types": ["*"], "region": "330411105", "operations": ["partners.notices.list"]}
+    key = everybody.ask("manager", "POST", "/v1/partners/keys", gate).json()["key"]
+    by_key = everybody.ask("nobody", "GET", "/v1/partners/notices", headers={"Authorization": f"Bearer {key}"})
+    assert by_key.status_code == 200, by_key.text
+    read = [wire.loads(base64.urlsafe_b64decode(one.split(".")[1] + "==")) for one in told]
+    assert {one["aud"] for one in read} == {one.name for one in SERVICES}
+    for member in ("per", "for", "rol", "key", "grant"):
+        assert any(one.get(member) for one in read), f"nobody with {member} was among them"
+    assert {name for one in read for name in one} == {
+        *(
+            "iss",
+            "aud",
+            "iat",
+            "exp",
+            "acc",
+            "no",
+            "per",
+            "hol",
+            "nam",
+            "sid",
+            "two",
+            "adr",
+            "rol",
+            "for",
+            "key",
+            "grant",
+        )
+    }
+    born = {str(one) for (one,) in everybody.front.town.all("SELECT DISTINCT born FROM persons WHERE born IS NOT NULL")}
+    never = born | {one.replace("-", "") for one in born} | set(everybody.known.secrets)
+    assert min(len(born), len(everybody.known.secrets)) > 10
+    assert {word for word in never for one in read if word in str(one)} == set()
 
 
 @pytest.mark.parametrize(

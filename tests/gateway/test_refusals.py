@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from services.gateway.refusals import Refusals
 from services.gateway.upstreams import Answer, Guard
@@ -144,6 +145,36 @@ def test_a_service_that_refuses_by_itself_is_noted_too(front: Front, monkeypatch
     (one,) = told(front, who)
     assert (one["code"], one["slot_id"], one["persons"]) == ("suspended", str(slot), [str(who.person_id)])
     assert front.taken(slot) == 0
+
+
+def test_every_401_and_403_is_a_line_in_the_log_whoever_refused(front: Front) -> None:
+    (who,) = front.town.residents()
+    body = {"provider": "phone", "phone": "15400009999", "code": "000000"}
+    with structlog.testing.capture_logs() as lines:
+        failed = front.ask("POST", "/v1/identity/sessions", json=body)
+        barred = front.get("/v1/identity/audit", who)
+        stranger = front.get("/v1/refusals")
+        served = front.get("/v1/slots", who)
+    assert is_problem(failed, 401, "code_wrong")
+    assert is_problem(barred, 403, "not_allowed")
+    assert (stranger.status_code, served.status_code) == (401, 200)
+    noted = [one for one in lines if one["event"] == "refused"]
+    assert noted == [
+        {
+            "event": "refused",
+            "log_level": "info",
+            "code": code,
+            "path": path,
+            "account": account,
+            "request_id": answer.headers["x-request-id"],
+        }
+        for code, path, account, answer in (
+            ("code_wrong", "/v1/identity/sessions", None, failed),
+            ("not_allowed", "/v1/identity/audit", who.account_no, barred),
+            ("not_known", "/v1/refusals", None, stranger),
+        )
+    ]
+    assert "15400009999" not in str(lines)
 
 
 def test_the_list_comes_in_pages_newest_first(front: Front) -> None:

@@ -15,6 +15,7 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.identity import sealing
 from services.identity.actions import enrolment, logins
@@ -23,7 +24,15 @@ from services.identity.rules import normalise_phone
 from shared import errors
 from shared.crypto import KeysUnreadable
 from shared.settings import Settings
-from tests.identity.authorities import OTHER_SIGNER, AlipayServer, OidcServer, ZhelibanServer, rsa_key
+from tests.identity.authorities import (
+    OTHER_SIGNER,
+    AlipayServer,
+    OidcServer,
+    ZhelibanServer,
+    private_text,
+    public_text,
+    rsa_key,
+)
 from tests.identity.elsewhere import BAD_MOODS, Elsewhere
 from tests.identity.test_enrolment import HOMES
 from tests.identity.town import ADULT, ADULT_TOO, Town, play
@@ -154,6 +163,10 @@ def test_keys_may_be_pem_and_what_is_no_key_is_told_at_the_start(alipay: AlipayS
                 Providers.of(Settings(**alipay.settings(**{name: wrong})))
             assert "LINLI_ALIPAY_KEY" in str(told.value)
             assert wrong not in str(told.value)
+    short = rsa.generate_private_key(65537, 1024)
+    for name, weak in (("alipay_key", private_text(short)), ("alipay_public_key", public_text(short))):
+        with pytest.raises(KeysUnreadable, match="2048"):
+            Providers.of(Settings(**alipay.settings(**{name: weak})))
 
 
 # 浙里办
@@ -518,6 +531,18 @@ def test_their_new_key_is_fetched_and_made_up_names_of_keys_are_not_asked_for_ea
         for _ in range(5):
             assert refused(await staff(town, oidc), 401, "code_wrong")
         assert oidc.paths().count("/jwks") == 2
+
+    play(database_url, scenario, **oidc.settings())
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+def test_a_provider_that_signs_with_a_short_key_is_not_believed(database_url: str, oidc: OidcServer) -> None:
+    async def scenario(town: Town) -> None:
+        await linked(town, oidc)
+        oidc.key, oidc.kid = rsa.generate_private_key(65537, 1024), "short"
+        town.app.state["desk"].providers._on["oidc"]._keys_at = time.monotonic() - 61
+        assert refused(await staff(town, oidc), 401, "code_wrong")
+        assert oidc.paths().count("/jwks") == 2, "it was looked for, and not taken"
 
     play(database_url, scenario, **oidc.settings())
 

@@ -258,6 +258,10 @@ def test_everybody_learns_which_ways_there_are(database_url: str, wechat: WeChat
         told = {one["provider"]: one for one in listed}
         assert (told["phone"]["on"], told["wechat"]["on"]) == (True, True)
         assert (told["wechat"]["title"], told["wechat"]["facts"]) == ("WeChat", {"client_id": wechat.APPID})
+        assert told["phone"]["note"].startswith("A text message can be read by")
+        assert told["wechat"]["note"] is None
+        listed = (await town.call("GET", "/providers", **{"accept-language": "zh"})).json()["items"]
+        assert "短信" in listed[0]["note"]
         assert wechat.SECRET not in str(listed)
 
     play(database_url, scenario, **on(wechat))

@@ -180,13 +180,25 @@ def test_who_looks_at_too_many_needs_others_from_then_on(database_url: str, monk
 
     async def scenario(town: Town) -> None:
         _, _, clerk, boss = await cast(town)
+        await town.execute(
+            "INSERT INTO regions (code, name, level) VALUES ('3304', '嘉兴市', 'city'), ('330424', '海盐县', 'county') "
+            "ON CONFLICT DO NOTHING"
+        )
+        watchers = {boss.caller.holder_no}
+        for n, (role, prefix) in enumerate((("auditor", "330411"), ("security", "3304"), ("auditor", "330424"))):
+            one = (await town.login(f"1540000020{n}")).caller
+            await town.execute(
+                "INSERT INTO roles (account_no, role, prefix) VALUES ($1, $2, $3)", one.account_no, role, prefix
+            )
+            watchers |= {one.holder_no} if "330411".startswith(prefix) else set()
         people = [(await town.login(f"1540000010{n}")).caller.person_id for n in range(5)]
         for table in ("persons", "holders"):
             await town.execute(f"UPDATE {table} SET community = '330411105003'")
         answers = await asyncio.gather(*(reveal(town, officer(clerk), one) for one in people))
         assert sorted(one.status_code for one in answers) == [200, 200, 202, 202, 202], "also when all come at once"
         (many,) = await notices(town, "identity.reveals.exceeded")
-        assert many["holders"] == [boss.caller.holder_no]
+        assert len(watchers) == 3
+        assert set(many["holders"]) == watchers, "its manager, its auditor, its security, and no other region's"
         assert many["data"] == {"people": 3}
         again = next(one for one, answer in zip(people, answers, strict=True) if answer.status_code == 200)
         assert (await reveal(town, officer(clerk), again)).status_code == 202, "still beyond: two others in a day"

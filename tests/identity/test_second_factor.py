@@ -134,6 +134,7 @@ async def test_without_its_referee_a_code_would_open_for_a_crowd(desk: Desk) -> 
 async def test_a_recovery_code_opens_once(desk: Desk) -> None:
     desk.staff("qian.zheng", "auditor")
     _, codes = await enrolled(desk, "qian.zheng")
+    assert {len(one.replace("-", "")) * 5 for one in codes} == {120}, "bits: enough for a keyed hash without stretching"
     assert (await with_code(desk, "qian.zheng", codes[3].upper().replace("-", ""))).status_code == 303
     assert said(await with_code(desk, "qian.zheng", codes[3])) == WRONG
     desk.wait()

@@ -27,6 +27,7 @@ def test_each_refresh_brings_the_next_token(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         login = await town.login(PHONE)
         seen, token = {login.refresh}, login.refresh
+        assert login.answer["expires_in"] == 900, "a quarter of an hour, where the settings say nothing else"
         for _ in range(4):
             answer = await town.refresh(token)
             assert answer.status_code == 200, answer.text

@@ -15,14 +15,14 @@ from services.identity.providers.alipay import Alipay
 from services.identity.providers.aliyun import Aliyun
 from services.identity.providers.contract import Garbled, Outside, Provider, Told
 from services.identity.providers.oidc import Oidc
-from services.identity.providers.patience import TITLES, Patience
+from services.identity.providers.patience import NOTES, TITLES, Patience
 from services.identity.providers.phone import ByPhone
 from services.identity.providers.wechat import WeChat
 from services.identity.providers.zheliban import Zheliban
 from shared import errors
 from shared.settings import Settings
 
-__all__ = ["TITLES", "Garbled", "Outside", "Provider", "Providers", "Told"]
+__all__ = ["NOTES", "TITLES", "Garbled", "Outside", "Provider", "Providers", "Told"]
 
 
 def _open(secret: SecretStr | None) -> str | None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from services.identity import rules
-from services.identity.providers.contract import Garbled, Outside, Told, ask, text
+from services.identity.providers.contract import LEAST_RSA_BITS, Garbled, Outside, Told, ask, text
 from services.identity.rules import Phone
 from shared import clock, errors
 from shared.crypto import KeysUnreadable
@@ -48,11 +48,13 @@ class Alipay:
             aes = base64.b64decode(aes_key, validate=True) if aes_key else b""
             if not isinstance(private, RSAPrivateKey) or not isinstance(public, RSAPublicKey):
                 raise TypeError
+            if min(private.key_size, public.key_size) < LEAST_RSA_BITS:
+                raise ValueError
             self._aes = algorithms.AES(aes) if aes else None
         except (ValueError, TypeError):
             raise KeysUnreadable(
                 "LINLI_ALIPAY_KEY, LINLI_ALIPAY_PUBLIC_KEY and LINLI_ALIPAY_AES_KEY must be our RSA private key, Alipay's RSA "
-                "public key and the AES key, as Alipay's console shows them (base64) or as PEM."
+                f"public key (of {LEAST_RSA_BITS} bits at least) and the AES key, as Alipay's console shows them (base64) or as PEM."
             ) from None
         self._private, self._public = private, public
 

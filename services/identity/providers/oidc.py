@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import jwt
 import structlog
 
-from services.identity.providers.contract import Garbled, Outside, Told, ask, text
+from services.identity.providers.contract import LEAST_RSA_BITS, Garbled, Outside, Told, ask, text
 from shared import errors
 
 log = structlog.get_logger(__name__)
@@ -138,7 +138,9 @@ class Oidc:
             for one in several if isinstance(several, list) else ():
                 try:
                     if one.get("use", "sig") == "sig" and one.get("kty") != "oct":
-                        kept[one.get("kid")] = jwt.PyJWK(one)
+                        key = jwt.PyJWK(one)
+                        if one["kty"] != "RSA" or key.key.key_size >= LEAST_RSA_BITS:
+                            kept[one.get("kid")] = key
                 except (jwt.PyJWTError, TypeError, ValueError, AttributeError, KeyError):
                     continue
             self._keys, self._keys_at = kept, time.monotonic()

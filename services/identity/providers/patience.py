@@ -24,6 +24,14 @@ TITLES: Final = {
     "zheliban": say("Zheliban", "浙里办"),
     "oidc": say("Staff login", "工作人员统一登录"),
 }
+NOTES: Final = {
+    "phone": say(
+        "A text message can be read by whoever has your phone or takes over your number. Tell nobody the code; nobody of "
+        "the community asks for it. An app login is safer.",
+        "持有您手机或冒用您号码的人可以看到短信。请勿将验证码告诉任何人，社区工作人员不会索要。使用应用登录更安全。",
+    ),
+}
+"""What whoever logs in this way should know before they do."""
 _ASKED: Final = TITLES | {"phone": say("The SMS service", "短信服务")}
 """Who does not answer, where that is not the way itself."""
 

@@ -80,7 +80,13 @@ async def twice(act: Callable[[], Awaitable[T]]) -> T:
 )
 async def list_providers(at: At, lang: Lang) -> Response:
     items = [
-        ProviderOut(provider=name, title=choose(title, lang), on=facts is not None, facts=dict(facts or {}))
+        ProviderOut(
+            provider=name,
+            title=choose(title, lang),
+            on=facts is not None,
+            note=choose(providers.NOTES[name], lang) if name in providers.NOTES else None,
+            facts=dict(facts or {}),
+        )
         for name, title in providers.TITLES.items()
         for facts in [({} if at.sender.is_on else None) if name == "phone" else at.providers.facts(name)]
     ]

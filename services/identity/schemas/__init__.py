@@ -93,6 +93,9 @@ class ProviderOut(Out):
     provider: str
     title: str
     on: bool = Field(description=say("Whether it is set up here.", "是否已开通。"))
+    note: str | None = Field(
+        None, description=say("What whoever logs in this way should know.", "使用该方式登录须知。")
+    )
     facts: dict[str, str] = Field(
         description=say("What an app needs: `client_id`, `issuer`.", "应用所需参数，如 client_id、issuer。")
     )
