@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from datetime import date, timedelta
+import timeit
+from collections.abc import Callable
+from datetime import date
 
 import pytest
 from hypothesis import assume, given
@@ -19,6 +20,11 @@ NUMBERED = [DocumentKind.RESIDENT_ID, DocumentKind.HK_MO_TW_RESIDENCE, DocumentK
 
 def read(kind: DocumentKind, number: str) -> rules.Document:
     return rules.read_document(kind, number, today=TODAY)
+
+
+def least(act: Callable[[], object]) -> float:
+    """Seconds of the quickest of five times: whatever else this process does, it rarely does each time."""
+    return min(timeit.repeat(act, number=1, repeat=5))
 
 
 def resident(prefix: str, born: str, sequence: str = "001") -> str:
@@ -106,10 +112,11 @@ HOSTILE = [
 @pytest.mark.parametrize("typed", HOSTILE, ids=range(len(HOSTILE)))
 @pytest.mark.parametrize("kind", NUMBERED)
 def test_hostile_input_is_malformed(kind: DocumentKind, typed: str) -> None:
-    started = time.process_time()
-    with pytest.raises(rules.DocumentMalformed):
-        read(kind, typed)
-    assert time.process_time() - started < 0.1
+    def refused() -> None:
+        with pytest.raises(rules.DocumentMalformed):
+            read(kind, typed)
+
+    assert least(refused) < 1000 * least(lambda: rules.check_digit("11010519491231002"))
 
 
 @given(st.sampled_from([kind for kind in DocumentKind if kind is not DocumentKind.NONE]), st.text(max_size=20))
@@ -278,10 +285,3 @@ def test_a_telephone_is_read_as_people_type_it(typed: str, kind: str, digits: st
 def test_what_is_no_telephone_is_refused(typed: str) -> None:
     with pytest.raises(rules.PhoneMalformed):
         rules.normalise_phone(typed)
-
-
-def test_four_thousand_numbers_are_read_in_a_second() -> None:
-    started = time.process_time()
-    for day in range(4_000):
-        read(DocumentKind.RESIDENT_ID, resident("330411", f"{date(1940, 1, 1) + timedelta(days=day):%Y%m%d}"))
-    assert time.process_time() - started < 1
