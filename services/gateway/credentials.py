@@ -139,10 +139,11 @@ class Credentials:
         known = self._facts.get(caller.account_no)
         if known is None or known[0] <= now:
             known = (now + FACTS_SECONDS, await self._facts_line.submit(caller))
+            for _ in range(2):  # as many are forgotten as come, and more
+                if self._facts and next(iter(self._facts.values()))[0] <= now:
+                    self._facts.popitem(last=False)
             self._facts[caller.account_no] = known
             self._facts.move_to_end(caller.account_no)
-            if len(self._facts) > _REMEMBERED:
-                self._facts.popitem(last=False)
         return told_of(caller, known[1])
 
 

@@ -31,12 +31,23 @@ class Rates:
     def take(self, who: Hashable) -> float:
         """0 when there was a token, else the seconds until there is one."""
         now = time.monotonic()
-        tokens, seen = self._buckets.get(who, (float(self.burst), now))
-        tokens = min(self.burst, tokens + (now - seen) * self.rate)
+        bucket = self._buckets.get(who)
+        if bucket is None:
+            self._forget(now)
+            tokens = float(self.burst)
+        else:
+            tokens = min(self.burst, bucket[0] + (now - bucket[1]) * self.rate)
+            self._buckets.move_to_end(who)
         if tokens < 1:
             self._buckets[who] = (tokens, now)
             return (1 - tokens) / self.rate
         self._buckets[who] = (tokens - 1, now)
-        if len(self._buckets) > _REMEMBERED:
-            self._buckets.popitem(last=False)
         return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Make room for one: two that were not seen for so long that theirs are full again, or else the oldest."""
+        for _ in range(2):
+            if self._buckets:
+                seen = next(iter(self._buckets.values()))[1]
+                if (now - seen) * self.rate >= self.burst or len(self._buckets) >= _REMEMBERED:
+                    self._buckets.popitem(last=False)
