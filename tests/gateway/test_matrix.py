@@ -512,14 +512,33 @@ def let_in(operation: Operation, found: dict[str, Thing]) -> frozenset[str]:
     return frozenset.intersection(*(thing.own for thing in found.values()))
 
 
+class Case(NamedTuple):
+    """An operation, whatever things its path names, and who may."""
+
+    operation: Operation
+    found: dict[str, Thing]
+    may: frozenset[str]
+
+    @property
+    def ids(self) -> dict[str, str]:
+        return {name: thing.id for name, thing in self.found.items()}
+
+
+@pytest.fixture(scope="module")
+def cases(things: Things) -> list[Case]:
+    """All operations; who may what names nothing of anybody's is not ours to say."""
+    several = [(one, meant(one, things)) for one in OPERATIONS]
+    return [Case(one, found, let_in(one, found) if found else PUBLIC) for one, found in several]
+
+
 @pytest.mark.parametrize("persona", EVERYBODY)
-def test_nobody_gets_at_what_is_somebody_elses(everybody: Everybody, things: Things, persona: str) -> None:
+def test_nobody_gets_at_what_is_somebody_elses(everybody: Everybody, cases: list[Case], persona: str) -> None:
     wrong = []
-    for one in OPERATIONS:
-        found = meant(one, things)
-        if not found or persona in let_in(one, found):
+    for case in cases:
+        if persona in case.may:
             continue
-        answer = asked(everybody, persona, one, {name: thing.id for name, thing in found.items()})
+        one = case.operation
+        answer = asked(everybody, persona, one, case.ids)
         right, _ = BY_DESIGN.get(one.id, (404, ""))
         if (
             answer.status_code not in (*HIDDEN, right)
@@ -551,9 +570,9 @@ STILL_REFUSED = {
 ORDER = ("GET", "PUT", "POST", "DELETE")
 
 
-def by_what_it_leaves(operation: Operation) -> tuple[bool, int]:
+def by_what_it_leaves(case: Case) -> tuple[bool, int]:
     """What is read before it is changed, and changed before it is taken away; who has died does nothing any more."""
-    return "death" in operation.id, ORDER.index(operation.method)
+    return "death" in case.operation.id, ORDER.index(case.operation.method)
 
 
 def test_what_is_said_of_operations_is_said_of_some() -> None:
@@ -562,25 +581,24 @@ def test_what_is_said_of_operations_is_said_of_some() -> None:
     assert [pattern for pattern in said if not fnmatch.filter(ids, pattern)] == []
 
 
-def doer(operation: Operation, found: dict[str, Thing]) -> str:
+def doer(case: Case) -> str:
     """Somebody who may: whoever made the thing that a path names last, or else one of those who are let in."""
     for pattern, name in DOES.items():
-        if fnmatch.fnmatchcase(operation.id, pattern):
+        if fnmatch.fnmatchcase(case.operation.id, pattern):
             return name
-    may = let_in(operation, found)
-    owners = [thing.owner for thing in reversed(found.values()) if thing.owner in may]
-    return (owners or sorted(may))[0]
+    owners = [thing.owner for thing in reversed(case.found.values()) if thing.owner in case.may]
+    return (owners or sorted(case.may))[0]
 
 
-def test_everybody_does_what_is_theirs(everybody: Everybody, things: Things) -> None:
+def test_everybody_does_what_is_theirs(everybody: Everybody, cases: list[Case]) -> None:
     """After that, as it changes and ends what is asked for above."""
     wrong = []
-    for one in sorted(OPERATIONS, key=by_what_it_leaves):
-        found = meant(one, things)
-        if not found or any(fnmatch.fnmatchcase(one.id, pattern) for pattern in STILL_REFUSED):
+    for case in sorted(cases, key=by_what_it_leaves):
+        one = case.operation
+        if not case.found or any(fnmatch.fnmatchcase(one.id, pattern) for pattern in STILL_REFUSED):
             continue
-        persona = doer(one, found)
-        answer = asked(everybody, persona, one, {name: thing.id for name, thing in found.items()})
+        persona = doer(case)
+        answer = asked(everybody, persona, one, case.ids)
         if answer.status_code in HIDDEN or answer.status_code >= (400 if one.method == "GET" else 500):
             wrong.append(f"{persona} {one.id}: {answer.status_code} {answer.text[-300:]}")
     assert not wrong, "\n".join(wrong)
@@ -588,13 +606,12 @@ def test_everybody_does_what_is_theirs(everybody: Everybody, things: Things) -> 
 
 @pytest.mark.parametrize("persona", EVERYBODY)
 def test_nobody_finds_what_is_not_there_and_no_answer_is_undeclared(
-    everybody: Everybody, things: Things, persona: str
+    everybody: Everybody, cases: list[Case], persona: str
 ) -> None:
     """Strangers asked for the real one above: here one of them asks for what is not there, and those it could be of."""
     wrong = []
-    for one in OPERATIONS:
-        found = meant(one, things)
-        if found and persona != "outsider" and (persona not in let_in(one, found) or let_in(one, found) == PUBLIC):
+    for one, found, may in cases:
+        if found and persona != "outsider" and (persona not in may or may == PUBLIC):
             continue
         answer = asked(everybody, persona, one, {})
         if (
