@@ -400,9 +400,9 @@ def make_partners(maker: Maker) -> None:
     maker.is_there("key_id", maker.made("manager", "/v1/partners/keys", key)["id"], "manager", near - {"partner"})
     delivery = "SELECT id FROM deliveries WHERE endpoint_id = %s LIMIT 1"
     maker.is_there("delivery_id", maker.row(delivery, hook), "partner", near)
-    course = _first(maker.everybody, "nobody", "/v1/events/events")
+    course = _first(maker.everybody, "nobody", "/v1/events/events", community="330411004")
     maker.is_there("event_id", course["id"], "organiser", under="/v1/events/events/")
-    series = _first(maker.everybody, "nobody", "/v1/events/series")
+    series = _first(maker.everybody, "nobody", "/v1/events/series", community="330411004")
     maker.is_there("event_id", series["id"], "organiser", under="/v1/events/series/")
 
 
