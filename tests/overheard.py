@@ -53,6 +53,9 @@ SHOWN: Final = (
         r"/v1/elder-meals/rounds.*", r".*courier\.name|stops\[\]\.(name|phone)", WAYS, "whose door, and whom to call"
     ),
     Shown(r"/v1/elder-meals/welfare-checks.*", r"(items\[\]\.)?person\.name", WAYS, "for whom nobody opened"),
+    Shown(
+        r"/v1/elder-meals/elders/[^/]+", r"(neighbour|contacts\[\])\.phone", ANYBODY, "said by the elder, to be called"
+    ),
     Shown(r"/v1/childcare/children/[^/]+", r"contacts\[\]\.phone", ANYBODY, "given by a guardian, for around a visit"),
     Shown(r"/v1/childcare/children/[^/]+", r"(person|guardians\[\])\.name", CARERS, "whom to call around a visit"),
     Shown(r"/v1/childcare/children/[^/]+/collectors", r"items\[\]\.person\.name", CARERS, "who may collect"),

@@ -23,10 +23,14 @@ from tests.conftest import copy_of
 from tests.gateway import doors
 from tests.gateway.test_front import Front, opened
 
-EVERYBODY = ("nobody", *(one.key for one in personas.PERSONAS))
+MORE = {"staff": "330411105", "operator": "330411105", "volunteer": "330411004", "barred": ""}
+"""Who has no part in the demo: three roles with their regions, and a father who was barred from his child."""
+EVERYBODY = ("nobody", *(one.key for one in personas.PERSONAS), *MORE)
 
 
-READ_FOR_THEIR_WORK = frozenset({"manager", "kitchen", "courier", "carer", "steward", "organiser"})
+READ_FOR_THEIR_WORK = frozenset(
+    {"manager", "kitchen", "courier", "carer", "steward", "organiser", "staff", "operator", "volunteer"}
+)
 """Who sees the names of those who come to their places; nobody sees numbers or phones but where a reveal says so."""
 
 
@@ -60,7 +64,7 @@ def known(url: str, keys: Keyring, tokens: dict[str, str | None]) -> Known:
             if phone is not None:
                 digits = sealing.open_phone(keys, phone, person).removeprefix("86")
                 found.secrets.setdefault(digits, set()).add(person)
-        relations = connection.execute("SELECT actor_id, person_id FROM relations").fetchall()
+        relations = connection.execute("SELECT actor_id, person_id FROM relations WHERE barred_at IS NULL").fetchall()
     for persona, token in tokens.items():
         me = verify(keys, token).person_id if token is not None else None
         mine = {person for actor, person in relations if actor == me}
@@ -92,6 +96,20 @@ class Everybody(NamedTuple):
         return answer
 
 
+def joined(front: Front) -> dict[str, str]:
+    """The tokens of those who have no part in the demo, now that they live in its town."""
+    several = dict(zip(MORE, front.town.residents(len(MORE), level=3), strict=True))
+    for key, region in MORE.items():
+        if region:
+            front.town.appoint(several[key], key, region)
+    front.town.do(
+        "INSERT INTO relations (actor_id, person_id, kind, ends_at, closed_at, barred_at) "
+        "SELECT %s, person_id, kind, now(), now(), now() FROM relations WHERE kind = 'guardian' LIMIT 1",
+        several["barred"].person_id,
+    )
+    return {key: one.token(front.keys, 12 * 3600) for key, one in several.items()}
+
+
 @pytest.fixture(scope="module")
 def everybody(
     server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory
@@ -111,4 +129,5 @@ def everybody(
         folder: Path = tmp_path_factory.mktemp("matrix")
         settings = doors.demo(folder, account_burst=100_000, address_burst=1_000_000)
         front = stack.enter_context(opened(url, keys, settings))
+        everybodys |= joined(front)
         yield Everybody(front, everybodys, known(url, keys, everybodys))

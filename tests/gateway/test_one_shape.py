@@ -37,7 +37,9 @@ def _slot(town: Everybody, persona: str, service: str, **more: Any) -> dict[str,
 
 
 def _reservation(town: Everybody) -> Wish:
-    return Wish("resident", {"slot_id": _slot(town, "resident", "booking")["id"], "note": "球拍自带"})
+    return Wish(
+        "resident", {"slot_id": _slot(town, "resident", "booking", community="330411105")["id"], "note": "球拍自带"}
+    )
 
 
 def _registration(town: Everybody) -> Wish:

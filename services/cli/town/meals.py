@@ -163,7 +163,7 @@ async def _elder(tx: Tx, keys: Keyring, people: Mapping[str, uuid.UUID]) -> None
             "lat": 30.5812,
             "lon": 120.8267,
         },
-        "neighbour": {"name": "邻居张阿姨", "phone": "15400000013", "consent": True},
+        "neighbour": {"name": "邻居张阿姨", "phone": "15400000020", "consent": True},
         "contacts": [
             {"name": "王建国", "relation": "儿子", "phone": "15400000001", "person_id": str(people["resident"])}
         ],
