@@ -426,6 +426,28 @@ def test_a_number_of_somebody_else_goes_to_the_staff_and_overwrites_nothing(data
     play(database_url, scenario)
 
 
+def test_whoever_tries_from_another_region_is_looked_at_by_the_owners_desk(database_url: str) -> None:
+    """Behind the walls as well: the one who tried is of no region of that desk, and it closes the case all the same."""
+
+    async def scenario(town: Town) -> None:
+        await far_away(town)
+        clerk, far = await appointed(town, CLERK), await appointed(town, OTHER, prefix=FAR)
+        await enrolled(town, clerk, 1)
+        thief = await town.login(THIRD)
+        moved = "INSERT INTO person_places (person_id, kind, community, is_home, starts_on) VALUES ($1, 'resident', $2, true, current_date)"
+        await town.execute("UPDATE persons SET community = $2 WHERE id = $1", thief.caller.person_id, FAR)
+        await town.execute("UPDATE holders SET community = $2 WHERE id = $1", thief.caller.person_id, FAR)
+        assert await town.execute(moved, thief.caller.person_id, FAR) == 1
+        assert code_of(await town.real_name(thief, number(1))) == (409, "document_taken")
+        (case,) = (await ask(town, clerk, "GET", "/conflicts?state=pending")).json()["items"]
+        assert (await ask(town, clerk, "GET", f"/conflicts/{case['id']}")).json() == case
+        assert code_of(await ask(town, far, "GET", f"/conflicts/{case['id']}")) == (404, "not_there")
+        told = {"outcome": "unfounded", "reason": "证件为他人所有"}
+        assert (await ask(town, clerk, "POST", f"/conflicts/{case['id']}/close", told)).status_code == 200
+
+    play(database_url, scenario)
+
+
 def test_a_case_of_two_whose_homes_nobody_knows_is_every_desks(database_url: str) -> None:
     async def scenario(town: Town) -> None:
         clerk = await appointed(town, CLERK)

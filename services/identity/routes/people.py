@@ -27,7 +27,7 @@ from services.identity.sql.conflicts import Case
 from shared import errors, masking, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import Context, Ctx, Who, refuses
+from shared.web import Context, Ctx, Who, Wide, refuses
 
 router = APIRouter(tags=["identity"])
 
@@ -208,7 +208,7 @@ def _case(ctx: Context, one: Case) -> ConflictOut:
     summary=say("Numbers that two people say are theirs (staff)", "证件冲突（工作人员）"),
 )
 async def list_conflicts(
-    ctx: Ctx,
+    ctx: Wide,
     who: Who,
     state: Annotated[
         Literal["pending", "settled"] | None, Query(description=say("Only these.", "仅未结或已结。"))
@@ -233,7 +233,7 @@ async def list_conflicts(
     response_model=ConflictOut,
     summary=say("Read one of these (staff)", "查看证件冲突（工作人员）"),
 )
-async def read_conflict(conflict_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def read_conflict(conflict_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return web.private(_case(ctx, await ctx.db.read(actions.conflicts.read, who, conflict_id)))
 
 
@@ -248,6 +248,6 @@ async def read_conflict(conflict_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     ),
     responses=refuses(errors.OwnMatter, errors.Conflict),
 )
-async def close_conflict(conflict_id: uuid.UUID, told: CloseIn, ctx: Ctx, who: Who) -> Response:
+async def close_conflict(conflict_id: uuid.UUID, told: CloseIn, ctx: Wide, who: Who) -> Response:
     closed = await ctx.db.run(actions.conflicts.close, who, conflict_id, outcome=told.outcome, reason=told.reason)
     return web.private(_case(ctx, closed))
