@@ -101,13 +101,16 @@ class Browser:
         return told["result"].get("value")
 
     def wait(self, expression: str) -> Any:
-        """The first true value of an expression; the page looks again whenever it changes."""
+        """The first true value of an expression; the page looks again whenever it changes.
+
+        And from time to time: a window that has just opened is empty, and may get its page as another document.
+        """
         try:
             return self.value(
                 "new Promise((resolve, reject) => {"
                 f"const look = () => {{ const seen = ({expression});"
-                "if (seen) { eyes.disconnect(); resolve(seen instanceof Node || seen); } };"
-                "const eyes = new MutationObserver(look);"
+                "if (seen) { eyes.disconnect(); clearInterval(again); resolve(seen instanceof Node || seen); } };"
+                "const eyes = new MutationObserver(look), again = setInterval(look, 200);"
                 "eyes.observe(document, {childList: true, subtree: true, characterData: true, attributes: true});"
                 f"setTimeout(() => reject(new Error('never came')), {int(PATIENCE * 900)}); look(); }})"
             )
