@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -420,9 +419,10 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 def main() -> None:
     """The console script."""
+    from services.cli import called_off
     from shared import crypto, embedded, errors, regions
 
-    signal.signal(signal.SIGTERM, _called_off)
+    called_off.listen()
     try:
         app()
     except (Stop, embedded.Refused, crypto.KeysRefused, regions.RegionFileWrong) as stop:
@@ -442,8 +442,3 @@ def main() -> None:
         why = str(getattr(error, "orig", error)).strip().partition("\n")[0].rstrip(".")
         print(f"linli: The database refused: {why}.", file=sys.stderr)
         sys.exit(1)
-
-
-def _called_off(sign: int, _frame: object) -> None:
-    """SIGTERM before (or without) a server that waits for it: end as after Ctrl-C, stopping what was started."""
-    raise SystemExit(128 + sign)

@@ -18,7 +18,7 @@ import uvicorn
 from rich.console import Console
 
 from services import SERVICES, service
-from services.cli import Stop, database, run
+from services.cli import Stop, called_off, database, run
 from services.gateway.app import Gateway, with_cors
 from services.worker import POOL
 from services.worker import running as working
@@ -340,6 +340,7 @@ def _progress() -> Iterator[Callable[[str | None], None]]:
     said: list[str] = []
 
     def tell(what: str | None) -> None:
+        called_off.go_on()
         if status is None:
             if what is not None and what not in said:
                 said.append(what)

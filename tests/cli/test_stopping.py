@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 
 import httpx
 import psycopg
@@ -84,3 +86,25 @@ def let_in(url: str, name: str, *, everybody: bool) -> None:
                 psycopg.sql.Identifier(name), psycopg.sql.Literal(everybody)
             )
         )
+
+
+LOST = """
+import os, signal, weakref
+from services.cli import called_off
+
+class Module: pass
+
+called_off.listen()
+module = Module()
+gone = weakref.ref(module, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+del module
+print("goes on", flush=True)
+called_off.go_on()
+print("never here")
+"""
+
+
+def test_a_signal_whose_exception_was_lost_ends_the_start_at_its_next_step() -> None:
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (128 + signal.SIGTERM, "goes on\n"), done.stderr
+    assert "Exception ignored" in done.stderr
