@@ -79,23 +79,25 @@ class SealedWith(NamedTuple):
     values: int
 
 
+VERSIONS: Final = " UNION ALL ".join(
+    # A value is its format (a byte), its version (two), and what is sealed.
+    f"SELECT '{one.table}.{one.column}' AS place, get_byte({one.column}, 0) AS format, "  # noqa: S608
+    f"256 * get_byte({one.column}, 1) + get_byte({one.column}, 2) AS version FROM {one.table} WHERE length({one.column}) > 2"
+    for one in COLUMNS
+)
+"""SQL: where each sealed value stands, and with which version of the field key it is sealed."""
+
+
 async def counted(url: str) -> list[SealedWith]:
     """What every sealed column is sealed with."""
+
+    async def count(tx: Tx) -> list[SealedWith]:
+        asked = f"SELECT place, format, version, count(*) FROM ({VERSIONS}) s GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"  # noqa: S608
+        rows = await tx.fetch(asked)
+        return [SealedWith(*row) for row in rows]
+
     db = Database.connect(url, pool_size=1, command_seconds=600)
     try:
         return await db.read(count)
     finally:
         await db.close()
-
-
-async def count(tx: Tx) -> list[SealedWith]:
-    """The same, in a transaction that has begun."""
-    found = []
-    for one in COLUMNS:
-        # A value is its format (a byte), its version (two), and what is sealed.
-        rows = await tx.fetch(
-            f"SELECT get_byte({one.column}, 0), 256 * get_byte({one.column}, 1) + get_byte({one.column}, 2), count(*) "  # noqa: S608
-            f"FROM {one.table} WHERE length({one.column}) > 2 GROUP BY 1, 2"
-        )
-        found += [SealedWith(f"{one.table}.{one.column}", *row) for row in rows]
-    return found

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -51,6 +55,35 @@ async def _announce(tx: Tx, several: Sequence[notices.Notice], announce: Any = n
 notices.announce = _announce  # before any service is read, so that all of them have this one
 
 
+_types: dict[tuple[int, ...], Any] = {}
+
+
+async def _introspect_types(
+    connection: Any, oids: Sequence[int], seconds: float, ask: Any = asyncpg.Connection._introspect_types
+) -> Any:
+    """PostgreSQL's own types are the same in every database, and asking takes longer than connecting."""
+    if max(oids) >= 16384:
+        return await ask(connection, oids, seconds)
+    key = tuple(sorted(oids))
+    if key not in _types:
+        _types[key], _ = await ask(connection, oids, seconds)
+    return _types[key], SimpleNamespace(name="known")
+
+
+asyncpg.Connection._introspect_types = _introspect_types
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folder of many short tests comes last, so that all processes end at about the same time."""
+    items.sort(key=lambda item: item.path.parent.name == "identity")
+
+
+def pytest_collection_finish() -> None:
+    """What was read stays: nothing looks through it for garbage again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[None]:
     """What a test was answered tells nobody what is not theirs to see, or the test has failed."""
@@ -61,6 +94,10 @@ def pytest_runtest_call() -> Iterator[None]:
 overheard.listen()
 
 
+_landlord: dict[Path, psycopg.Connection[Any]] = {}
+"""The connection to a server over which databases are made and dropped."""
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded.Embedded]:
     """One server a test process, in a folder of its own that an unprivileged PostgreSQL can reach."""
@@ -68,10 +105,28 @@ def server() -> Iterator[embedded.Embedded]:
     folder.chmod(0o755)
     started = embedded.start(folder)
     try:
-        yield started
+        with psycopg.connect(started.url("postgres"), autocommit=True) as _landlord[started.data_dir]:
+            yield started
     finally:
         embedded.stop(started)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Path]:
+    """What the first start on a data dir makes of it, at rest."""
+    folder = Path(tempfile.mkdtemp(prefix="linli-test-"))
+    folder.chmod(0o755)
+    embedded.stop(embedded.start(folder))
+    yield folder / "postgres"
+    shutil.rmtree(folder)
+
+
+def started_before(data_dir: Path, cluster: Path) -> Path:
+    """A data dir on which a server was started before: making a cluster takes most of a second."""
+    data_dir.mkdir(mode=0o755)
+    subprocess.run(["cp", "-a", cluster, data_dir], check=True)  # whose files they are, too
+    return data_dir
 
 
 @pytest.fixture(scope="session")
@@ -89,15 +144,15 @@ def copy_of(server: embedded.Embedded, template: str) -> contextlib.AbstractCont
     @contextlib.contextmanager
     def made() -> Iterator[str]:
         name = f"t_{uuid.uuid4().hex[:16]}"
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-            overheard.opened(server.url(name))
-            try:
-                with town.sharing(server.url(name)):
-                    yield server.url(name)
-            finally:
-                overheard.closed(server.url(name))
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        landlord = _landlord[server.data_dir]
+        landlord.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        overheard.opened(server.url(name))
+        try:
+            with town.sharing(server.url(name)):
+                yield server.url(name)
+        finally:
+            overheard.closed(server.url(name))
+            landlord.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     return made()
 

@@ -28,10 +28,6 @@ PATIENCE = 60.0
 """Seconds after which something that should come is not coming; never what a test measures."""
 
 
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-W", "error", "-m", "services.cli", *map(str, words)]
-
-
 def environment(url: str | None = None, **more: str) -> dict[str, str]:
     """This machine's environment without anybody's settings."""
     own = {key: value for key, value in os.environ.items() if key != "DATABASE_URL" and not key.startswith("LINLI_")}
@@ -59,16 +55,20 @@ def _end(forks: subprocess.Popen[str]) -> None:
 
 def linli(*words: object, url: str | None = None, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in a process of its own."""
+    told = [str(word) for word in words]
+    with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
+        code = _forked(words=told, env=environment(url, **more), out=out.name, err=err.name)
+        return subprocess.CompletedProcess(told, code, out.read(), err.read())
+
+
+def _forked(**told: object) -> int:
+    """What the forking process answers."""
     forks = _forks()
     assert forks.stdin is not None
     assert forks.stdout is not None
-    told = [str(word) for word in words]
-    with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
-        todo = {"words": told, "env": environment(url, **more), "out": out.name, "err": err.name}
-        forks.stdin.write(json.dumps(todo) + "\n")
-        forks.stdin.flush()
-        code = int(forks.stdout.readline())
-        return subprocess.CompletedProcess(told, code, out.read(), err.read())
+    forks.stdin.write(json.dumps(told) + "\n")
+    forks.stdin.flush()
+    return int(forks.stdout.readline())
 
 
 def said(*words: object, url: str | None = None, **more: str) -> str:
@@ -101,7 +101,7 @@ def eventually(is_so: Callable[[], object], *, within: float = PATIENCE) -> None
 
 def new_folder() -> Path:
     """A folder every user may enter: pytest's own is private, so root's PostgreSQL could not get there."""
-    path = Path(tempfile.mkdtemp(prefix="linli-test-", dir="/tmp")).resolve()
+    path = Path(tempfile.mkdtemp(prefix="linli-test-")).resolve()
     path.chmod(0o755)
     return path
 
@@ -158,17 +158,11 @@ class Serving:
 
     def __init__(self, *words: object, folder: Path, url: str | None = None, **more: str) -> None:
         self._words = words
-        self._files = [Path(tempfile.mkstemp(dir=folder, suffix=kind)[1]) for kind in (".out", ".err")]
+        self._files = [Path(tempfile.mkstemp(dir=folder, suffix=kind)[1]) for kind in (".out", ".err", ".code")]
         self.began = time.monotonic()
-        with self._files[0].open("w") as out, self._files[1].open("w") as err:
-            self.process = psutil.Popen(
-                command(*words),
-                env=environment(url, **more),
-                cwd=HOUSE,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
+        out, err, code = map(str, self._files)
+        told = [str(word) for word in words]
+        self.process = psutil.Process(_forked(words=told, env=environment(url, **more), out=out, err=err, code=code))
         self._children: list[psutil.Process] = []
 
     def __enter__(self) -> Self:
@@ -177,13 +171,12 @@ class Serving:
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except psutil.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(20)
+        if self.code is None:
+            with contextlib.suppress(AssertionError, psutil.NoSuchProcess):
+                self.process.terminate()
+                self.ended(within=20)
+        if self.code is None:
+            self.kill()
         kill([one for one in self._children if one.is_running()])
 
     @property
@@ -194,10 +187,16 @@ class Serving:
     def err(self) -> str:
         return self._files[1].read_text()
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code, once it has ended."""
+        told = self._files[2].read_text()
+        return int(told) if told.endswith("\n") else None
+
     def ready(self) -> str:
         """Wait for its one line on stdout; the address in it, if it has one. The first half of a line is not a line."""
-        eventually(lambda: "\n" in self.out or self.process.poll() is not None)
-        assert self.process.poll() is None, f"{self._words} ended: {self.err}"
+        eventually(lambda: "\n" in self.out or self.code is not None)
+        assert self.code is None, f"{self._words} ended: {self.err}"
         (line,) = self.out.splitlines()
         assert line.startswith("ready "), line
         self.children()
@@ -220,11 +219,12 @@ class Serving:
 
     def ended(self, within: float = 60) -> int:
         """Wait for its end; its exit code. 60 s are the 10 s of grace and a very slow machine."""
-        code: int = self.process.wait(within)
-        return code
+        eventually(lambda: self.code is not None, within=within)
+        assert self.code is not None
+        return self.code
 
     def kill(self) -> None:
         """kill -9 of this process alone."""
         self.children()
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.ended()

@@ -21,6 +21,7 @@ import pytest
 from shared import embedded
 from tests.cli import commands
 from tests.cli.commands import Serving
+from tests.conftest import started_before
 from tests.town import Resident, Town
 
 RESERVATIONS = "/v1/booking/reservations"
@@ -97,7 +98,7 @@ def stops_in_the_middle_of_a_request(
     """Tell the server to stop while it has a request: nobody new comes in, that one is answered, and nothing is left."""
     server.process.send_signal(sign)
     commands.eventually(lambda: is_refused(address), within=10)
-    assert server.process.poll() is None
+    assert server.code is None
     status, told = slow.finish()
     assert status == 201, told
     assert server.ended() == 0
@@ -180,8 +181,8 @@ def confirmed(town: Town) -> set[str]:
     return {str(row[0]) for row in town.all("SELECT group_id FROM claims WHERE state = 'confirmed'")}
 
 
-def test_a_kill_loses_nothing_that_was_answered_and_the_next_start_recovers(folder: Path) -> None:
-    data_dir = folder / "data"
+def test_a_kill_loses_nothing_that_was_answered_and_the_next_start_recovers(folder: Path, cluster: Path) -> None:
+    data_dir = started_before(folder / "data", cluster)
     up = ("up", "--port", 0, "--no-demo", "--data-dir", data_dir)
     with Serving(*up, folder=folder) as first:
         address = first.ready()
@@ -209,10 +210,10 @@ def test_a_kill_loses_nothing_that_was_answered_and_the_next_start_recovers(fold
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_a_start_that_is_called_off_leaves_nothing_running(folder: Path, sign: signal.Signals) -> None:
-    data_dir = folder / "data"
+def test_a_start_that_is_called_off_leaves_nothing_running(folder: Path, cluster: Path, sign: signal.Signals) -> None:
+    data_dir = started_before(folder / "data", cluster)
     with Serving("up", "--port", 0, "--no-demo", "--data-dir", data_dir, folder=folder) as server:
-        commands.eventually(lambda: "Preparing the database\n" in server.err or server.process.poll() is not None)
+        commands.eventually(lambda: "Preparing the database\n" in server.err or server.code is not None)
         assert server.stop(sign) == 128 + sign
     assert server.out == ""
     assert "Traceback" not in server.err

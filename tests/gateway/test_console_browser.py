@@ -30,7 +30,7 @@ from shared.settings import Settings
 from tests.conftest import connected
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds that a browser on a busy machine may take for one thing."""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")

@@ -83,9 +83,21 @@ def word_lists(lang: str) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("lang", LANGUAGES)
-def test_it_is_valid_openapi(lang: str) -> None:
-    OpenAPIV31SpecValidator(document(lang)).validate()
+def test_it_is_valid_openapi() -> None:
+    OpenAPIV31SpecValidator(document("en")).validate()
+
+
+def test_its_languages_differ_in_words_only() -> None:
+    def shape(told: Any) -> Any:
+        match told:
+            case dict():
+                is_text = isinstance(told.get("description"), str)  # some of the code's own are in English alone
+                return {name: shape(one) for name, one in told.items() if not (name == "description" and is_text)}
+            case list():
+                return [shape(one) for one in told]
+        return type(told)
+
+    assert shape(document("zh")) == shape(document("en"))
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

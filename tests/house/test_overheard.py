@@ -10,8 +10,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from shared import embedded
 from shared.crypto import Keyring
 from tests import overheard
+from tests.conftest import copy_of
 from tests.overheard import Heard, Known
 from tests.town import Resident, Town
 
@@ -83,6 +85,22 @@ def test_ones_own_and_those_one_acts_for_are_no_leak(database_url: str, keys: Ke
     ask(leaking([child.name]), stranger, keys)
     with pytest.raises(AssertionError):
         overheard.examine()
+
+
+def test_a_namesake_in_another_town_is_somebody_else(
+    database_url: str, server: embedded.Embedded, template: str, keys: Keyring
+) -> None:
+    here = Town(database_url)
+    me, child = here.residents(2)
+    here.relate(me, child)
+    ask(leaking([child.name]), me, keys)
+    here.do("UPDATE holders SET name = '已注销' WHERE id = %s", child.person_id)
+    with copy_of(server, template) as elsewhere:
+        assert child.name in {one.name for one in Town(elsewhere).residents(2)}
+        overheard.examine()
+        ask(leaking([child.name]), Town(elsewhere).residents()[0], keys)
+        with pytest.raises(AssertionError):
+            overheard.examine()
 
 
 def test_what_may_show_shows_on_its_route_in_its_field_to_its_people(database_url: str, keys: Keyring) -> None:

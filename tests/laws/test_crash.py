@@ -7,8 +7,6 @@ import contextlib
 import os
 import random
 import shutil
-import signal
-import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,6 +17,8 @@ import psycopg
 import pytest
 
 from shared import crypto, embedded
+from tests.cli import commands
+from tests.cli.commands import Serving
 from tests.conftest import run
 from tests.laws.asking import show, until, wrong
 from tests.town import Resident, Town
@@ -46,55 +46,29 @@ class Served:
     def __init__(self, data_dir: Path, database_url: str | None) -> None:
         self._data_dir = data_dir
         self._database_url = database_url
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Serving | None = None
         self.url = ""
 
-    async def start(self) -> None:
-        environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
-        if self._database_url is not None:
-            environment["DATABASE_URL"] = self._database_url
-        with (self._data_dir / "server.log").open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "services.cli", "up", "--port", "0", "--no-demo"),
-                *("--data-dir", str(self._data_dir)),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
-        assert self._process.stdout is not None
-        async with asyncio.timeout(60):
-            line = (await self._process.stdout.readline()).decode()
-        assert line.startswith("ready "), (line, (self._data_dir / "server.log").read_text()[-2000:])
-        self.url = line.split()[1]
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None
 
-    async def kill(self) -> None:
-        """Kill the process group with -9, and the embedded PostgreSQL with it."""
-        if self._process is None:
-            return
-        victims = _family_of(self._postmaster()) if self._database_url is None else []
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        for pid in victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        await self._process.communicate()
+    def start(self) -> None:
+        words = ("up", "--port", 0, "--no-demo", "--data-dir", self._data_dir)
+        self._process = Serving(*words, folder=self._data_dir, url=self._database_url)
+        self.url = self._process.ready()
+
+    def kill(self) -> None:
+        """Kill it with -9, and the embedded PostgreSQL with it."""
+        assert self._process is not None
+        beside = commands.postgres(self._data_dir) if self._database_url is None else []
+        commands.kill([self._process.process, *beside])
         self._process = None
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         if self._process is not None:
-            self._process.terminate()
-            await self._process.communicate()
+            self._process.stop()
             self._process = None
-
-    def _postmaster(self) -> int:
-        return int((self._data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
-
-
-def _family_of(pid: int) -> list[int]:
-    """A process and its children, as Linux tells."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
 
 
 class Rush:
@@ -177,7 +151,7 @@ async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: i
 
         async def crash(rush: Rush = rush, n: int = n) -> None:
             await a_moment(rush, town.url, n, rng)
-            await served.kill()
+            served.kill()
 
         await rush.go(served.url, crash=crash)
         heard += len(rush.heard_201)
@@ -190,8 +164,8 @@ async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: i
         with town.connect() as c:
             held += c.execute("UPDATE claims SET held_until = now() - interval '1 s' WHERE state = 'held'").rowcount
             c.execute("UPDATE slots SET next_lapse = now() - interval '1 s' WHERE next_lapse IS NOT NULL")
-        if served._process is None:
-            await served.start()
+        if not served.is_up:
+            served.start()
             assert town.one("SELECT count(*) FROM claims WHERE state = 'held'") == 0
 
         # Everybody asks again with the same key: who was booked hears so, the others get what is left.
@@ -210,7 +184,7 @@ async def crashes(town: Town, served: Served, keys: crypto.Keyring, *, rounds: i
 async def database_is_back(served: Served, town: Town) -> None:
     """With its database killed as well, only a restart brings it back."""
     if served._database_url is None:
-        await served.start()
+        served.start()
         return
 
     async def alone() -> bool:
@@ -225,11 +199,11 @@ async def database_is_back(served: Served, town: Town) -> None:
 @contextlib.asynccontextmanager
 async def serving(data_dir: Path, database_url: str | None) -> AsyncIterator[Served]:
     served = Served(data_dir, database_url)
-    await served.start()
+    served.start()
     try:
         yield served
     finally:
-        await served.stop()
+        served.stop()
 
 
 def test_a_killed_process_loses_nobodys_place(database_url: str, data_dir: Path) -> None:

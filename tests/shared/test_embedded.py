@@ -20,6 +20,7 @@ import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared import embedded
+from tests.conftest import started_before
 
 HOUSE = Path(__file__).parents[2]
 
@@ -27,13 +28,18 @@ HOUSE = Path(__file__).parents[2]
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder every user may enter: pytest's own is private, so root's PostgreSQL could not get there."""
-    path = Path(tempfile.mkdtemp(prefix="linli-test-", dir="/tmp")).resolve()
+    path = Path(tempfile.mkdtemp(prefix="linli-test-")).resolve()
     path.chmod(0o755)
     yield path
     for data_dir in (*path.glob("*"), *path.glob("*/data")):
         if found := embedded.running(data_dir):
             embedded.stop(found)
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def data_dir(folder: Path, cluster: Path) -> Path:
+    return started_before(folder / "data", cluster)
 
 
 def ask(found: embedded.Embedded, sql: str) -> list[tuple[object, ...]]:
@@ -98,16 +104,16 @@ def test_a_server_starts_answers_and_leaves_no_process_and_no_socket(folder: Pat
     embedded.stop(found)
 
 
-def test_a_second_start_attaches_and_a_later_one_finds_the_data(folder: Path) -> None:
-    first = embedded.start(folder / "data")
+def test_a_second_start_attaches_and_a_later_one_finds_the_data(data_dir: Path) -> None:
+    first = embedded.start(data_dir)
     ask(first, "create table kept as select 7 as number")
-    second = embedded.start(folder / "data")
+    second = embedded.start(data_dir)
     assert not second.started_here
-    assert embedded.running(folder / "data") == second
+    assert embedded.running(data_dir) == second
     pid = postmaster(first)
     embedded.stop(second)
     assert is_gone(pid)
-    again = embedded.start(folder / "data")
+    again = embedded.start(data_dir)
     assert again.started_here
     assert ask(again, "select number from kept") == [(7,)]
     embedded.stop(again)
@@ -122,14 +128,14 @@ def test_two_starters_at_once_share_one_server(folder: Path) -> None:
     embedded.stop(found)
 
 
-def test_a_server_whose_starter_was_killed_is_attached_and_stopped(folder: Path) -> None:
+def test_a_server_whose_starter_was_killed_is_attached_and_stopped(data_dir: Path) -> None:
     code = "import time\nembedded.start(pathlib.Path(sys.argv[1]))\nprint('up', flush=True)\ntime.sleep(600)"
-    starter = in_another_process(code, folder / "data")
+    starter = in_another_process(code, data_dir)
     assert starter.stdout is not None
     assert starter.stdout.readline() == "up\n"
     starter.kill()
     starter.communicate()
-    found = embedded.start(folder / "data")
+    found = embedded.start(data_dir)
     assert not found.started_here
     pid = postmaster(found)
     embedded.stop(found)
@@ -150,21 +156,21 @@ def test_a_starter_killed_during_its_first_start_is_survived(folder: Path, files
     embedded.stop(found)
 
 
-def test_committed_rows_survive_the_kill_of_the_postmaster(folder: Path) -> None:
-    first = embedded.start(folder / "data")
+def test_committed_rows_survive_the_kill_of_the_postmaster(data_dir: Path) -> None:
+    first = embedded.start(data_dir)
     ask(first, "create table kept (number int)")
     ask(first, "insert into kept select generate_series(1, 1000)")
     os.kill(postmaster(first), signal.SIGKILL)
-    second = embedded.start(folder / "data")
+    second = embedded.start(data_dir)
     assert second.started_here
     assert ask(second, "select count(*) from kept") == [(1000,)]
     embedded.stop(second)
 
 
 @pytest.mark.parametrize("kind", ["ours", "of its own user", "torn"])
-def test_a_stale_pid_file_does_not_stop_a_start(folder: Path, kind: str) -> None:
-    first = embedded.start(folder / "data")
-    pid_file = folder / "data" / "postgres" / "postmaster.pid"
+def test_a_stale_pid_file_does_not_stop_a_start(data_dir: Path, kind: str) -> None:
+    first = embedded.start(data_dir)
+    pid_file = data_dir / "postgres" / "postmaster.pid"
     lines = pid_file.read_text().splitlines(keepends=True)
     os.kill(postmaster(first), signal.SIGKILL)
     owner = pid_file.stat()
@@ -176,7 +182,7 @@ def test_a_stale_pid_file_does_not_stop_a_start(folder: Path, kind: str) -> None
             pid_file.write_text({"torn": "\n"}.get(kind, f"{pid}\n{rest}"))
             lock = first.socket_dir / ".s.PGSQL.5432.lock"
             lock.write_text(f"{pid}\n{rest}")
-            second = embedded.start(folder / "data")
+            second = embedded.start(data_dir)
             assert second.started_here
             assert ask(second, "select 1") == [(1,)]
             embedded.stop(second)
@@ -185,25 +191,25 @@ def test_a_stale_pid_file_does_not_stop_a_start(folder: Path, kind: str) -> None
             bystander.kill()
 
 
-def test_a_server_started_by_hand_on_the_same_data_is_never_doubled(folder: Path) -> None:
-    first = embedded.start(folder / "data")
+def test_a_server_started_by_hand_on_the_same_data_is_never_doubled(folder: Path, data_dir: Path) -> None:
+    first = embedded.start(data_dir)
     embedded.stop(first)
-    owner = (folder / "data" / "postgres").stat()
+    owner = (data_dir / "postgres").stat()
     other = folder / "other"
     other.mkdir()
     user = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     os.chown(other, owner.st_uid, owner.st_gid)
-    command = [first.programs / "postgres", "-D", folder / "data" / "postgres", "-k", other, "-h", ""]
+    command = [first.programs / "postgres", "-D", data_dir / "postgres", "-k", other, "-h", ""]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, **user) as by_hand:  # type: ignore[call-overload]
         try:
             eventually((other / ".s.PGSQL.5432").exists)
             with pytest.raises(embedded.DatabaseDidNotStart, match=r"shared memory|lock file") as refused:
-                embedded.start(folder / "data")
+                embedded.start(data_dir)
             assert_one_sentence(refused.value)
             assert by_hand.poll() is None
         finally:
             by_hand.send_signal(signal.SIGINT)
-    again = embedded.start(folder / "data")
+    again = embedded.start(data_dir)
     embedded.stop(again)
 
 
@@ -217,11 +223,11 @@ def test_a_half_made_cluster_is_cleared_away(folder: Path) -> None:
     embedded.stop(found)
 
 
-def test_a_server_that_cannot_start_says_why_in_one_sentence(folder: Path) -> None:
-    embedded.stop(embedded.start(folder / "data"))
-    (folder / "data" / "postgres" / "global" / "pg_control").rename(folder / "pg_control")
+def test_a_server_that_cannot_start_says_why_in_one_sentence(folder: Path, data_dir: Path) -> None:
+    embedded.stop(embedded.start(data_dir))
+    (data_dir / "postgres" / "global" / "pg_control").rename(folder / "pg_control")
     with pytest.raises(embedded.DatabaseDidNotStart, match="pg_control") as refused:
-        embedded.start(folder / "data")
+        embedded.start(data_dir)
     assert_one_sentence(refused.value)
 
 
@@ -268,8 +274,8 @@ def test_only_one_process_owns_a_data_dir_and_its_death_frees_it(folder: Path) -
         pass
 
 
-def test_what_a_failed_row_held_does_not_enter_the_log(folder: Path) -> None:
-    found = embedded.start(folder / "data")
+def test_what_a_failed_row_held_does_not_enter_the_log(data_dir: Path) -> None:
+    found = embedded.start(data_dir)
     ask(found, "create table person (name text unique, born date)")
     ask(found, "insert into person values ('Zhang-San')")
     for sql in ("insert into person values ('Zhang-San')", "insert into person values ('Zhang-San', 'Zhang-San')"):
@@ -278,14 +284,13 @@ def test_what_a_failed_row_held_does_not_enter_the_log(folder: Path) -> None:
     with pytest.raises(psycopg.Error), psycopg.connect(found.url()) as connection:
         connection.execute("insert into person values (%s)", ["Zhang-San"])
     embedded.stop(found)
-    assert "Zhang" not in (folder / "data" / "postgres.log").read_text()
+    assert "Zhang" not in (data_dir / "postgres.log").read_text()
 
 
-def test_the_log_is_cut_at_the_start(folder: Path) -> None:
-    (folder / "data").mkdir(mode=0o755)
-    log = folder / "data" / "postgres.log"
+def test_the_log_is_cut_at_the_start(data_dir: Path) -> None:
+    log = data_dir / "postgres.log"
     log.write_bytes(b"old line\n" * 300_000)
-    embedded.stop(embedded.start(folder / "data"))
+    embedded.stop(embedded.start(data_dir))
     assert log.stat().st_size < 1 << 19
     assert "ready to accept connections" in log.read_text()
 
@@ -302,12 +307,12 @@ async def _asked(found: embedded.Embedded) -> list[object]:
 
 
 def test_the_address_works_for_every_driver_and_beside_strange_surroundings(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPORT", "1")
     monkeypatch.setenv("PGHOST", "nowhere.invalid")
     monkeypatch.setenv("PGUSER", "nobody-we-know")
-    found = embedded.start(folder / "data")
+    found = embedded.start(data_dir)
     assert asyncio.run(_asked(found)) == ["linli", "linli"]
     assert ask(found, "select current_user") == [("linli",)]
     embedded.stop(found)
@@ -346,7 +351,9 @@ def test_root_is_refused_a_folder_the_other_user_cannot_pass(folder: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as another user")
-def test_root_copies_the_programs_of_a_private_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_root_copies_the_programs_of_a_private_home(
+    folder: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = embedded.programs().parents[1]
     home = folder / "home"
     home.mkdir(mode=0o700)
@@ -354,10 +361,10 @@ def test_root_copies_the_programs_of_a_private_home(folder: Path, monkeypatch: p
         if part.is_dir():
             shutil.copytree(part, home / part.name, ignore=shutil.ignore_patterns("pginstall", "include", "*.a"))
     monkeypatch.syspath_prepend(str(home))
-    found = embedded.start(folder / "data")
-    assert found.programs.is_relative_to(folder / "data")
+    found = embedded.start(data_dir)
+    assert found.programs.is_relative_to(data_dir)
     assert ask(found, "select 1") == [(1,)]
     embedded.stop(found)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
-    assert embedded.start(folder / "data").programs == found.programs
+    assert embedded.start(data_dir).programs == found.programs
     embedded.stop(found)
