@@ -62,12 +62,13 @@ async def _introspect_types(
     connection: Any, oids: Sequence[int], seconds: float, ask: Any = asyncpg.Connection._introspect_types
 ) -> Any:
     """PostgreSQL's own types are the same in every database, and asking takes longer than connecting."""
-    if max(oids) >= 16384:
-        return await ask(connection, oids, seconds)
     key = tuple(sorted(oids))
-    if key not in _types:
-        _types[key], _ = await ask(connection, oids, seconds)
-    return _types[key], SimpleNamespace(name="known")
+    if key in _types:
+        return _types[key], SimpleNamespace(name="none had to be prepared")
+    found = await ask(connection, oids, seconds)
+    if key[-1] < 16384:
+        _types[key] = found[0]
+    return found
 
 
 asyncpg.Connection._introspect_types = _introspect_types
@@ -98,28 +99,35 @@ _landlord: dict[Path, psycopg.Connection[Any]] = {}
 """The connection to a server over which databases are made and dropped."""
 
 
+@contextlib.contextmanager
+def reachable() -> Iterator[Path]:
+    """A folder every user may enter: pytest's own are private, so root's PostgreSQL could not get there."""
+    folder = Path(tempfile.mkdtemp(prefix="linli-test-")).resolve()
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[embedded.Embedded]:
-    """One server a test process, in a folder of its own that an unprivileged PostgreSQL can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="linli-test-"))
-    folder.chmod(0o755)
-    started = embedded.start(folder)
-    try:
-        with psycopg.connect(started.url("postgres"), autocommit=True) as _landlord[started.data_dir]:
-            yield started
-    finally:
-        embedded.stop(started)
-        shutil.rmtree(folder, ignore_errors=True)
+    """One server a test process."""
+    with reachable() as folder:
+        started = embedded.start(folder)
+        try:
+            with psycopg.connect(started.url("postgres"), autocommit=True) as _landlord[started.data_dir]:
+                yield started
+        finally:
+            embedded.stop(started)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Path]:
     """What the first start on a data dir makes of it, at rest."""
-    folder = Path(tempfile.mkdtemp(prefix="linli-test-"))
-    folder.chmod(0o755)
-    embedded.stop(embedded.start(folder))
-    yield folder / "postgres"
-    shutil.rmtree(folder)
+    with reachable() as folder:
+        embedded.stop(embedded.start(folder))
+        yield folder / "postgres"
 
 
 def started_before(data_dir: Path, cluster: Path) -> Path:
@@ -132,8 +140,7 @@ def started_before(data_dir: Path, cluster: Path) -> Path:
 @pytest.fixture(scope="session")
 def template(server: embedded.Embedded) -> str:
     """The name of a database with the schema and nothing in it."""
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE linli_template")
+    _landlord[server.data_dir].execute("CREATE DATABASE linli_template")
     migrate.upgrade(server.url("linli_template"))
     return "linli_template"
 

@@ -99,13 +99,6 @@ def eventually(is_so: Callable[[], object], *, within: float = PATIENCE) -> None
         time.sleep(0.01)
 
 
-def new_folder() -> Path:
-    """A folder every user may enter: pytest's own is private, so root's PostgreSQL could not get there."""
-    path = Path(tempfile.mkdtemp(prefix="linli-test-")).resolve()
-    path.chmod(0o755)
-    return path
-
-
 def keys_of(data_dir: Path) -> Keyring:
     return crypto.load_or_create(data_dir / "keys.json", may_create=False)
 

@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ gc.freeze()  # a collection in a child would touch, and so copy, all that was im
 
 def become(told: dict[str, Any]) -> NoReturn:
     """This process is the command from now on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have Ctrl-C ignored
     os.environ.clear()
     os.environ.update(told["env"])
     hear_and_say(told["out"], told["err"])

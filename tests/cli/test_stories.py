@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -12,15 +11,14 @@ from services.cli import stories
 from shared import embedded
 from tests.cli import commands
 from tests.cli.commands import Serving
-from tests.conftest import copy_of
+from tests.conftest import copy_of, reachable
 
 
 @pytest.fixture(scope="module")
 def town(server: embedded.Embedded, template: str) -> Iterator[tuple[str, ...]]:
     """A served town; the words with which a command finds it."""
-    folder = commands.new_folder()
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        folder = stack.enter_context(reachable())
         url = stack.enter_context(copy_of(server, template))
         commands.said("seed", "--residents", 30, "--data-dir", folder, url=url)
         serving = Serving("up", "--port", 0, "--data-dir", folder, folder=folder, url=url)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import signal
 import socket
 import threading
@@ -21,7 +20,7 @@ import pytest
 from shared import embedded
 from tests.cli import commands
 from tests.cli.commands import Serving
-from tests.conftest import started_before
+from tests.conftest import reachable, started_before
 from tests.town import Resident, Town
 
 RESERVATIONS = "/v1/booking/reservations"
@@ -29,14 +28,11 @@ RESERVATIONS = "/v1/booking/reservations"
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    path = commands.new_folder()
-    try:
+    with reachable() as path:
         yield path
-    finally:
         for data_dir in path.iterdir():
             if data_dir.is_dir() and commands.has_postgres(data_dir):
                 embedded.stop(embedded.start(data_dir))
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def town_of(data_dir: Path) -> tuple[Town, uuid.UUID, list[Resident]]:

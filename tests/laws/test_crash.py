@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import os
 import random
-import shutil
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 from shared import crypto, embedded
 from tests.cli import commands
 from tests.cli.commands import Serving
-from tests.conftest import run
+from tests.conftest import reachable, run
 from tests.laws.asking import show, until, wrong
 from tests.town import Resident, Town
 
@@ -31,13 +29,8 @@ CROWD = 60
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A folder that an unprivileged PostgreSQL can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="linli-crash-"))
-    folder.chmod(0o755)
-    try:
+    with reachable() as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Served:

@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -20,21 +19,18 @@ import sqlalchemy
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared import embedded
-from tests.conftest import started_before
+from tests.conftest import reachable, started_before
 
 HOUSE = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder every user may enter: pytest's own is private, so root's PostgreSQL could not get there."""
-    path = Path(tempfile.mkdtemp(prefix="linli-test-")).resolve()
-    path.chmod(0o755)
-    yield path
-    for data_dir in (*path.glob("*"), *path.glob("*/data")):
-        if found := embedded.running(data_dir):
-            embedded.stop(found)
-    shutil.rmtree(path)
+    with reachable() as path:
+        yield path
+        for data_dir in (*path.glob("*"), *path.glob("*/data")):
+            if found := embedded.running(data_dir):
+                embedded.stop(found)
 
 
 @pytest.fixture
