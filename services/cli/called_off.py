@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-from typing import Final
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _signs: Final[list[int]] = []
 
@@ -11,6 +16,17 @@ _signs: Final[list[int]] = []
 def listen() -> None:
     """SIGTERM ends the command as Ctrl-C does, stopping what was started."""
     signal.signal(signal.SIGTERM, _end)
+    sys.unraisablehook = _lost
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a log line says more than that somebody was interrupted here: libraries log what passes through them."""
+    return not (record.exc_info and isinstance(record.exc_info[1], SystemExit | KeyboardInterrupt))
+
+
+def _lost(told: UnraisableHookArgs) -> None:
+    if not isinstance(told.exc_value, SystemExit):  # `go_on` sees to that
+        sys.__unraisablehook__(told)
 
 
 def _end(sign: int, _frame: object) -> None:

@@ -398,4 +398,6 @@ def _log(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(called_off.is_news)
     logging.getLogger("procrastinate").setLevel(logging.ERROR)
