@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -72,6 +74,22 @@ async def _introspect_types(
 
 
 asyncpg.Connection._introspect_types = _introspect_types
+
+
+if (
+    importlib.util.find_spec("sniffio") is None
+):  # httpx asks for it at every request, and Python looks for it on the disk
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """In a new checkout every process reads its share of the tests first: what one has compiled, the others find."""
+    told = getattr(session.config, "workerinput", None)
+    if told is not None and len(session.config.args) == 1:
+        names = sorted(path.relative_to(session.config.rootpath) for path in Path(__file__).parent.rglob("test_*.py"))
+        for name in names[int(told["workerid"].removeprefix("gw")) :: told["workercount"]]:
+            importlib.import_module(".".join(name.with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from services import doctor
 from services.booking import actions as booking
 from services.booking.routes import RESERVATIONS
+from services.doctor import ledger
 from services.gateway import actions as gateway
 from services.gateway import credentials, tasks
 from services.gateway.arbiter import waiting
@@ -42,10 +42,10 @@ from tests.town import COMMUNITY, Resident, Town
 KEYS = Keyring.fresh()
 CHECKS = " UNION ALL ".join(
     f"SELECT $${name}$$ AS broken, found.id::text FROM ({query}) AS found(id)"
-    for name, query in doctor.CHECKS.items()
+    for name, query in ledger.CHECKS.items()
     if name != "no hold outlives its time by more than a minute"
 )
-"""All of the doctor's checks in one question; but here holds are made old by hand."""
+"""The doctor's checks of the ledger, all that this town has, in one question; but here holds are made old by hand."""
 TAKEN = """
     SELECT s.id, s.taken, s.waiting, s.taken - coalesce(sum(c.units) FILTER (WHERE c.held_until <= now()), 0) AS alive
     FROM slots s LEFT JOIN claims c ON c.slot_id = s.id AND c.is_active GROUP BY s.id
