@@ -152,7 +152,6 @@ class Serving:
     def __init__(self, *words: object, folder: Path, url: str | None = None, **more: str) -> None:
         self._words = words
         self._files = [Path(tempfile.mkstemp(dir=folder, suffix=kind)[1]) for kind in (".out", ".err", ".code")]
-        self.began = time.monotonic()
         out, err, code = map(str, self._files)
         told = [str(word) for word in words]
         self.process = psutil.Process(_forked(words=told, env=environment(url, **more), out=out, err=err, code=code))

@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,7 +107,6 @@ def test_a_first_start_answers_and_a_second_one_keeps_the_data(folder: Path) -> 
     data_dir = folder / "data"
     with Serving("up", "--port", 0, "--no-demo", "--data-dir", data_dir, folder=folder) as first:
         address = first.ready()
-        first_start = time.monotonic() - first.began
         assert first.out.splitlines() == [f"ready {address}"]
         assert address.startswith("http://127.0.0.1:")
         assert get(address, "/healthz").json() == {"status": "alive"}
@@ -129,15 +127,13 @@ def test_a_first_start_answers_and_a_second_one_keeps_the_data(folder: Path) -> 
 
     with Serving("up", "--port", 0, "--no-demo", "--data-dir", data_dir, folder=folder) as second:
         address = second.ready()
-        second_start = time.monotonic() - second.began
         assert commands.keys_of(data_dir).fingerprint() == keys.fingerprint()
         kept = get(address, f"/v1/slots/{slot}").json()
         assert kept["capacity"] - kept["free"] == 1
         slow = Slow(address, people[1].headers(keys, issuer=address), slot)
         booked.append(stops_in_the_middle_of_a_request(second, address, data_dir, slow, signal.SIGINT))
-    assert second_start < first_start * 1.5  # no database is made, nothing is migrated
     assert "Preparing the database" in first.err
-    assert "Preparing the database" not in second.err
+    assert "Preparing the database" not in second.err  # none is made, nothing is migrated
     assert len({one["group_id"] for one in booked}) == 2
     assert commands.said("doctor", "--data-dir", data_dir)
     assert not commands.has_postgres(data_dir)
