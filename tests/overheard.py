@@ -12,6 +12,7 @@ each body and one question a test: what people are called. Only if another's nam
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ import orjson
 import psycopg
 
 from shared import assertion
+from tests import town
 
 ANYBODY: Final = frozenset[str]()
 DESK: Final = frozenset({"staff", "manager", "operator"})
@@ -117,7 +119,7 @@ UNION ALL SELECT 'account', id, person_id, ARRAY(SELECT role FROM roles WHERE ac
 """
 
 _heard: list[Heard] = []
-_towns: dict[str, psycopg.Connection[Any] | None] = {}
+_towns: set[str] = set()
 _known: dict[str, Known] = {}
 """What is known of each town: towns that are open at once have people of the same names."""
 
@@ -149,28 +151,23 @@ def listen() -> None:
     httpx.Client.send = send_now  # type: ignore[method-assign, assignment]
 
 
-def opened(url: str) -> None:
-    """From now on the people in this database are known."""
-    _towns[url] = None
-
-
-def closed(url: str) -> None:
-    """The database goes; who was in it is known until the test has ended."""
-    if _heard:
-        _learn_names(url)
-        _learn_the_rest(url)
-    connection = _towns.pop(url)
-    if connection is not None:
-        connection.close()
+@contextlib.contextmanager
+def listening(url: str) -> Iterator[None]:
+    """The people in this database are known meanwhile, and then until the test has ended."""
+    _towns.add(url)
+    try:
+        yield
+    finally:
+        if _heard:
+            _learn_names(url)
+            _learn_the_rest(url)
+        _towns.remove(url)
 
 
 def _rows(url: str, asked: LiteralString) -> list[Any]:
     try:
-        connection = _towns[url] or psycopg.connect(url, autocommit=True, options="-c lock_timeout=1000")
-        _towns[url] = connection
-        return connection.execute(asked, prepare=False).fetchall()
+        return town.kept(url).execute(asked).fetchall()
     except psycopg.Error:  # a test that breaks its database, or holds on to its tables, has its reasons
-        _towns[url] = None
         return []
 
 
@@ -200,7 +197,10 @@ def examine() -> None:
         if answers:
             for url in _towns:
                 _learn_names(url)
-            suspects = {url: _suspects(answers, _of(url)) for url in (*_towns, *_known, "")}  # numbers need no town
+            raw = _numbers(answers)
+            suspects = {
+                url: _suspects(answers, raw, _of(url)) for url in {*_towns, *_known, ""}
+            }  # numbers need no town
             if any(suspects.values()):  # few tests come so far
                 for url in _towns:
                     _learn_the_rest(url)
@@ -225,18 +225,25 @@ def _living(suspects: list[Suspect], url: str) -> list[Suspect]:
         one
         for one in suspects
         if (who := _asked(one.answer).account_id) in _of(url).accounts
-        or not any(who in town.accounts for town in _known.values())
+        or not any(who in known.accounts for known in _known.values())
     ]
 
 
-def _suspects(answers: list[Heard], known: Known) -> list[Suspect]:
-    names = _pattern(known)
+def _numbers(answers: list[Heard]) -> list[set[str]]:
+    """For each answer the document numbers and phones in it."""
     odd = {one for answer in answers for one in _SENT.findall(answer.sent) if not _RAW.fullmatch(one)}
+    return [
+        {one.decode() for one in (*_RAW.findall(answer.body), *(word for word in odd if word in answer.body))}
+        for answer in answers
+    ]
+
+
+def _suspects(answers: list[Heard], numbers: list[set[str]], known: Known) -> list[Suspect]:
+    names = _pattern(known)
     found = []
-    for answer in answers:
-        raw = {one.decode() for one in (*_RAW.findall(answer.body), *(word for word in odd if word in answer.body))}
+    for answer, raw in zip(answers, numbers, strict=True):
         text = answer.body.decode("utf-8", "replace")
-        others = {one for one in names.findall(text) if one in known.names}
+        others = {one for one in names.findall(text) if one in known.names} if known.names else set()
         if others:
             others -= {one for one in others if one in answer.sent.decode("utf-8", "replace")} | {_asked(answer).name}
         if raw or others:

@@ -82,6 +82,15 @@ def hang_up(url: str) -> None:
         connection.close()
 
 
+def kept(url: str) -> psycopg.Connection[Any]:
+    """The shared connection; a new one if there is none yet, or its server was killed."""
+    connection = _kept[url]
+    if connection is None or connection.closed:
+        connection = _kept[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=5000")
+        connection.prepare_threshold = None  # tests change their tables
+    return connection
+
+
 class Town:
     """Makes what a test needs; everything is committed."""
 
@@ -106,11 +115,7 @@ class Town:
             with self.connect() as connection:
                 yield connection
             return
-        connection = _kept[self.url]
-        if connection is None or connection.closed:  # none yet, or its server was killed
-            connection = _kept[self.url] = self.connect()
-            connection.prepare_threshold = None  # tests change their tables
-        yield connection
+        yield kept(self.url)
 
     def place(self, place_id: uuid.UUID, policy_id: uuid.UUID, **limits: int) -> None:
         """A place with a policy."""

@@ -83,7 +83,12 @@ async def remote(url: str, *, seconds: float) -> AsyncIterator[ASGIApp]:
                 content=body,
                 timeout=seconds + scope.get("linli.more_seconds", 0.0),
             )
-            answer = await client.send(request)
+            try:
+                answer = await client.send(request)
+            except (
+                AttributeError
+            ) as lost:  # where a connection ends as it is made, anyio looks for a socket that is gone
+                raise httpx.NetworkError("hung up at once") from lost
             headers = [
                 (k.lower(), v) for k, v in answer.headers.raw if k.lower() not in _HOP_BY_HOP - {b"content-length"}
             ]

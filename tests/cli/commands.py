@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self
 
 import psutil
 
@@ -26,6 +26,9 @@ from shared.crypto import Keyring
 HOUSE = Path(__file__).parents[2]
 PATIENCE = 60.0
 """Seconds after which something that should come is not coming; never what a test measures."""
+
+PLAIN: Final[dict[str, Any]] = {"timeout": 20, "trust_env": False, "verify": False}
+"""How to ask over plain HTTP: reading the certificates that only TLS needs takes longer than the answer."""
 
 
 def environment(url: str | None = None, **more: str) -> dict[str, str]:

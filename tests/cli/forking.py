@@ -17,13 +17,14 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from services import SERVICES, load
+from services import SERVICES, load, operation_ids
 from services.cli import main
 
 for module in ("serving", "database", "town"):
     importlib.import_module(f"services.cli.{module}")
 for service in SERVICES:
     load(service.app)
+operation_ids()  # makes every route ready
 
 gc.freeze()  # a collection in a child would touch, and so copy, all that was imported
 

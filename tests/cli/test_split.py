@@ -43,13 +43,13 @@ class Door:
 
     @functools.cached_property
     def _issuer(self) -> str:
-        found = httpx.get(f"{self.address}/.well-known/openid-configuration", timeout=20, trust_env=False)
+        found = httpx.get(f"{self.address}/.well-known/openid-configuration", **commands.PLAIN)
         return str(found.json()["issuer"])
 
     def ask(self, method: str, path: str, who: Resident | None = None, **more: Any) -> httpx.Response:
         key = uuid.uuid4().hex if method == "POST" else None
         headers = who.headers(self._keys, key, self._issuer) if who else {"Accept-Language": "en"}
-        return httpx.request(method, self.address + path, headers=headers, timeout=20, trust_env=False, **more)
+        return httpx.request(method, self.address + path, headers=headers, **commands.PLAIN, **more)
 
     def book(self, who: Resident, slot: uuid.UUID) -> httpx.Response:
         return self.ask("POST", RESERVATIONS, who, json={"slot_id": str(slot)})
@@ -138,7 +138,7 @@ def test_a_process_a_service_goes_on_without_booking_and_heals_when_it_is_back( 
 def counters(address: str) -> Iterator[float]:
     """How many answers the process that happens to serve has counted, on a new connection each time."""
     while True:
-        text = httpx.get(f"{address}/metrics", timeout=20, trust_env=False).text
+        text = httpx.get(f"{address}/metrics", **commands.PLAIN).text
         yield sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("linli_requests_total"))
 
 

@@ -41,7 +41,7 @@ def town_of(data_dir: Path) -> tuple[Town, uuid.UUID, list[Resident]]:
 
 
 def get(address: str, path: str) -> httpx.Response:
-    return httpx.get(address + path, headers={"Accept-Language": "en"}, timeout=20, trust_env=False)
+    return httpx.get(address + path, headers={"Accept-Language": "en"}, **commands.PLAIN)
 
 
 class Slow:
@@ -146,7 +146,7 @@ def booking_without_end(address: str, data_dir: Path, slot: uuid.UUID, people: l
     keys = commands.keys_of(data_dir)
 
     def book() -> None:
-        with httpx.Client(base_url=address, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=address, **commands.PLAIN) as client:
             for one in people:
                 try:
                     answer = client.post(

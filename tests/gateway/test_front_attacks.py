@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -96,6 +97,28 @@ def test_a_way_back_in_a_path_leads_nowhere(
             answer = front.ask("POST", way, manager, key="a-way-around", json=body)
             assert answer.status_code in (404, 405), (way, answer.text)
         assert front.taken(slot) == 0
+
+
+# ---------------------------------------------------------------- a service that hangs up
+
+
+def test_a_service_that_hangs_up_at_once_is_down_and_the_gateway_not_broken(
+    database_url: str, keys: Keyring, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvloop's transport of a connection that is gone has no socket, which anyio does not expect."""
+
+    async def hung_up(_transport: object, _request: httpx.Request) -> httpx.Response:
+        gone: Any = None
+        return gone.getpeername()
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", hung_up)
+    settings = settings.model_copy(update={"upstreams": {"booking": "http://127.0.0.1:9"}})
+    with opened(database_url, keys, settings) as front:
+        (who,) = front.town.residents()
+        answer = front.ask(
+            "POST", "/v1/booking/reservations", who, key="hangs-up", json={"slot_id": str(front.town.slot())}
+        )
+        assert is_problem(answer, 503, "service_down")
 
 
 # ---------------------------------------------------------------- a day for everybody

@@ -21,7 +21,7 @@ NUMBER, PHONE = "11010519491231002X", "15400000001"
 
 
 def given_away(answers: list[Heard], known: Known) -> list[str]:
-    return overheard.given_away(overheard._suspects(answers, known), known)
+    return overheard.given_away(overheard._suspects(answers, overheard._numbers(answers), known), known)
 
 
 def leaking(told: Any, path: str = "/v1/booking/reservations/{one}/notes") -> FastAPI:

@@ -103,10 +103,10 @@ def test_a_pass_for_one_place_opens_no_other() -> None:
         verified(issued().token, place=uuid.uuid4())
 
 
-@pytest.mark.parametrize("token", [issued().token, signed(aud="linli-api", no=7, per=None, hol=None, nam="", sid=None)])
-def test_a_pass_is_no_login(token: str) -> None:
-    with pytest.raises(errors.NotKnown):
-        tokens.verify(KEYS, token)
+def test_a_pass_is_no_login() -> None:
+    for token in (issued().token, signed(aud="linli-api", no=7, per=None, hol=None, nam="", sid=None)):
+        with pytest.raises(errors.NotKnown):
+            tokens.verify(KEYS, token)
 
 
 def test_the_code_is_the_claims_for_ever() -> None:
