@@ -41,7 +41,8 @@ def environment(url: str | None = None, **more: str) -> dict[str, str]:
 def _forks() -> subprocess.Popen[str]:
     """One for this test process, of which it is a child; it ends when its stdin does."""
     started = subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "tests.cli.forking"],
+        # a file that an interrupted command had open is told on stderr, and no failure of its own
+        [sys.executable, "-W", "error", "-W", "default::ResourceWarning", "-m", "tests.cli.forking"],
         env=environment(),
         cwd=HOUSE,
         stdin=subprocess.PIPE,
