@@ -481,12 +481,15 @@ FORGERIES: dict[str, Callable[[OidcServer], None]] = {
 }
 
 
-@pytest.mark.parametrize("forgery", FORGERIES)
-def test_no_forged_id_token_logs_anybody_in(database_url: str, oidc: OidcServer, forgery: str) -> None:
+def test_no_forged_id_token_logs_anybody_in(database_url: str, oidc: OidcServer) -> None:
     async def scenario(town: Town) -> None:
         await linked(town, oidc)
-        FORGERIES[forgery](oidc)
-        assert refused(await staff(town, oidc), 401, "code_wrong")
+        for what, forge in FORGERIES.items():
+            forge(oidc)
+            answer = await staff(town, oidc)
+            assert refused(answer, 401, "code_wrong"), (what, answer.text)
+            oidc.header, oidc.claims, oidc.token = {}, {}, None
+            assert (await staff(town, oidc)).status_code == 201, f"after {what}"
 
     play(database_url, scenario, **oidc.settings())
 
