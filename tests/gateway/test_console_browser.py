@@ -1,4 +1,4 @@
-"""The console in a real browser, on a real server: it renders, asks no other host, and switches its language."""
+"""The console in a real browser, on a real server: it renders, asks no other host, switches its language, logs staff in."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from services.gateway.console import document
 from shared.crypto import Keyring
 from shared.settings import Settings
 from tests.conftest import connected
+from tests.identity.staffroom import PASSWORD, colleague
+from tests.town import Town
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE = 180.0
@@ -238,6 +240,8 @@ def summaries(lang: str) -> list[str]:
 
 SHOWN = "[...document.querySelectorAll('.opblock-summary-description')].map(one => one.textContent)"
 SLOTS = "document.getElementById('operations-slots-slots\\\\.list')"
+ME = "document.getElementById('operations-identity-identity\\\\.me\\\\.read')"
+STAFF = "[...document.querySelectorAll('.auth-container')].find(one => one.textContent.includes('authorizationCode'))"
 
 
 def shows(lang: str) -> str:
@@ -245,9 +249,41 @@ def shows(lang: str) -> str:
     return f"JSON.stringify({SHOWN}.sort()) === JSON.stringify({json.dumps(summaries(lang))}.sort())"
 
 
-def test_the_console_asks_nobody_else_switches_its_language_and_asks_for_slots(
+def click(page: Browser, expression: str) -> None:
+    """As a person does it: a window that opens by itself is not let open."""
+    page.wait(expression)
+    page.send("Runtime.evaluate", expression=f"{expression}.click()", userGesture=True)
+
+
+@contextmanager
+def window(page: Browser, address: str) -> Iterator[None]:
+    """The other window of the browser, as soon as it shows this address; the page itself again in the end."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        targets = page._send("Target.getTargets", {})["targetInfos"]
+        found = [one["targetId"] for one in targets if one["type"] == "page" and address in one["url"]]
+        if found:
+            break
+        assert time.monotonic() < until, targets
+        time.sleep(0.1)
+    own, page._session = (
+        page._session,
+        page._send("Target.attachToTarget", {"targetId": found[0], "flatten": True})["sessionId"],
+    )
+    try:
+        for domain in ("Network", "Runtime", "Log", "Page"):
+            page.send(f"{domain}.enable")
+        yield
+    finally:
+        page._session = own
+
+
+def test_the_console_asks_nobody_else_switches_its_language_asks_for_slots_and_logs_staff_in(
     database_url: str, keys: Keyring, settings: Settings, tmp_path: Path
 ) -> None:
+    """One browser for all of it: to open the page costs more than all the rest."""
+    town = Town(database_url)
+    colleague(town, keys, "zhou.min")
     with serving(database_url, keys, settings) as address, browser(tmp_path / "profile", "zh-CN") as page:
         page.go(f"{address}/docs")
         assert page.wait(shows("zh"))
@@ -264,8 +300,36 @@ def test_the_console_asks_nobody_else_switches_its_language_and_asks_for_slots(
         status = f"{SLOTS}.querySelector('.live-responses-table .response .response-col_status')?.textContent.trim()"
         assert page.wait(status).startswith("200")
         assert '"items"' in page.wait(f"{SLOTS}.querySelector('.live-responses-table')?.textContent")
+        log_in_and_ask(page, town)
         assert page.asked() == {"127.0.0.1"}
         assert page.complaints() == []
+    assert town.one("SELECT count(*) FROM sessions WHERE provider = 'password'") == 1
+
+
+def log_in_and_ask(page: Browser, town: Town) -> None:
+    """Through the page, as staff do it; "Execute" then works as them, also when their token has run out."""
+    click(page, "document.querySelector('.scheme-container .btn.authorize, .auth-wrapper .btn.authorize')")
+    click(page, f"({STAFF})?.querySelector('.btn.authorize')")
+    with window(page, "/oauth/authorize"):
+        page.wait("document.querySelector('footer')")  # behind the whole form
+        assert page.value("document.documentElement.lang") == "zh"
+        page.value(
+            f"document.getElementById('username').value = 'zhou.min'; document.getElementById('password').value = '{PASSWORD}'; 1"
+        )
+        click(page, "document.querySelector('#form > button')")
+    page.wait(f"[...(({STAFF})?.querySelectorAll('button') ?? [])].some(one => one.textContent === 'Logout')")
+    click(page, "document.querySelector('.modal-ux .btn-done')")
+    click(page, f"{ME}.querySelector('.opblock-summary-control')")
+    click(page, f"{ME}.querySelector('.btn.execute')")
+    status = f"{ME}.querySelector('.live-responses-table .response .response-col_status')?.textContent.trim()"
+    assert page.wait(status).startswith("200")
+    assert '"manager"' in page.wait(f"{ME}.querySelector('.live-responses-table')?.textContent")
+    page.value("{ const now = Date.now; Date.now = () => now() + 16 * 60_000; }")  # the token has run out by now
+    page.value(f"{ME}.querySelector('.btn-clear').click()")
+    page.wait(f"!{ME}.querySelector('.live-responses-table .response')")
+    click(page, f"{ME}.querySelector('.btn.execute')")
+    assert page.wait(status).startswith("200")
+    assert town.one("SELECT rotated_at IS NOT NULL FROM sessions WHERE provider = 'password'")
 
 
 @pytest.mark.skipif(
