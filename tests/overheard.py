@@ -197,10 +197,9 @@ def examine() -> None:
         if answers:
             for url in _towns:
                 _learn_names(url)
-            raw = _numbers(answers)
-            suspects = {
-                url: _suspects(answers, raw, _of(url)) for url in {*_towns, *_known, ""}
-            }  # numbers need no town
+            numbers = _numbers(answers)
+            everywhere = {*_towns, *_known, ""}  # numbers need no town
+            suspects = {url: _suspects(answers, numbers, _of(url)) for url in everywhere}
             if any(suspects.values()):  # few tests come so far
                 for url in _towns:
                     _learn_the_rest(url)

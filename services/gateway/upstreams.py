@@ -85,9 +85,8 @@ async def remote(url: str, *, seconds: float) -> AsyncIterator[ASGIApp]:
             )
             try:
                 answer = await client.send(request)
-            except (
-                AttributeError
-            ) as lost:  # where a connection ends as it is made, anyio looks for a socket that is gone
+            except AttributeError as lost:
+                # Where a connection ends while it is being made, anyio looks for a socket that is gone.
                 raise httpx.NetworkError("hung up at once") from lost
             headers = [
                 (k.lower(), v) for k, v in answer.headers.raw if k.lower() not in _HOP_BY_HOP - {b"content-length"}

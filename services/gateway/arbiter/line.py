@@ -112,7 +112,7 @@ class Arbiter:
             elif isinstance(decision, Waiting) and not ask.ranked.issuperset(decision.slots):
                 waits.append((asked[i], ask, decision))  # whoever stands there already keeps the rank
             if isinstance(decision, Refused):
-                answers[i] = self._refused(asked[i], ask, decision)
+                answers[i] = self._refused(asked[i], ask, decision, looked)
             else:
                 answers[i] = Outcome(ask.group_id, decision, grant)
         if grants or waits:
@@ -122,12 +122,14 @@ class Arbiter:
         return answers
 
     @staticmethod
-    def _refused(one: Asked, ask: Ask, decision: Refused) -> Outcome:
+    def _refused(one: Asked, ask: Ask, decision: Refused, looked: _Looked) -> Outcome:
         slot_id = ask.takes[decision.slot].slot_id if decision.slot is not None else None
-        if decision.code == "not_there":
-            subjects = [take.subject_id for take in one.takes if isinstance(take, Subject)]
-            if slot_id in subjects:
-                decision, slot_id = Refused("not_offered", subject=subjects.index(slot_id)), None
+        if slot_id is not None and decision.code in ("not_there", "cancelled"):
+            row = looked.rows.get(slot_id)
+            about = slot_id if row is None else row["subject_id"]
+            for n, subject in enumerate(take for take in one.takes if isinstance(take, Subject)):
+                if subject.subject_id == about and (row is None or subject.beside is not None):
+                    decision, slot_id = Refused("not_offered", subject=n), None
         return Outcome(ask.group_id, decision, None, slot_id)
 
     @staticmethod
@@ -199,7 +201,8 @@ class Arbiter:
         )
         full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
         keys = [(one.caller.account_no or 0, one.key) for one in asked]
-        standing = await sql.standing(tx, list(people), since, now, keys, full)
+        limited, between = self._wanted(takes, holders, rows, known)
+        standing = await sql.standing(tx, limited, since, now, keys, full, between)
         over = standing.over
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
             had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
@@ -232,6 +235,30 @@ class Arbiter:
             blocked_holders=away,
             lapsed=lapsed,
         )
+
+    @staticmethod
+    def _wanted(
+        takes: Sequence[tuple[Take, ...]],
+        several: Sequence[tuple[int, ...]],
+        rows: Mapping[uuid.UUID, Any],
+        known: Mapping[uuid.UUID, rules.Limits],
+    ) -> tuple[set[int], dict[int, tuple[datetime, datetime]]]:
+        """Of whom everything matters that they have, as a place limits it; and of whom what they have between two moments."""
+        limited: set[int] = set()
+        between: dict[int, tuple[datetime, datetime]] = {}
+        for taken, holders in zip(takes, several, strict=True):
+            for take in taken:
+                row = rows.get(take.slot_id)
+                if row is None or not (row["is_counted"] or row["is_exclusive"]):  # nothing stands against a stock
+                    continue
+                if row["is_counted"] and known[row["policy_id"]].limits_persons:
+                    limited.update(holders)
+                    continue
+                starts_at, ends_at = row["starts_at"], row["ends_at"]
+                for no in holders:
+                    first, last = between.get(no, (starts_at, ends_at))
+                    between[no] = min(first, starts_at), max(last, ends_at)
+        return limited, {no: when for no, when in between.items() if no not in limited}
 
     @staticmethod
     def _apart(

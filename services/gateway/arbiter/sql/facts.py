@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from services import SERVICES
@@ -141,12 +142,27 @@ async def organisation_nos(tx: Tx, codes: Sequence[str]) -> dict[str, int]:
     return found
 
 
+_beside: dict[tuple[str, uuid.UUID, uuid.UUID | None], list[uuid.UUID]] = {}
+"""Slots of subjects beside a slot. A subject has its slots of a day once and for all, and a slot's place and times never
+change, so what was read once is known; it may be cancelled since, which its row tells when it is locked."""
+
+
 async def slots_of(tx: Tx, subjects: Sequence[tuple[str, Subject]]) -> dict[int, list[uuid.UUID]]:
     """For each (service, subject) the slots it stands for, soonest first; those without any are missing."""
+    found: dict[int, list[uuid.UUID]] = {}
+    unknown: list[int] = []
+    for n, (service, one) in enumerate(subjects):
+        known = _beside.get((service, one.subject_id, one.beside))
+        if known is None:
+            unknown.append(n)
+        else:
+            found[n] = known
+    if not unknown:
+        return found
     rows = await tx.fetch(
         f"""
         SELECT k.n, s.id
-        FROM unnest($1::text[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS k(service, subject_id, beside, n)
+        FROM unnest($1::int[], $2::text[], $3::uuid[], $4::uuid[]) AS k(n, service, subject_id, beside)
         JOIN slots s ON s.subject_id = k.subject_id AND s.service = k.service
         LEFT JOIN slots b ON b.id = k.beside
         WHERE CASE WHEN k.beside IS NULL THEN s.state = 'open' AND s.starts_at > now()
@@ -154,13 +170,19 @@ async def slots_of(tx: Tx, subjects: Sequence[tuple[str, Subject]]) -> dict[int,
                    AND (s.starts_at AT TIME ZONE '{ZONE}')::date = (b.starts_at AT TIME ZONE '{ZONE}')::date END
         ORDER BY k.n, s.starts_at, s.id
         """,
-        [service for service, _ in subjects],
-        [one.subject_id for _, one in subjects],
-        [one.beside for _, one in subjects],
+        unknown,
+        [subjects[n][0] for n in unknown],
+        [subjects[n][1].subject_id for n in unknown],
+        [subjects[n][1].beside for n in unknown],
     )
-    found: dict[int, list[uuid.UUID]] = {}
     for n, slot_id in rows:
-        found.setdefault(n - 1, []).append(slot_id)
+        found.setdefault(n, []).append(slot_id)
+    if len(_beside) > 10_000:
+        _beside.clear()
+    for n in unknown:
+        service, one = subjects[n]
+        if one.beside is not None and n in found:
+            _beside[service, one.subject_id, one.beside] = found[n]
     return found
 
 
@@ -212,10 +234,18 @@ class Standing(NamedTuple):
     held_until: dict[uuid.UUID, datetime]
 
 
+_PLACE = f"""
+    c.holder_no, c.slot_id, c.place_id, c.starts_at, c.ends_at, (c.starts_at AT TIME ZONE '{ZONE}')::date, c.is_exclusive,
+    c.is_counted, c.held_until, NULL::text, NULL::bytea, NULL::text
+"""
 _STANDING = f"""
-    SELECT holder_no, slot_id, place_id, starts_at, ends_at, (starts_at AT TIME ZONE '{ZONE}')::date, is_exclusive,
-           is_counted, held_until, NULL::text, NULL::bytea, NULL::text
-    FROM claims WHERE holder_no = ANY($1::bigint[]) AND ends_at > $2 AND starts_at >= $2 AND is_active
+    SELECT {_PLACE}
+    FROM claims c WHERE c.holder_no = ANY($1::bigint[]) AND c.ends_at > $2 AND c.starts_at >= $2 AND c.is_active
+    UNION ALL
+    SELECT {_PLACE}
+    FROM unnest($6::bigint[], $7::timestamptz[], $8::timestamptz[]) AS w(holder_no, starts_at, ends_at)
+    JOIN claims c ON c.holder_no = w.holder_no AND c.ends_at > w.starts_at AND c.starts_at < w.ends_at
+    WHERE c.state IN ('held', 'confirmed', 'attended') -- that is is_active, whose index an empty town would be planned with
     UNION ALL
     SELECT a.account_no, a.group_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.key, a.fingerprint,
            CASE WHEN c.is_confirmed THEN 'confirmed' WHEN c.is_held THEN 'held' WHEN a.state = 'granted' THEN 'lapsed'
@@ -234,15 +264,28 @@ _STANDING = f"""
 
 async def standing(
     tx: Tx,
-    nos: Sequence[int],
+    nos: Iterable[int],
     since: datetime,
     now: datetime,
     keys: Sequence[tuple[int, str]] = (),
     slot_ids: Sequence[uuid.UUID] = (),
+    between: Mapping[int, tuple[datetime, datetime]] = MappingProxyType({}),
 ) -> Standing:
-    """Active claims of these holders from `since` on, what asks with these keys came to, holds on these slots: in one look."""
+    """What may stand against an ask, in one look.
+
+    Active claims of these holders from `since` on, and of others only those `between` two moments; what asks with these keys
+    came to; holds on these slots.
+    """
     rows = await tx.fetch(
-        _STANDING, nos, since, [account_no for account_no, _ in keys], [key for _, key in keys], slot_ids
+        _STANDING,
+        list(nos),
+        since,
+        [account_no for account_no, _ in keys],
+        [key for _, key in keys],
+        slot_ids,
+        list(between),
+        [starts_at for starts_at, _ in between.values()],
+        [ends_at for _, ends_at in between.values()],
     )
     found = Standing({}, [], {}, {})
     for no, slot_id, *place, held_until, key, fingerprint, state in rows:
