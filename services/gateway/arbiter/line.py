@@ -201,7 +201,7 @@ class Arbiter:
         )
         full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
         keys = [(one.caller.account_no or 0, one.key) for one in asked]
-        limited, between = self._wanted(takes, holders, rows, known)
+        limited, between = sql.wanted(takes, holders, rows, known)
         standing = await sql.standing(tx, limited, since, now, keys, full, between)
         over = standing.over
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
@@ -235,30 +235,6 @@ class Arbiter:
             blocked_holders=away,
             lapsed=lapsed,
         )
-
-    @staticmethod
-    def _wanted(
-        takes: Sequence[tuple[Take, ...]],
-        several: Sequence[tuple[int, ...]],
-        rows: Mapping[uuid.UUID, Any],
-        known: Mapping[uuid.UUID, rules.Limits],
-    ) -> tuple[set[int], dict[int, tuple[datetime, datetime]]]:
-        """Of whom everything matters that they have, as a place limits it; and of whom what they have between two moments."""
-        limited: set[int] = set()
-        between: dict[int, tuple[datetime, datetime]] = {}
-        for taken, holders in zip(takes, several, strict=True):
-            for take in taken:
-                row = rows.get(take.slot_id)
-                if row is None or not (row["is_counted"] or row["is_exclusive"]):  # nothing stands against a stock
-                    continue
-                if row["is_counted"] and known[row["policy_id"]].limits_persons:
-                    limited.update(holders)
-                    continue
-                starts_at, ends_at = row["starts_at"], row["ends_at"]
-                for no in holders:
-                    first, last = between.get(no, (starts_at, ends_at))
-                    between[no] = min(first, starts_at), max(last, ends_at)
-        return limited, {no: when for no, when in between.items() if no not in limited}
 
     @staticmethod
     def _apart(

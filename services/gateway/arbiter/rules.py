@@ -24,11 +24,6 @@ class Limits(NamedTuple):
     at_once: int | None = None
     household_per_day: int | None = None
 
-    @property
-    def limits_persons(self) -> bool:
-        """Whether it matters how much somebody has at the place already."""
-        return (self.per_day, self.per_week, self.at_once) != (None, None, None)
-
 
 class Slot(NamedTuple):
     """What the arbiter knows of a slot. `day` is its date in the town; `held_until` the first hold that can lapse.

@@ -44,6 +44,7 @@ from services.gateway.arbiter.sql.facts import (
     slots,
     slots_of,
     standing,
+    wanted,
 )
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "waiting_slots",
     "waits",
     "waits_of",
+    "wanted",
     "write_asks",
     "write_waits",
 ]

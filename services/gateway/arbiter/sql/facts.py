@@ -12,7 +12,7 @@ from services import SERVICES
 from services.gateway.arbiter.rules import Holder, Limits, Place, Previous, Slot
 from shared import claims
 from shared import consents as ledger_of_consents
-from shared.claims import Subject
+from shared.claims import Subject, Take
 from shared.db import Tx
 from shared.grants import GrantedSlot
 
@@ -260,6 +260,31 @@ _STANDING = f"""
     SELECT NULL, slot_id, NULL, NULL, NULL, NULL, NULL, NULL, min(held_until), NULL, NULL, NULL
     FROM claims WHERE slot_id = ANY($5::uuid[]) AND is_active AND state = 'held' GROUP BY slot_id
 """
+
+
+def wanted(
+    takes: Sequence[tuple[Take, ...]],
+    several: Sequence[tuple[int, ...]],
+    rows: Mapping[uuid.UUID, Any],
+    known: Mapping[uuid.UUID, Limits],
+) -> tuple[set[int], dict[int, tuple[datetime, datetime]]]:
+    """Of whom everything matters that they have, as a place limits it; and of whom what they have between two moments."""
+    limited: set[int] = set()
+    between: dict[int, tuple[datetime, datetime]] = {}
+    for taken, holders in zip(takes, several, strict=True):
+        for take in taken:
+            row = rows.get(take.slot_id)
+            if row is None or not (row["is_counted"] or row["is_exclusive"]):  # nothing stands against a stock
+                continue
+            of = known[row["policy_id"]]
+            if row["is_counted"] and (of.per_day, of.per_week, of.at_once) != (None, None, None):
+                limited.update(holders)
+                continue
+            starts_at, ends_at = row["starts_at"], row["ends_at"]
+            for no in holders:
+                first, last = between.get(no, (starts_at, ends_at))
+                between[no] = min(first, starts_at), max(last, ends_at)
+    return limited, {no: when for no, when in between.items() if no not in limited}
 
 
 async def standing(
