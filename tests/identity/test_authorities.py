@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.identity import sealing
-from services.identity.actions import enrolment, logins
+from services.identity.actions import enrolment, logins, outside
 from services.identity.providers import Outside, Providers
 from services.identity.rules import normalise_phone
 from shared import errors
@@ -230,6 +230,29 @@ def test_a_phone_on_record_there_may_be_somebody_elses_by_now(database_url: str,
         assert confirmed.status_code == 201
         later = await town.login(OTHER)
         assert later.answer["account"]["id"] != confirmed.json()["account"]["id"]
+
+    play(database_url, scenario, **zheliban.settings())
+
+
+def test_an_account_that_was_opened_a_moment_ago_is_found_by_who_saw_none(
+    database_url: str, zheliban: ZhelibanServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Any] = []
+    look = outside._known_otherwise
+
+    async def looked_before(*about: Any) -> int | None:
+        looked.append(about)
+        return None if len(looked) == 2 else await look(*about)  # the second ticket, just before the first is used
+
+    async def scenario(town: Town) -> None:
+        await elder(town)
+        monkeypatch.setattr(outside, "_known_otherwise", looked_before)
+        zheliban_1, zheliban_2 = (zheliban.ticket(one, ADULT, "张三") for one in ("u-1", "u-2"))
+        first = await enter(town, "zheliban", zheliban_1)
+        second = await enter(town, "zheliban", zheliban_2)
+        assert (first.status_code, second.status_code) == (201, 201)
+        assert first.json()["account"]["id"] == second.json()["account"]["id"]
+        assert len(looked) == 3
 
     play(database_url, scenario, **zheliban.settings())
 

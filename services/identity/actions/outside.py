@@ -144,8 +144,8 @@ async def _new_resident(tx: Tx, keys: Keyring, provider: str, told: Outside) -> 
         owner = await sql.people.by_document(tx, index)
         if owner is not None:
             await sql.people.lock_person(tx, owner.person_id)
-            if await sql.people.by_document(tx, index) != owner:
-                raise errors.InFlight(retry_after=1)
+            if owner.account_no is not None or await sql.people.by_document(tx, index) != owner:
+                raise errors.InFlight(retry_after=1)  # an account has just been opened, or they are somebody else now
             if not await sql.deaths.living(tx, [owner.person_id]):
                 raise errors.NotAllowed(say("This account is closed.", "此账号已注销。"))
             return await _first_account(tx, keys, provider, told, owner.person_id)
