@@ -201,8 +201,8 @@ class Arbiter:
         )
         full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
         keys = [(one.caller.account_no or 0, one.key) for one in asked]
-        limited, between = sql.wanted(takes, holders, rows, known)
-        standing = await sql.standing(tx, limited, since, now, keys, full, between)
+        wanted = sql.wanted(takes, holders, rows, known, now)
+        standing = await sql.standing(tx, wanted, since, now, keys, full)
         over = standing.over
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
             had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)

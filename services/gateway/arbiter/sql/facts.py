@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from services import SERVICES
@@ -241,6 +240,7 @@ _PLACE = f"""
 _STANDING = f"""
     SELECT {_PLACE}
     FROM claims c WHERE c.holder_no = ANY($1::bigint[]) AND c.ends_at > $2 AND c.starts_at >= $2 AND c.is_active
+      AND ($9::uuid[] IS NULL OR c.place_id = ANY($9) OR (c.ends_at > $10 AND c.starts_at < $11))
     UNION ALL
     SELECT {_PLACE}
     FROM unnest($6::bigint[], $7::timestamptz[], $8::timestamptz[]) AS w(holder_no, starts_at, ends_at)
@@ -262,14 +262,29 @@ _STANDING = f"""
 """
 
 
+class Wanted(NamedTuple):
+    """Of what somebody has, what could stand against an ask.
+
+    Of those who are `limited` by a place all they have at `places` (None: anywhere) and within the `span` of the list; of
+    others what they have `between` two moments of their own.
+    """
+
+    limited: set[int]
+    places: list[uuid.UUID] | None
+    span: tuple[datetime, datetime]
+    between: dict[int, tuple[datetime, datetime]]
+
+
 def wanted(
     takes: Sequence[tuple[Take, ...]],
     several: Sequence[tuple[int, ...]],
     rows: Mapping[uuid.UUID, Any],
     known: Mapping[uuid.UUID, Limits],
-) -> tuple[set[int], dict[int, tuple[datetime, datetime]]]:
-    """Of whom everything matters that they have, as a place limits it; and of whom what they have between two moments."""
+    now: datetime,
+) -> Wanted:
+    """What to look at for these asks."""
     limited: set[int] = set()
+    places: set[uuid.UUID] = set()
     between: dict[int, tuple[datetime, datetime]] = {}
     for taken, holders in zip(takes, several, strict=True):
         for take in taken:
@@ -279,38 +294,42 @@ def wanted(
             of = known[row["policy_id"]]
             if row["is_counted"] and (of.per_day, of.per_week, of.at_once) != (None, None, None):
                 limited.update(holders)
-                continue
+                places.add(row["place_id"])
             starts_at, ends_at = row["starts_at"], row["ends_at"]
             for no in holders:
                 first, last = between.get(no, (starts_at, ends_at))
                 between[no] = min(first, starts_at), max(last, ends_at)
-    return limited, {no: when for no, when in between.items() if no not in limited}
+    span = (
+        min((starts_at for starts_at, _ in between.values()), default=now),
+        max((ends_at for _, ends_at in between.values()), default=now),
+    )
+    return Wanted(limited, list(places), span, {no: when for no, when in between.items() if no not in limited})
 
 
 async def standing(
     tx: Tx,
-    nos: Iterable[int],
+    wanted: Wanted,
     since: datetime,
     now: datetime,
     keys: Sequence[tuple[int, str]] = (),
     slot_ids: Sequence[uuid.UUID] = (),
-    between: Mapping[int, tuple[datetime, datetime]] = MappingProxyType({}),
 ) -> Standing:
     """What may stand against an ask, in one look.
 
-    Active claims of these holders from `since` on, and of others only those `between` two moments; what asks with these keys
-    came to; holds on these slots.
+    Active claims as far as they are wanted, from `since` on; what asks with these keys came to; holds on these slots.
     """
     rows = await tx.fetch(
         _STANDING,
-        list(nos),
+        list(wanted.limited),
         since,
         [account_no for account_no, _ in keys],
         [key for _, key in keys],
         slot_ids,
-        list(between),
-        [starts_at for starts_at, _ in between.values()],
-        [ends_at for _, ends_at in between.values()],
+        list(wanted.between),
+        [starts_at for starts_at, _ in wanted.between.values()],
+        [ends_at for _, ends_at in wanted.between.values()],
+        wanted.places,
+        *wanted.span,
     )
     found = Standing({}, [], {}, {})
     for no, slot_id, *place, held_until, key, fingerprint, state in rows:
