@@ -138,7 +138,7 @@ async def read(tx: Tx, several: Sequence[Looking]) -> list[Seen]:
         monday = min((day - timedelta(days=day.weekday()) for day in days), default=clock.today())
         since = min(clock.at(monday, datetime.min.time()), now - timedelta(days=1))
         people = await sql.holders(tx, nos)
-        places = (await sql.standing(tx, sql.Wanted(set(nos), None, (now, now), {}), since, now)).places
+        places = (await sql.standing(tx, sql.Wanted(set(nos), None, since, sql.EVER, (now, now), {}), now)).places
         crowded = [slot.id for page in pages.values() for slot in page.slots if slot.waiting]
         waits = await sql.waits_of(tx, nos, crowded) if crowded else {}
         consents = await sql.consents(tx, (row for page in pages.values() for row in page.rows), people)

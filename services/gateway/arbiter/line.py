@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
@@ -194,15 +194,10 @@ class Arbiter:
             lapsed += len(await claims.lapse(tx, due))
             rows |= {row["id"]: row for row in await sql.slots(tx, due)}
 
-        days = [row["day"] for row in rows.values()]
-        since = min(
-            [clock.at(day - timedelta(days=day.weekday()), datetime.min.time()) for day in days]
-            + [now - timedelta(days=1)]
-        )
         full = [one for one, row in rows.items() if row["next_lapse"] is not None and row["taken"] >= row["capacity"]]
         keys = [(one.caller.account_no or 0, one.key) for one in asked]
         wanted = sql.wanted(takes, holders, rows, known, now)
-        standing = await sql.standing(tx, wanted, since, now, keys, full)
+        standing = await sql.standing(tx, wanted, now, keys, full)
         over = standing.over
         if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
             had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
@@ -211,11 +206,12 @@ class Arbiter:
             # What was not freed is being confirmed at this moment, or its slot is locked: its holder has to wait for that.
             freed = {(one.holder_no, one.slot_id) for one in gone}
             away |= {one.holder_no for one in over if (one.holder_no, one.slot_id) not in freed}
-        counts = (
-            await sql.household_counts(tx, list(homes), list({row["place_id"] for row in rows.values()}), since)
-            if homes
-            else {}
-        )
+        counts = {}
+        if homes:
+            since = clock.at(min(row["day"] for row in rows.values()), time.min)
+            counts = await sql.household_counts(
+                tx, list(homes), list({row["place_id"] for row in rows.values()}), since
+            )
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
         consents = await sql.consents(tx, rows.values(), people.values())

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from services.gateway.arbiter import line as arbiter_line
 from services.gateway.arbiter.line import Arbiter, Asked, Outcome
 from services.gateway.arbiter.rules import Granted, Refused, Replayed, Waiting, band
-from shared import claims, embedded
+from shared import claims, clock, embedded
 from shared.claims import Subject, Take
 from shared.line import Line
 from tests.conftest import connected, copy_of
@@ -104,6 +105,48 @@ def test_what_counts_for_no_limit_neither_fills_nor_meets_one(town: Town) -> Non
     assert lunch.decision == Granted()
     (supper,) = decided(town, ask(who, Take(windows[1])))
     assert supper.decision == Refused("limit_reached", person=0, slot=0)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"per_day": 2}, {"per_week": 4}, {"at_once": 9}, {"at_once": 10}, {"per_day": 3, "at_once": 20}]
+)
+def test_whatever_limits_or_overlaps_is_looked_at_whenever_and_wherever_it_is(
+    town: Town, limits: dict[str, int]
+) -> None:
+    who, *others = town.residents(10)
+    place, free, limited = uuid.uuid4(), uuid.uuid4(), uuid.uuid4()
+    town.place(place, free)
+    town.do(
+        "INSERT INTO policies (id, place_id, version, body) VALUES (%s, %s, 2, %s)",
+        limited,
+        place,
+        Jsonb({"limits": limits}),
+    )
+    here = [(-3, 9), (-1, 9), (1, 8), (1, 12), (2, 8), (2, 12), (2, 14), (6, 8), (7, 8), (8, 8), (8, 12)]
+    later = clock.now() + timedelta(days=1)
+    has = [town.slot(hour, days=days, place_id=place, policy_id=free, closes_at=later) for days, hour in here]
+    elsewhere = town.slot(10, days=5)
+    wanted = [town.slot(10, days=n, place_id=place, policy_id=limited, capacity=1) for n in range(1, 10)]
+    full = [ask(other, Take(one)) for other, one in zip(others, wanted, strict=True)]
+    given = decided(town, *(ask(who, Take(one)) for one in (*has, elsewhere)), *full)
+    assert {one.decision for one in given} == {Granted()}
+    town.do("UPDATE claims SET state = 'confirmed', held_until = NULL, resource_id = gen_random_uuid()")
+
+    def code(n: int) -> str:
+        day, days = clock.today() + timedelta(days=n), [clock.today() + timedelta(days=days) for days, _ in here]
+        monday = day - timedelta(days=day.weekday())
+        is_reached = (
+            days.count(day) >= limits.get("per_day", 99)
+            or sum(monday <= one < monday + timedelta(days=7) for one in days) >= limits.get("per_week", 99)
+            or sum(one > clock.today() for one in days) >= limits.get("at_once", 99)
+        )
+        return "overlaps" if n == 5 else "limit_reached" if is_reached else "full"
+
+    expected = [code(n) for n in range(1, 10)]
+    alone = [decided(town, ask(who, Take(one)))[0].decision for one in wanted]
+    assert [one.code for one in alone if isinstance(one, Refused)] == expected
+    together = decided(town, *(ask(who, Take(one)) for one in wanted))
+    assert [one.decision for one in together] == alone
 
 
 def test_a_committee_holds_a_hall_for_its_region(town: Town) -> None:

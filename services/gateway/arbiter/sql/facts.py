@@ -1,17 +1,16 @@
-"""Slots and holders: locked in the one order, then looked at, and what stands against a place for somebody."""
+"""Slots and holders: locked in the one order, then looked at, and for whom somebody may act."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from services import SERVICES
-from services.gateway.arbiter.rules import Holder, Limits, Place, Previous, Slot
-from shared import claims
+from services.gateway.arbiter.rules import Holder, Limits, Place, Slot
 from shared import consents as ledger_of_consents
-from shared.claims import Subject, Take
+from shared.claims import Subject
 from shared.db import Tx
 from shared.grants import GrantedSlot
 
@@ -212,173 +211,6 @@ async def locked_households(tx: Tx, nos: Sequence[int], *, skip_locked: bool) ->
         nos,
     )
     return {row[0] for row in rows}
-
-
-class Lapsing(NamedTuple):
-    """A hold that is over but still takes its place."""
-
-    holder_no: int
-    slot_id: uuid.UUID
-
-
-class Standing(NamedTuple):
-    """What holders have (`places`, and `over`: holds whose time is over), and what earlier asks came to by key.
-
-    `held_until`: the first moment at which a hold on a slot can lapse; slots without holds are missing.
-    """
-
-    places: dict[int, list[Place]]
-    over: list[Lapsing]
-    previous: dict[tuple[int, str], Previous]
-    held_until: dict[uuid.UUID, datetime]
-
-
-_PLACE = f"""
-    c.holder_no, c.slot_id, c.place_id, c.starts_at, c.ends_at, (c.starts_at AT TIME ZONE '{ZONE}')::date, c.is_exclusive,
-    c.is_counted, c.held_until, NULL::text, NULL::bytea, NULL::text
-"""
-_STANDING = f"""
-    SELECT {_PLACE}
-    FROM claims c WHERE c.holder_no = ANY($1::bigint[]) AND c.ends_at > $2 AND c.starts_at >= $2 AND c.is_active
-      AND ($9::uuid[] IS NULL OR c.place_id = ANY($9) OR (c.ends_at > $10 AND c.starts_at < $11))
-    UNION ALL
-    SELECT {_PLACE}
-    FROM unnest($6::bigint[], $7::timestamptz[], $8::timestamptz[]) AS w(holder_no, starts_at, ends_at)
-    JOIN claims c ON c.holder_no = w.holder_no AND c.ends_at > w.starts_at AND c.starts_at < w.ends_at
-    WHERE c.state IN ('held', 'confirmed', 'attended') -- that is is_active, whose index an empty town would be planned with
-    UNION ALL
-    SELECT a.account_no, a.group_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.key, a.fingerprint,
-           CASE WHEN c.is_confirmed THEN 'confirmed' WHEN c.is_held THEN 'held' WHEN a.state = 'granted' THEN 'lapsed'
-                ELSE a.state END
-    FROM unnest($3::bigint[], $4::text[]) AS k(account_no, key) JOIN asks a USING (account_no, key)
-    LEFT JOIN LATERAL (
-        SELECT bool_or(c.resource_id IS NOT NULL) AS is_confirmed,
-               bool_or(c.state = 'held' AND c.held_until > clock_timestamp()) AS is_held
-        FROM claims c WHERE c.group_id = a.group_id
-    ) c ON true
-    UNION ALL
-    SELECT NULL, slot_id, NULL, NULL, NULL, NULL, NULL, NULL, min(held_until), NULL, NULL, NULL
-    FROM claims WHERE slot_id = ANY($5::uuid[]) AND is_active AND state = 'held' GROUP BY slot_id
-"""
-
-
-class Wanted(NamedTuple):
-    """Of what somebody has, what could stand against an ask.
-
-    Of those who are `limited` by a place all they have at `places` (None: anywhere) and within the `span` of the list; of
-    others what they have `between` two moments of their own.
-    """
-
-    limited: set[int]
-    places: list[uuid.UUID] | None
-    span: tuple[datetime, datetime]
-    between: dict[int, tuple[datetime, datetime]]
-
-
-def wanted(
-    takes: Sequence[tuple[Take, ...]],
-    several: Sequence[tuple[int, ...]],
-    rows: Mapping[uuid.UUID, Any],
-    known: Mapping[uuid.UUID, Limits],
-    now: datetime,
-) -> Wanted:
-    """What to look at for these asks."""
-    limited: set[int] = set()
-    places: set[uuid.UUID] = set()
-    between: dict[int, tuple[datetime, datetime]] = {}
-    for taken, holders in zip(takes, several, strict=True):
-        for take in taken:
-            row = rows.get(take.slot_id)
-            if row is None or not (row["is_counted"] or row["is_exclusive"]):  # nothing stands against a stock
-                continue
-            of = known[row["policy_id"]]
-            if row["is_counted"] and (of.per_day, of.per_week, of.at_once) != (None, None, None):
-                limited.update(holders)
-                places.add(row["place_id"])
-            starts_at, ends_at = row["starts_at"], row["ends_at"]
-            for no in holders:
-                first, last = between.get(no, (starts_at, ends_at))
-                between[no] = min(first, starts_at), max(last, ends_at)
-    span = (
-        min((starts_at for starts_at, _ in between.values()), default=now),
-        max((ends_at for _, ends_at in between.values()), default=now),
-    )
-    return Wanted(limited, list(places), span, {no: when for no, when in between.items() if no not in limited})
-
-
-async def standing(
-    tx: Tx,
-    wanted: Wanted,
-    since: datetime,
-    now: datetime,
-    keys: Sequence[tuple[int, str]] = (),
-    slot_ids: Sequence[uuid.UUID] = (),
-) -> Standing:
-    """What may stand against an ask, in one look.
-
-    Active claims as far as they are wanted, from `since` on; what asks with these keys came to; holds on these slots.
-    """
-    rows = await tx.fetch(
-        _STANDING,
-        list(wanted.limited),
-        since,
-        [account_no for account_no, _ in keys],
-        [key for _, key in keys],
-        slot_ids,
-        list(wanted.between),
-        [starts_at for starts_at, _ in wanted.between.values()],
-        [ends_at for _, ends_at in wanted.between.values()],
-        wanted.places,
-        *wanted.span,
-    )
-    found = Standing({}, [], {}, {})
-    for no, slot_id, *place, held_until, key, fingerprint, state in rows:
-        if no is None:
-            found.held_until[slot_id] = held_until
-        elif key is not None:
-            found.previous[no, key] = Previous(slot_id, fingerprint, state)
-        elif held_until is not None and held_until <= now:
-            found.over.append(Lapsing(no, slot_id))
-        else:
-            found.places.setdefault(no, []).append(Place(slot_id, *place))
-    return found
-
-
-async def household_counts(
-    tx: Tx, nos: Sequence[int], place_ids: Sequence[uuid.UUID], since: datetime
-) -> dict[tuple[int, uuid.UUID, date], int]:
-    """Active claims by household, place and day."""
-    rows = await tx.fetch(
-        f"SELECT h.household_no, c.place_id, (c.starts_at AT TIME ZONE '{ZONE}')::date, count(*) "
-        "FROM claims c JOIN holders h ON h.no = c.holder_no WHERE h.household_no = ANY($1::bigint[]) "
-        "AND c.place_id = ANY($2::uuid[]) AND c.ends_at > $3 AND c.starts_at >= $3 AND c.is_active AND c.is_counted GROUP BY 1, 2, 3",
-        nos,
-        place_ids,
-        since,
-    )
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
-
-
-async def held_until(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, datetime]:
-    """The first moment at which a hold on each of these slots can lapse; slots without holds are missing."""
-    rows = await tx.fetch(
-        "SELECT slot_id, min(held_until) FROM claims WHERE slot_id = ANY($1::uuid[]) AND is_active AND state = 'held' "
-        "GROUP BY slot_id",
-        ids,
-    )
-    return {row[0]: row[1] for row in rows}
-
-
-async def lapsed_units(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, tuple[int, int]]:
-    """Units of holds on these slots that are over but not yet freed, and how many of them were made offline."""
-    rows = await tx.fetch(
-        "SELECT slot_id, sum(units)::int, coalesce(sum(units) FILTER (WHERE channel = ANY($2::text[])), 0)::int "
-        "FROM claims WHERE slot_id = ANY($1::uuid[]) AND is_active AND state = 'held' "
-        "AND held_until <= clock_timestamp() GROUP BY slot_id",
-        ids,
-        claims.OFFLINE,
-    )
-    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 class Relation(NamedTuple):
