@@ -1,7 +1,7 @@
 """The services of the town. This is the only list of them: what is not here does not exist.
 
 A service is a folder with the usual rooms. `app` makes its ASGI app out of a `shared.web.Context`; a service whose
-resource takes places names the collection in which it is claimed and the schema whose `takes()` says what a body needs.
+resource takes places names the collection in which it is claimed and the schema whose `takes` says what a body needs.
 Both are named as "module:attribute", so that reading this list imports nothing.
 """
 

@@ -6,16 +6,16 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, TypeVar
 
 from fastapi import Request, Response
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, model_validator
 
-from shared import claims, clock, errors, web
+from shared import claims, clock, errors, web, wire
 from shared.assertion import Caller
 from shared.claims import Group, Subject, Take
 from shared.db import Tx
-from shared.grants import Grant
+from shared.grants import Grant, GrantedSlot
 from shared.line import SKIPPED, Answer, Line, Skip
 from shared.texts import say
 from shared.web import In, Out
@@ -43,6 +43,8 @@ class ClaimIn(In):
     instead: ClassVar[tuple[str, ...]] = ()
     names_subject: ClassVar[str] = ""
     """Where a body names the n-th of the subjects it takes, for the problem that says which is not offered."""
+    public: ClassVar[frozenset[str]] = frozenset({"slot_id", "slot_ids", "if_full"})
+    """Fields that say nothing of a person: a body of these alone is said by many in a rush, and remembered once it was read."""
     slot_id: uuid.UUID | None = Field(default=None, description=say("The slot to claim.", "要预约的场次。"))
     slot_ids: list[uuid.UUID] | None = Field(
         default=None,
@@ -99,24 +101,8 @@ class ClaimIn(In):
         return self.slot_ids if self.slot_ids is not None else [self.slot_id] if self.slot_id is not None else []
 
 
-SHORT: Final = 60
-"""Bytes of a body that is remembered once it was read: one slot for oneself, said by everybody in a rush. Nothing else that
-a person wrote fits in it."""
-
 TOLD: Final = "linli.told"
 """In the scope of a request of this very process: the body as the gateway has read it with the service's own schema."""
-
-B = TypeVar("B", bound=ClaimIn)
-
-
-def read(schema: type[B], body: bytes) -> B:
-    """A claim's body as its schema reads it. What is given may be somebody else's, too: it is not to be changed."""
-    return cast("B", _read(schema, body)) if len(body) <= SHORT else schema.model_validate_json(body)
-
-
-@lru_cache(maxsize=4096)
-def _read(schema: type[ClaimIn], body: bytes) -> ClaimIn:
-    return schema.model_validate_json(body)
 
 
 def express(schema: type[ClaimIn], route: Callable[..., Awaitable[Response]]) -> web.Endpoint:
@@ -129,7 +115,8 @@ def express(schema: type[ClaimIn], route: Callable[..., Awaitable[Response]]) ->
             return await route(told, await web.context(request, who), who)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise errors.WrongMediaType
-        return await route(read(schema, await request.body()), await web.context(request, who), who)
+        told = schema.model_validate_json(await request.body())
+        return await route(told, await web.context(request, who), who)
 
     return endpoint
 
@@ -172,6 +159,7 @@ class Taking(Protocol):
     if_full: Literal["refuse", "wait"]
     holder: str | None
 
+    @property
     def takes(self) -> tuple[Take | Subject, ...]:
         """The slots and units it needs, for each person."""
 
@@ -181,7 +169,7 @@ def granted(who: Caller, told: Taking) -> tuple[Grant, int]:
     grant = who.grant
     if grant is None or who.account_no is None:
         raise errors.GrantMissing
-    if not claims.matches(grant, told.takes(), told.persons, who.person_id, holder=told.holder):
+    if not claims.matches(grant, told.takes, told.persons, who.person_id, holder=told.holder):
         raise errors.GrantMissing
     return grant, who.account_no
 
@@ -321,24 +309,31 @@ def slot_out(told: Any) -> SlotOut:
     )
 
 
+@lru_cache(maxsize=1024)
+def _shown(slot: GrantedSlot) -> wire.Written:
+    """A SlotOut as it is written: in a rush the same few are told again and again."""
+    return wire.Written(
+        wire.dumps(
+            {
+                "id": slot.id,
+                "facility": {"id": slot.place_id, "name": slot.place_name},
+                "resource": named(slot.resource_id, slot.resource_name),
+                "title": slot.title,
+                "community": slot.community,
+                "starts_at": clock.local(slot.starts_at),
+                "ends_at": clock.local(slot.ends_at),
+                "cancel_by": clock.local(slot.cancel_by) if slot.cancel_by is not None else None,
+                "state": slot.state,
+            }
+        )
+    )
+
+
 def of_grant(
     grant: Grant, *, service: str, where: str, resource_id: uuid.UUID, made_by: uuid.UUID | None
 ) -> dict[str, Any]:
     """A ClaimOut as plain values, for a group that was just confirmed: the answer that is made most often."""
-    slots = [
-        {
-            "id": slot.id,
-            "facility": {"id": slot.place_id, "name": slot.place_name},
-            "resource": named(slot.resource_id, slot.resource_name),
-            "title": slot.title,
-            "community": slot.community,
-            "starts_at": clock.local(slot.starts_at),
-            "ends_at": clock.local(slot.ends_at),
-            "cancel_by": clock.local(slot.cancel_by) if slot.cancel_by is not None else None,
-            "state": slot.state,
-        }
-        for slot in grant.slots
-    ]
+    slots = [_shown(slot) for slot in grant.slots]
     people = {claim.person_id: claim.name for claim in grant.claims}
     return {
         "id": resource_id,

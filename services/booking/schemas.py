@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from pydantic import Field
 
 from shared.claiming import ClaimIn, ClaimOut, Text
@@ -14,6 +16,7 @@ class ReservationIn(ClaimIn):
 
     note: Text | None = Field(default=None, description=say("For the staff of the facility.", "给场所工作人员的备注。"))
 
+    @cached_property
     def takes(self) -> tuple[Take, ...]:
         """Each person takes a place, and one for every guest."""
         return tuple([Take(slot, 1 + self.guests) for slot in self.slots])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -273,6 +274,7 @@ class RegistrationIn(ClaimIn):
             raise ValueError("a committee sits on no seat")
         return self
 
+    @cached_property
     def takes(self) -> tuple[Take | Subject, ...]:
         """Each person takes a seat."""
         if self.series_id is not None:

@@ -75,7 +75,7 @@ def _asked(parts: Parts, row: Any) -> Asked | None:
         ),
         key=row["key"],
         fingerprint=row["fingerprint"] or b"",
-        takes=told.takes(),
+        takes=told.takes,
         persons=tuple(told.persons) if told.persons is not None else None,
         channel=told.channel,
         waits=True,

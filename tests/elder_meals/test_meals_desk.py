@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared import claiming, clock, embedded
+from services.elder_meals.schemas.orders import OrderIn
+from services.gateway import claiming as gateway
+from shared import clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
 from tests.elder_meals.kitchens import DOOR, HOME, Kitchen
@@ -165,19 +167,23 @@ def test_what_is_not_offered_is_named(kitchen: Kitchen, front: Front) -> None:
     assert [one["pointer"] for one in nothing.json()["errors"]] == ["/series_id"]
 
 
-def test_a_body_is_read_once_and_nothing_said_is_nothing_sealed(
+def test_a_body_is_read_once_or_remembered_and_nothing_said_is_nothing_sealed(
     kitchen: Kitchen, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = []
+    validate = OrderIn.model_validate_json
 
-    def read(schema: Any, body: bytes) -> Any:
-        reads.append(schema.__name__)
-        return schema.model_validate_json(body)
+    def read(body: bytes) -> OrderIn:
+        reads.append(body)
+        return validate(body)
 
-    monkeypatch.setattr(claiming, "read", read)
-    plain, told = kitchen.elder(count=2)
+    monkeypatch.setattr(OrderIn, "model_validate_json", read)
+    plain, told, same = kitchen.elder(count=3)
     orders = [kitchen.order(plain, n=5, collect=True).json(), kitchen.order(told, n=5, collect=True, note="软").json()]
-    assert reads == ["OrderIn"] * 2
+    assert [b"note" in body for body in reads] == [False, True]
+    assert kitchen.order(same, n=5, collect=True).json()["id"] != orders[0]["id"]
+    assert len(reads) == 2, "what says nothing of a person is read once for all who say it"
+    assert not [body for _, body in gateway._readings if b"note" in body or b"persons" in body], "or not kept"
     sealed = [bytes(front.town.one("SELECT sealed FROM meal_orders WHERE id = %s", one["id"])) for one in orders]
     assert [bool(one) for one in sealed] == [False, True]
     assert [front.get(one["href"], who).json() for one, who in zip(orders, (plain, told), strict=True)] == orders

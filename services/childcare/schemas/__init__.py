@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import uuid
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -97,6 +98,7 @@ class VisitIn(ClaimIn):
             raise ValueError("a committee is no child")
         return self
 
+    @cached_property
     def takes(self) -> tuple[Take, ...]:
         """Each child takes a place."""
         return tuple([Take(slot, 1) for slot in self.slots])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -59,6 +60,7 @@ class OrderIn(ClaimIn):
     """One elder's meal out of one window."""
 
     names_subject: ClassVar[str] = "/lines/{}/dish_id"
+    public: ClassVar[frozenset[str]] = ClaimIn.public | {"lines", "collect"}
     lines: Lines
     deliver_to: DeliverTo | None = Field(
         default=None,
@@ -87,6 +89,7 @@ class OrderIn(ClaimIn):
         distinct(self.lines)
         return self
 
+    @cached_property
     def takes(self) -> tuple[Take | Subject, ...]:
         """So many portions of the window, and of each dish as many as its line says."""
         if self.slot_id is None:  # pragma: no cover - the validator has seen to it
