@@ -381,13 +381,11 @@ def matches(
             return False
         for slot_id in there:
             wanted.setdefault(slot_id, take.units)
-    fitting = {
-        (claim.slot_id, claim.person_id)
-        for claim in grant.claims
-        if wanted.get(claim.slot_id) == claim.units and claim.person_id in named
-    }
+    asked = {(slot_id, person): units for slot_id, units in wanted.items() for person in named}
+    given = {(claim.slot_id, claim.person_id): claim.units for claim in grant.claims}
     return (
         (holder is None or len(named) == 1)
+        and len(given) == len(grant.claims)
+        and given == asked
         and {slot.id for slot in grant.slots} == wanted.keys()
-        and len(fitting) == len(grant.claims) == len(wanted) * len(named)
     )
