@@ -154,7 +154,7 @@ async def read(tx: Tx, several: Sequence[Looking]) -> list[Seen]:
         limited = {slot.place_id for page in pages.values() for slot in page.slots if slot.limits.household_per_day}
         homes = [row["household_no"] for row in people if row["household_no"] is not None]
         if limited and homes:
-            households = await sql.household_counts(tx, homes, list(limited), since)
+            households, _ = await sql.household_counts(tx, homes, list(limited), since, now)
     return [
         Seen(pages[looking.window], tuple(holders[no] for no in looking.nos if no in holders), now, households)
         for looking in several

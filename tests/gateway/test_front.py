@@ -283,6 +283,21 @@ def test_a_last_place_that_is_only_held_says_until_when(front: Front) -> None:
     assert front.book(second, slot).status_code == 201
 
 
+def test_a_household_is_shown_what_it_will_be_given(front: Front) -> None:
+    place, policy = uuid.uuid4(), uuid.uuid4()
+    front.town.place(place, policy, household_per_day=1)
+    one, two = (front.town.slot(hour, place_id=place, policy_id=policy) for hour in (8, 10))
+    who, mate = front.town.residents(2, household=True)
+    front.book(mate, one)
+    for until, reason in (("1 minute", "limit_reached"), ("-1 second", None)):
+        front.town.do(
+            "UPDATE claims SET state = 'held', held_until = now() + %s::interval WHERE slot_id = %s", until, one
+        )
+        assert front.get(f"/v1/slots/{two}", who).json()["reason"] == reason
+        answer = front.book(who, two)
+        assert is_problem(answer, 409, reason) if reason else answer.status_code == 201
+
+
 def test_half_past_midnight_is_the_towns_new_day(front: Front) -> None:
     slot = front.town.slot(0.5, min_age=60)
     day = datetime.fromisoformat(front.get(f"/v1/slots/{slot}").json()["starts_at"]).date()

@@ -199,19 +199,18 @@ class Arbiter:
         wanted = sql.wanted(takes, holders, rows, known, now)
         standing = await sql.standing(tx, wanted, now, keys, full)
         over = standing.over
-        if over:  # holds elsewhere that are over: their slots out of order, so never waiting for them
-            had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
-            gone = await claims.lapse(tx, list(had))
-            lapsed += len(gone)
-            # What was not freed is being confirmed at this moment, or its slot is locked: its holder has to wait for that.
-            freed = {(one.holder_no, one.slot_id) for one in gone}
-            away |= {one.holder_no for one in over if (one.holder_no, one.slot_id) not in freed}
-        counts = {}
+        counts: dict[tuple[int, uuid.UUID, Any], int] = {}
         if homes:
             since = clock.at(min(row["day"] for row in rows.values()), time.min)
-            counts = await sql.household_counts(
-                tx, list(homes), list({row["place_id"] for row in rows.values()}), since
-            )
+            places = list({row["place_id"] for row in rows.values()})
+            counts, of_homes = await sql.household_counts(tx, list(homes), places, since, now)
+            over = over + of_homes
+        if over:
+            freed, kept = await self._lapse_elsewhere(tx, over)
+            lapsed += freed
+            waiting_homes = {one.household_no for one in kept} - {None}
+            away |= {one.holder_no for one in kept}
+            away |= {no for no, row in people.items() if row["household_no"] in waiting_homes}
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
         consents = await sql.consents(tx, rows.values(), people.values())
@@ -231,6 +230,17 @@ class Arbiter:
             blocked_holders=away,
             lapsed=lapsed,
         )
+
+    @staticmethod
+    async def _lapse_elsewhere(tx: Tx, over: Sequence[sql.Lapsing]) -> tuple[int, list[sql.Lapsing]]:
+        """Free holds that are over: how many were, and which were not. Their slots out of order, so never waiting for them.
+
+        What was not freed is being confirmed at this moment, or its slot is locked: whom it counts for has to wait.
+        """
+        had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
+        gone = await claims.lapse(tx, list(had))
+        freed = {(one.holder_no, one.slot_id) for one in gone}
+        return len(gone), [one for one in over if (one.holder_no, one.slot_id) not in freed]
 
     @staticmethod
     def _apart(

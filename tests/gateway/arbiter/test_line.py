@@ -278,3 +278,37 @@ def test_policies_are_read_once_and_limits_apply_to_real_claims(town: Town) -> N
         assert policy in sql.facts._policies
 
     at_the_desk(town, what)
+
+
+@pytest.mark.parametrize("whose", ["one's own", "of somebody at home"])
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_hold_that_is_over_counts_for_no_household_unless_it_is_being_confirmed(
+    town: Town, whose: str, *, confirmed: bool
+) -> None:
+    place, policy = uuid.uuid4(), uuid.uuid4()
+    town.place(place, policy, household_per_day=1)
+    one, two = (town.slot(hour, place_id=place, policy_id=policy) for hour in (8, 10))
+    who, mate = town.residents(2, household=True)
+
+    async def what(desk: Desk) -> None:
+        grant = (await desk.line.submit(asked(who if whose == "one's own" else mate, one))).grant
+        assert grant is not None
+        assert await desk.decision(asked(who, two)) == Refused("limit_reached", 0, 0), "control: until it is over"
+        claim = grant.claims[0].id
+        await desk.somebody.execute("UPDATE claims SET held_until = now() - interval '1 second' WHERE id = $1", claim)
+        if not confirmed:
+            assert await desk.decision(asked(who, two)) == Granted()
+            return
+        await desk.somebody.execute("BEGIN")  # the confirmation that had begun in time and is not through yet
+        await desk.somebody.execute("SELECT 1 FROM claims WHERE id = $1 FOR NO KEY UPDATE", claim)
+        second = asyncio.ensure_future(desk.decision(asked(who, two)))
+        for _ in range(2):
+            await desk.somebody_else_is_served()
+        assert not second.done(), "who asks waits for what becomes of it"
+        await desk.somebody.execute(
+            "UPDATE claims SET state = 'confirmed', held_until = NULL, resource_id = group_id WHERE id = $1", claim
+        )
+        await desk.somebody.execute("COMMIT")
+        assert await second == Refused("limit_reached", 0, 0)
+
+    at_the_desk(town, what)

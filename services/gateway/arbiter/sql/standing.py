@@ -18,10 +18,11 @@ EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Lapsing(NamedTuple):
-    """A hold that is over but still takes its place."""
+    """A hold that is over but still takes its place; the household only where its limit was asked about."""
 
     holder_no: int
     slot_id: uuid.UUID
+    household_no: int | None = None
 
 
 class Standing(NamedTuple):
@@ -168,18 +169,24 @@ async def standing(
 
 
 async def household_counts(
-    tx: Tx, nos: Sequence[int], place_ids: Sequence[uuid.UUID], since: datetime
-) -> dict[tuple[int, uuid.UUID, date], int]:
-    """Active claims by household, place and day."""
+    tx: Tx, nos: Sequence[int], place_ids: Sequence[uuid.UUID], since: datetime, now: datetime
+) -> tuple[dict[tuple[int, uuid.UUID, date], int], list[Lapsing]]:
+    """Active claims by household, place and day; and apart from them holds whose time is over."""
     rows = await tx.fetch(
-        f"SELECT h.household_no, c.place_id, (c.starts_at AT TIME ZONE '{ZONE}')::date, count(*) "
+        f"SELECT h.household_no, c.place_id, (c.starts_at AT TIME ZONE '{ZONE}')::date, "
+        "count(*) FILTER (WHERE c.held_until > $4 OR c.held_until IS NULL), "
+        "array_agg(c.holder_no) FILTER (WHERE c.held_until <= $4), array_agg(c.slot_id) FILTER (WHERE c.held_until <= $4) "
         "FROM claims c JOIN holders h ON h.no = c.holder_no WHERE h.household_no = ANY($1::bigint[]) "
         "AND c.place_id = ANY($2::uuid[]) AND c.ends_at > $3 AND c.starts_at >= $3 AND c.is_active AND c.is_counted GROUP BY 1, 2, 3",
         nos,
         place_ids,
         since,
+        now,
     )
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
+    over = [
+        Lapsing(no, slot_id, row[0]) for row in rows for no, slot_id in zip(row[4] or (), row[5] or (), strict=True)
+    ]
+    return {(row[0], row[1], row[2]): row[3] for row in rows}, over
 
 
 async def held_until(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, datetime]:
