@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta, timezone
 from typing import Any
+
+TOWN = timezone(timedelta(hours=8))
 
 
 def story(town: Any) -> None:
     anybody, resident, neighbour = town.as_("anybody"), town.as_("resident"), town.as_("neighbour")
 
-    town.say("What is free tomorrow is public.")
-    slots = anybody.get("/v1/slots", service="booking", community="330411105", limit=200)["items"]
-    gym = next(one for one in slots if one["title"] == "健身" and one["free"] > 2)
+    town.say("What is free from tomorrow on is public.")
+    tomorrow = datetime.combine(datetime.now(TOWN).date() + timedelta(days=1), datetime.min.time(), TOWN)
+    asked = {"service": "booking", "community": "330411105", "from": tomorrow.isoformat(), "limit": 200}
+    anybody.get("/v1/slots", **asked)
 
-    town.say("The resident asks for himself: the answer says whether he may.")
-    resident.get(f"/v1/slots/{gym['id']}")
+    town.say("The resident asks for himself: the answer says what he may book.")
+    slots = resident.get("/v1/slots", **asked)["items"]
+    gym = next(one for one in slots if one["title"] == "健身" and one["bookable"])
 
     town.say("He books with a key of his own. The same key again is the same reservation, never a second one.")
     body, key = {"slot_id": gym["id"], "note": "羽毛球拍自带"}, uuid.uuid4().hex
