@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
 from typing import ClassVar
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -19,6 +20,7 @@ class Receiver(BaseHTTPRequestHandler):
 
     webhook: ClassVar[Webhook]
     seen: ClassVar[set[str]] = set()  # yours is a table: a notice may come twice, also after a restart
+    one_at_a_time: ClassVar[Lock] = Lock()  # several notices come at once
 
     def do_POST(self) -> None:
         """A notice, or somebody's try."""
@@ -32,9 +34,10 @@ class Receiver(BaseHTTPRequestHandler):
             self.answer(200, {"challenge": told["challenge"]})
             return
         self.answer(200, {})
-        if self.headers["webhook-id"] not in self.seen:
-            self.seen.add(self.headers["webhook-id"])
-            print(json.dumps(told, ensure_ascii=False), flush=True)
+        with self.one_at_a_time:
+            if self.headers["webhook-id"] not in self.seen:
+                self.seen.add(self.headers["webhook-id"])
+                print(json.dumps(told, ensure_ascii=False), flush=True)
 
     def answer(self, status: int, body: dict[str, str]) -> None:
         """Said before anything else is done: the sender waits fifteen seconds and no longer."""
