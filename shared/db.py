@@ -20,6 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from shared import errors, reach, wire
@@ -112,6 +113,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=5,
+            pool_use_lifo=True,  # the few that are busy have their plans and pages at hand, and the others stay small
             isolation_level="AUTOCOMMIT",  # BEGIN and COMMIT are ours, see `transaction`
             connect_args={"timeout": 5, "command_timeout": command_seconds},
         )
@@ -119,6 +121,11 @@ class Database:
         @event.listens_for(engine.sync_engine, "connect")
         def _codecs(dbapi_connection: Any, _record: Any) -> None:
             dbapi_connection.run_async(_set_codecs)
+
+        @event.listens_for(engine.sync_engine, "checkout")
+        def _open(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
+            if dbapi_connection.driver_connection.is_closed():  # while it lay there, and most likely all others too
+                raise InvalidatePoolError
 
         return cls(engine, role)
 
