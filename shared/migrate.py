@@ -1,16 +1,17 @@
-"""Bringing a database to this version's schema, and telling whether it is there."""
+"""Bringing a database to this version's schema, or back to an older one."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 import migrations
@@ -32,22 +33,6 @@ def config(connection: Connection | None = None) -> Config:
     made.set_main_option("script_location", str(Path(migrations.__file__).parent))
     made.attributes["connection"] = connection
     return made
-
-
-def head() -> str:
-    """The revision that this version of the code needs."""
-    return ScriptDirectory.from_config(config()).get_current_head() or ""
-
-
-def current(url: str) -> str | None:
-    """The revision the database is at; None for a new one."""
-    with _engine(url).connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-def is_known(revision: str) -> bool:
-    """Whether this version of the code has that revision in its history."""
-    return any(script.revision == revision for script in ScriptDirectory.from_config(config()).walk_revisions())
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -84,3 +69,10 @@ def downgrade(url: str, revision: str) -> None:
 
 def _engine(url: str) -> Engine:
     return create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+
+
+if __name__ == "__main__":
+    try:
+        upgrade(os.environ["DATABASE_URL"])
+    except SQLAlchemyError as error:
+        sys.exit(str(getattr(error, "orig", error)).strip().partition("\n")[0])

@@ -100,22 +100,23 @@ def migrate(
     """Bring the database to this version (or back to an older one)."""
     from services.cli import database
     from shared import migrate as migrations
+    from shared import revisions
 
     settings = _settings(data_dir)
     with database.at(settings, may_make=True) as url:
         keys = database.keys(settings, url)
-        before = migrations.current(url)
+        before = revisions.current(url)
         if to == "head":
             database.migrate_up(url)
-        elif before is not None and migrations.is_known(before) and (to == "base" or migrations.is_known(to)):
+        elif before is not None and revisions.is_known(before) and (to == "base" or revisions.is_known(to)):
             migrations.downgrade(url, to)
         else:
             raise Stop(
                 f"There is no way from {before or 'an empty database'} to {to}; name an older revision, or base."
             )
-        if migrations.current(url):
+        if revisions.current(url):
             database.remember_keys(url, keys, demo=False)
-        typer.echo(f"{before or 'new'} -> {migrations.current(url) or 'empty'}")
+        typer.echo(f"{before or 'new'} -> {revisions.current(url) or 'empty'}")
 
 
 @app.command()

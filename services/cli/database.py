@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from services.cli import Stop
-from shared import crypto, embedded, migrate, reach, regions
+from shared import crypto, embedded, reach, regions, revisions
 from shared.db import Database
 from shared.settings import Settings
 
@@ -65,12 +68,12 @@ def require_reachable(url: str) -> None:
 
 def require_current(url: str) -> None:
     """Refuse a database of another version of the code."""
-    current = migrate.current(url)
-    if current == migrate.head():
+    current = revisions.current(url)
+    if current == revisions.head():
         return
     if current is None:
         raise Stop("The database is empty; run `linli migrate` first.")
-    if migrate.is_known(current):
+    if revisions.is_known(current):
         raise Stop(f"The database is at an older version ({current}); run `linli migrate` first.")
     raise Stop(f"The database is at version {current}, which this code does not know; install the newer Linli.")
 
@@ -102,16 +105,30 @@ def remember_version(url: str, version: int) -> None:
 
 def migrate_up(url: str) -> None:
     """This version's schema, and in a new database the regions that come with the code: people live in them."""
-    current = migrate.current(url)
-    if current is not None and not migrate.is_known(current):
+    current = revisions.current(url)
+    if current is not None and not revisions.is_known(current):
         require_current(url)
-    migrate.upgrade(url)
+    _upgrade(url)
     if not _one(url, "SELECT EXISTS (SELECT 1 FROM regions)"):
         with psycopg.connect(url) as connection:
             connection.cursor().executemany(
                 "INSERT INTO regions (code, name, level, parent_code) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 [(one.code, one.name, one.level, one.parent_code or None) for one in regions.read()],
             )
+
+
+def _upgrade(url: str) -> None:
+    """Migrate in a process of its own: what that loads would stay with the town for as long as it serves."""
+    done = subprocess.run(
+        [sys.executable, "-m", "shared.migrate"],
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise Stop(f"The database refused: {(done.stderr.splitlines() or ['no word'])[-1].rstrip('.')}.")
 
 
 def remember_keys(url: str, ring: Keyring, *, demo: bool) -> None:
@@ -134,7 +151,7 @@ def sealed_before(url: str, found: Sequence[SealedWith]) -> int:
 def prepare(settings: Settings, url: str) -> Keyring:
     """Keys and this version's schema, in a demo database."""
     ring = keys(settings, url)
-    if migrate.current(url) != migrate.head():
+    if revisions.current(url) != revisions.head():
         migrate_up(url)
     remember_keys(url, ring, demo=True)
     if not is_demo(url):

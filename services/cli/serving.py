@@ -22,7 +22,7 @@ from services.cli import Stop, called_off, database, run
 from services.gateway.app import Gateway, with_cors
 from services.worker import POOL
 from services.worker import running as working
-from shared import embedded, migrate, rotation
+from shared import embedded, revisions, rotation
 from shared.crypto import Keyring
 from shared.db import MAX_CONNECTIONS, Database
 from shared.settings import Settings
@@ -45,9 +45,9 @@ def up(settings: Settings, *, host: str, port: int, workers: int, demo: bool) ->
         told = stack.enter_context(_progress())
         url = _database(settings, stack, told)
         keys = database.keys(settings, url)
-        current = migrate.current(url)
-        if current != migrate.head():
-            if current is not None and not migrate.is_known(current):
+        current = revisions.current(url)
+        if current != revisions.head():
+            if current is not None and not revisions.is_known(current):
                 database.require_current(url)
             told("Preparing the database")
             database.migrate_up(url)

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from services.cli import Stop, database
-from shared import crypto, embedded, migrate
+from shared import crypto, embedded, revisions
 from tests.cli import commands
 from tests.cli.commands import refusal
 
@@ -145,14 +145,14 @@ def test_which_versions_of_a_database_may_be_served(empty: str, database_url: st
     execute(database_url, "DELETE FROM alembic_version")
     with pytest.raises(Stop, match="is empty"):
         database.require_current(database_url)
-    assert migrate.is_known(migrate.head())
-    assert not migrate.is_known("f00d")
+    assert revisions.is_known(revisions.head())
+    assert not revisions.is_known("f00d")
 
 
 def test_a_migration_there_is_no_way_for(deployed: str, tmp_path: Path) -> None:
     told = refusal("migrate", "--to", "yesterday", "--data-dir", tmp_path, url=deployed)
-    assert told == f"There is no way from {migrate.head()} to yesterday; name an older revision, or base."
-    assert rows(deployed, "SELECT version_num FROM alembic_version") == [(migrate.head(),)]
+    assert told == f"There is no way from {revisions.head()} to yesterday; name an older revision, or base."
+    assert rows(deployed, "SELECT version_num FROM alembic_version") == [(revisions.head(),)]
 
 
 def test_a_database_user_who_may_not_make_tables(server: embedded.Embedded, empty: str, tmp_path: Path) -> None:

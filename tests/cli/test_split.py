@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared import migrate
+from shared import revisions
 from shared.crypto import Keyring
 from tests.cli import commands
 from tests.cli.commands import Serving
@@ -30,7 +30,9 @@ HOLD_SECONDS = 5
 def data_dir(database_url: str, tmp_path: Path) -> Path:
     """Where `migrate` has put the keys that all processes share."""
     path = tmp_path / "data"
-    assert commands.said("migrate", "--data-dir", path, url=database_url) == f"{migrate.head()} -> {migrate.head()}\n"
+    assert (
+        commands.said("migrate", "--data-dir", path, url=database_url) == f"{revisions.head()} -> {revisions.head()}\n"
+    )
     return path
 
 

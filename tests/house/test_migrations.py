@@ -20,7 +20,7 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from shared import clock, embedded, migrate
+from shared import clock, embedded, migrate, revisions
 from shared.models import Base
 from tests.conftest import copy_of
 from tests.house.house import ROOT
@@ -82,7 +82,7 @@ def empty(server: embedded.Embedded) -> Iterator[str]:
 
 
 def test_there_is_one_head_and_one_line_of_history() -> None:
-    assert SCRIPTS.get_heads() == [migrate.head()]
+    assert SCRIPTS.get_heads() == [revisions.head()]
     assert len(SCRIPTS.get_bases()) == 1
     assert all(isinstance(one.down_revision, str | None) for one in SCRIPTS.walk_revisions())
 
@@ -166,7 +166,7 @@ def test_every_migration_goes_both_ways_with_people_in_the_tables(empty: str, da
         made[one] = told(empty)
 
     def is_at(revision: str) -> None:
-        assert migrate.current(database_url) == revision
+        assert revisions.current(database_url) == revision
         now, wanted = told(database_url), dict(made[revision])
         for one in (now, wanted):
             del one["constraints that old rows keep"]  # what was written meanwhile need not keep the laws of before
@@ -180,7 +180,7 @@ def test_every_migration_goes_both_ways_with_people_in_the_tables(empty: str, da
         is_at(one)
         migrate.downgrade(database_url, older)
     migrate.downgrade(database_url, "base")
-    assert migrate.current(database_url) is None
+    assert revisions.current(database_url) is None
     assert told(database_url) == {name: [] for name in CATALOGUE}
     with psycopg.connect(database_url) as connection:
         left = connection.execute(
@@ -189,7 +189,7 @@ def test_every_migration_goes_both_ways_with_people_in_the_tables(empty: str, da
         ).fetchall()
     assert left == []
     migrate.upgrade(database_url)
-    assert told(database_url) == made[migrate.head()]
+    assert told(database_url) == made[revisions.head()]
     fill(database_url)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared import embedded, migrate
+from shared import embedded, revisions
 from tests.conftest import copy_of
 from tests.house.house import DOCS, ROOT
 
@@ -76,7 +76,7 @@ def test_the_page_about_new_services_works(server: embedded.Embedded, tmp_path: 
         path = house / name
         assert not path.exists(), f"{name} is there already"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text.replace('"HEAD"', f'"{migrate.head()}"'), encoding="utf-8")
+        path.write_text(text.replace('"HEAD"', f'"{revisions.head()}"'), encoding="utf-8")
     (line,) = re.findall(r"at the end of `SERVICES`:\n\n```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     services = house / "services" / "__init__.py"
     text = services.read_text(encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from shared.db import Tx
 from tests.conftest import connected, run
@@ -22,18 +21,18 @@ def test_connections_that_ended_while_they_lay_idle_are_replaced_and_nobody_hear
     async def whole() -> None:
         async with connected(database_url, pool_size=5) as db:
             met = asyncio.Barrier(5)
-            lying: list[Any] = []
+            ended = asyncio.Semaphore(0)
 
             async def together(tx: Tx) -> int:
-                lying.append(tx.connection)
+                tx.connection.add_termination_listener(lambda _: ended.release())
                 await met.wait()
                 return await backend(tx)
 
             old = set(await asyncio.gather(*(db.run(together) for _ in range(5))))
             assert len(old) == 5
             town.do("SELECT pg_terminate_backend(no) FROM unnest(%s::int[]) no", list(old))
-            while not all(one.is_closed() for one in lying):
-                await asyncio.sleep(0)
+            for _ in old:
+                await ended.acquire()
             met = asyncio.Barrier(5)
             new = set(await asyncio.gather(*(db.run(together) for _ in range(5))))
             assert len(new) == 5

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 
 from services.gateway import sql
 from services.gateway.routes.given import Gate
-from shared import crypto, errors, migrate, tokens, wire
+from shared import crypto, errors, revisions, tokens, wire
 
 router = APIRouter(include_in_schema=False)
 
@@ -26,7 +26,7 @@ async def ready(gate: Gate) -> Response:
     try:
         revision = await gate.db.read(sql.revision)
         found["database"] = "ok"
-        found["migrations"] = "ok" if revision == migrate.head() else f"at {revision}, code needs {migrate.head()}"
+        found["migrations"] = "ok" if revision == revisions.head() else f"at {revision}, code needs {revisions.head()}"
     except (errors.Refusal, asyncpg.PostgresError):
         found["database"] = "down"
     is_ready = found["database"] == "ok" and found.get("migrations") == "ok"
