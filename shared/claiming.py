@@ -309,7 +309,7 @@ def slot_out(told: Any) -> SlotOut:
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _shown(slot: GrantedSlot) -> wire.Written:
     """A SlotOut as it is written: in a rush the same few are told again and again."""
     return wire.Written(

@@ -9,7 +9,6 @@ import math
 import re
 import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, get_args
 
@@ -47,8 +46,7 @@ FINAL: Final = frozenset({"delivered", "to_neighbour", "refused"})
 """Outcomes after which nothing more happens to a meal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(NamedTuple):
     """What an elder can eat."""
 
     diets: frozenset[str] = frozenset()
@@ -56,8 +54,7 @@ class Needs:
     texture: str = "normal"
 
 
-@dataclass(frozen=True, slots=True)
-class Dish:
+class Dish(NamedTuple):
     """What is in a dish and what it costs."""
 
     id: uuid.UUID
@@ -82,8 +79,7 @@ def dish_of_the_day(menu: Iterable[Dish], needs: Needs) -> Dish | None:
     return next((dish for dish in menu if not conflicts(dish, needs)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(NamedTuple):
     """From this age, so many percent of a portion or so many fen are paid for the elder."""
 
     from_age: int
@@ -91,8 +87,7 @@ class Tier:
     amount_fen: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pricing:
+class Pricing(NamedTuple):
     """How a kitchen's public money is shared out; None of `regions` is everybody."""
 
     tiers: tuple[Tier, ...] = ()
@@ -194,8 +189,7 @@ LADDER: Final = (
 """What is done after nobody opened, where a kitchen's terms say nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """A kitchen's terms: where it goes, who pays what, and what is done at a closed door."""
 
     version: int = 0

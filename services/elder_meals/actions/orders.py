@@ -6,7 +6,6 @@ import uuid
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN, acts_for
 from services.elder_meals.actions.sealing import HEALTH, is_about_health, needs_of, readable, seal, unseal
 from services.elder_meals.rules import Terms, Wish
-from services.elder_meals.sql import dishes, elders
+from services.elder_meals.sql import dishes
 from services.elder_meals.sql import orders as sql
 from shared import audit, claiming, clock, consents, errors
 from shared.assertion import Caller
@@ -26,8 +25,7 @@ from shared.line import SKIPPED, Answer, Skip
 from shared.notices import announce
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
+class Making(NamedTuple):
     """A granted group that is to become an order; its window is the grant's first slot."""
 
     grant: Grant
@@ -91,9 +89,8 @@ async def make_orders(
 
 async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
     people = {one.grant.claims[0].holder_no: one.grant.claims[0].person_id for one in several}
-    known = await elders.known(tx, list(people))
+    known, ordered = await sql.elders_and_dishes(tx, people, {dish_id for one in several for dish_id, _ in one.lines})
     told = [people[no] for no, row in known.items() if row["sealed"] is not None]
-    ordered = await dishes.dishes_with_terms(tx, list({dish_id for one in several for dish_id, _ in one.lines}))
     terms = {row["place_id"]: (row["terms_version"] or 0, row["terms"] or {}) for row in ordered.values()}
     return _Known(
         ordered,

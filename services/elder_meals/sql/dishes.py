@@ -55,17 +55,6 @@ async def dishes_by_id(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]
     return {row["id"]: row for row in rows}
 
 
-async def dishes_with_terms(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
-    """Dishes by id, offered or not, with the terms in force of their kitchens: terms_version and terms (None: none were said)."""
-    rows = await tx.fetch(
-        f"SELECT {_DISH}, t.terms_version, t.terms FROM dishes LEFT JOIN LATERAL (SELECT w.version AS terms_version, "
-        "w.body AS terms FROM terms w WHERE w.place_id = dishes.place_id ORDER BY w.version DESC LIMIT 1) t ON true "
-        "WHERE id = ANY($1::uuid[])",
-        list(ids),
-    )
-    return {row["id"]: row for row in rows}
-
-
 async def insert_dish(tx: Tx, place_id: uuid.UUID, community: str, told: tuple[Any, ...]) -> uuid.UUID:
     """A new dish."""
     with referee(_REFEREES):

@@ -35,16 +35,6 @@ async def profile(tx: Tx, person_id: uuid.UUID, *, locked: bool = False) -> Any 
     )
 
 
-async def known(tx: Tx, holder_nos: Sequence[int]) -> dict[int, Any]:
-    """Elders by number: where they live, and what is known of them, sealed (None when nothing is)."""
-    rows = await tx.fetch(
-        "SELECT h.no, h.community, p.sealed FROM holders h LEFT JOIN elder_profiles p ON p.person_id = h.id "
-        "WHERE h.no = ANY($1::bigint[])",
-        list(holder_nos),
-    )
-    return {row["no"]: row for row in rows}
-
-
 async def profiles(tx: Tx, person_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, bytes]:
     """What is known of these elders, sealed."""
     rows = await tx.fetch(

@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from shared.db import Tx
+
+
+async def elders_and_dishes(
+    tx: Tx, holder_nos: Collection[int], dish_ids: Collection[uuid.UUID]
+) -> tuple[dict[int, Any], dict[uuid.UUID, Any]]:
+    """Those who are to eat and what, in one look.
+
+    Elders by number: community, and what is known of them, sealed (None when nothing is). Dishes by id, offered or not, with
+    the terms in force of their kitchens: terms_version and terms (None: none were said).
+    """
+    rows = await tx.fetch(
+        """
+        SELECT e.*, d.*
+        FROM (
+            SELECT h.no, h.community, p.sealed FROM holders h LEFT JOIN elder_profiles p ON p.person_id = h.id
+            WHERE h.no = ANY($1::bigint[])
+        ) e
+        FULL JOIN (
+            SELECT id, place_id, name, allergens, texture, diets, price_fen, t.terms_version, t.terms
+            FROM dishes LEFT JOIN LATERAL (
+                SELECT w.version AS terms_version, w.body AS terms FROM terms w WHERE w.place_id = dishes.place_id
+                ORDER BY w.version DESC LIMIT 1
+            ) t ON true
+            WHERE id = ANY($2::uuid[])
+        ) d ON false -- neither is asked about the other
+        """,
+        list(holder_nos),
+        list(dish_ids),
+    )
+    return (
+        {row["no"]: row for row in rows if row["no"] is not None},
+        {row["id"]: row for row in rows if row["id"] is not None},
+    )
 
 
 async def insert_orders(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> dict[uuid.UUID, int]:
