@@ -51,14 +51,14 @@ async def insert_orders(tx: Tx, rows: Sequence[Mapping[str, Any]]) -> dict[uuid.
     made = await tx.fetch(
         """
         WITH told AS (
-            SELECT * FROM jsonb_to_recordset($1) AS o(id uuid, group_id uuid, place_id uuid, community text, account_no bigint,
+            SELECT * FROM json_to_recordset($1) AS o(id uuid, group_id uuid, place_id uuid, community text, account_no bigint,
                 slot_id uuid, holder_no bigint, person_id uuid, day date, starts_at timestamptz, portions int,
                 terms_version int, band smallint, price_fen int, subsidy_fen int, fee_fen int, pay_fen int, region text,
-                sealed text, lines jsonb)
+                sealed text, lines json)
         ), lines AS (
             INSERT INTO meal_lines (order_id, n, community, dish_id, portions, price_fen, subsidy_fen, pay_fen, why)
             SELECT o.id, l.n, o.community, l.dish_id, l.portions, l.price_fen, l.subsidy_fen, l.pay_fen, l.why
-            FROM told o, jsonb_to_recordset(o.lines) AS l(n smallint, dish_id uuid, portions int, price_fen int,
+            FROM told o, json_to_recordset(o.lines) AS l(n smallint, dish_id uuid, portions int, price_fen int,
                 subsidy_fen int, pay_fen int, why jsonb)
         )
         INSERT INTO meal_orders (id, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at,
