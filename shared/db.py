@@ -168,7 +168,7 @@ class Database:
                     if isinstance(error, asyncpg.PostgresConnectionError | asyncpg.AdminShutdownError):
                         raise NotCommitted from error
                     raise
-                except (OSError, asyncpg.InterfaceError) as error:
+                except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                     await self._roll_back(pooled, raw)
                     raise NotCommitted from error
                 except BaseException:

@@ -70,8 +70,21 @@ class _Looked:
     previous: dict[tuple[int, str], rules.Previous]
     blocked_slots: set[uuid.UUID]
     blocked_holders: set[int]
+    blocked_homes: set[tuple[int, uuid.UUID, Any]]
+    """Holders of whose households it is not known yet what they have at a place on a day."""
     lapsed: int
     _granted: dict[uuid.UUID, GrantedSlot] = field(default_factory=dict)
+
+    def blocks(self, taken: tuple[Take, ...], holders: tuple[int, ...], own: int | None) -> bool:
+        """Whether an ask needs a row that somebody else has locked."""
+        if not (self.blocked_slots or self.blocked_holders or self.blocked_homes):
+            return False
+        rows = [self.rows.get(take.slot_id) for take in taken]
+        return (
+            any(take.slot_id in self.blocked_slots for take in taken)
+            or any(no in self.blocked_holders for no in (*holders, own))
+            or any((no, row["place_id"], row["day"]) in self.blocked_homes for row in rows if row for no in holders)
+        )
 
     def granted(self, slot_id: uuid.UUID) -> GrantedSlot:
         """A slot as grants name it, made once for all of them."""
@@ -177,7 +190,8 @@ class Arbiter:
     ) -> _Looked:
         slot_ids = list({take.slot_id for several in takes for take in several})
         rows = {row["id"]: row for row in await sql.locked_slots(tx, slot_ids, skip_locked=skip_locked)}
-        blocked = await self._blocked(tx, slot_ids, rows) if skip_locked else set()
+        missing = [one for one in slot_ids if one not in rows] if skip_locked else []
+        blocked = await sql.existing(tx, missing) if missing else set()  # they exist: somebody else has them locked
         known = await sql.limits(tx, (row["policy_id"] for row in rows.values()))
         hoping, others = self._apart(asked, takes, holders, _without_room(rows.values()))
         locked = await sql.locked_holders(tx, list(hoping), skip_locked=skip_locked) if hoping else []
@@ -199,18 +213,18 @@ class Arbiter:
         wanted = sql.wanted(takes, holders, rows, known, now)
         standing = await sql.standing(tx, wanted, now, keys, full)
         over = standing.over
+        unknown: set[tuple[int, uuid.UUID, Any]] = set()
         counts: dict[tuple[int, uuid.UUID, Any], int] = {}
         if homes:
             since = clock.at(min(row["day"] for row in rows.values()), time.min)
-            places = list({row["place_id"] for row in rows.values()})
+            places = list({row["place_id"] for row in rows.values() if known[row["policy_id"]].household_per_day})
             counts, of_homes = await sql.household_counts(tx, list(homes), places, since, now)
             over = over + of_homes
         if over:
-            freed, kept = await self._lapse_elsewhere(tx, over)
+            freed, kept = await sql.lapse_elsewhere(tx, over)
             lapsed += freed
-            waiting_homes = {one.household_no for one in kept} - {None}
-            away |= {one.holder_no for one in kept}
-            away |= {no for no, row in people.items() if row["household_no"] in waiting_homes}
+            away |= {one.holder_no for one in kept if one.home is None}
+            unknown = {one.home for one in kept if one.home is not None}
         crowded = [row["id"] for row in rows.values() if row["waiting"]]
         waits = await sql.waits_of(tx, list(people), crowded) if crowded else {}
         consents = await sql.consents(tx, rows.values(), people.values())
@@ -228,19 +242,14 @@ class Arbiter:
             previous=standing.previous,
             blocked_slots=blocked,
             blocked_holders=away,
+            blocked_homes={
+                (no, place_id, day)
+                for home, place_id, day in unknown
+                for no in hoping & people.keys()
+                if people[no]["household_no"] == home
+            },
             lapsed=lapsed,
         )
-
-    @staticmethod
-    async def _lapse_elsewhere(tx: Tx, over: Sequence[sql.Lapsing]) -> tuple[int, list[sql.Lapsing]]:
-        """Free holds that are over: how many were, and which were not. Their slots out of order, so never waiting for them.
-
-        What was not freed is being confirmed at this moment, or its slot is locked: whom it counts for has to wait.
-        """
-        had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
-        gone = await claims.lapse(tx, list(had))
-        freed = {(one.holder_no, one.slot_id) for one in gone}
-        return len(gone), [one for one in over if (one.holder_no, one.slot_id) not in freed]
 
     @staticmethod
     def _apart(
@@ -272,12 +281,6 @@ class Arbiter:
         return tuple(persons.get(person, -1 - i) for i, person in enumerate(one.persons))
 
     @staticmethod
-    async def _blocked(tx: Tx, wanted: Sequence[uuid.UUID], rows: dict[uuid.UUID, Any]) -> set[uuid.UUID]:
-        """Slots that exist and were not had: somebody else has them locked."""
-        missing = [one for one in wanted if one not in rows]
-        return await sql.existing(tx, missing) if missing else set()
-
-    @staticmethod
     async def _households(
         tx: Tx, rows: dict[uuid.UUID, Any], known: Any, people: dict[int, Any], hoping: set[int], *, skip_locked: bool
     ) -> tuple[set[int], set[int]]:
@@ -307,10 +310,7 @@ class Arbiter:
         guarded = await sql.guarded(tx, [no for nos in several for no in nos]) if serving else _NOBODY
         asks: list[Ask | None] = []
         for one, taken, holders in zip(asked, takes, several, strict=True):
-            if (looked.blocked_slots or looked.blocked_holders) and (
-                any(take.slot_id in looked.blocked_slots for take in taken)
-                or any(no in looked.blocked_holders for no in (*holders, one.caller.holder_no))
-            ):
+            if looked.blocks(taken, holders, one.caller.holder_no):
                 asks.append(None)
                 continue
             if one.holder is not None:

@@ -312,3 +312,34 @@ def test_a_hold_that_is_over_counts_for_no_household_unless_it_is_being_confirme
         assert await second == Refused("limit_reached", 0, 0)
 
     at_the_desk(town, what)
+
+
+def test_a_hold_in_doubt_keeps_nobody_at_home_from_what_it_does_not_count_for(town: Town) -> None:
+    place, policy, free, none = (uuid.uuid4() for _ in range(4))
+    town.place(place, policy, household_per_day=1)
+    town.place(free, none)
+    one, full, busy = (town.slot(hour, place_id=place, policy_id=policy, capacity=1) for hour in (8, 10, 12))
+    next_day = town.slot(34, place_id=place, policy_id=policy)
+    elsewhere = town.slot(14, place_id=free, policy_id=none)
+    who, mate = town.residents(2, household=True)
+    first, stranger = town.residents(2)
+
+    async def what(desk: Desk) -> None:
+        grant = (await desk.line.submit(asked(mate, one))).grant
+        assert grant is not None
+        assert await desk.decision(asked(first, full)) == Granted()
+        claim = grant.claims[0].id
+        await desk.somebody.execute("UPDATE claims SET held_until = now() - interval '1 second' WHERE id = $1", claim)
+        await desk.somebody.execute("BEGIN")
+        await desk.somebody.execute("SELECT 1 FROM claims WHERE id = $1 FOR NO KEY UPDATE", claim)
+        told = await asyncio.gather(
+            *map(desk.decision, [asked(stranger, busy), asked(who, full), asked(who, next_day), asked(who, elsewhere)])
+        )
+        assert [one if isinstance(one, Granted) else one.code for one in told] == [
+            Granted(),
+            "held",
+            Granted(),
+            Granted(),
+        ]
+
+    at_the_desk(town, what)

@@ -18,11 +18,11 @@ EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Lapsing(NamedTuple):
-    """A hold that is over but still takes its place; the household only where its limit was asked about."""
+    """A hold that is over but still takes its place; `home` where it was asked what a household has at a place on a day."""
 
     holder_no: int
     slot_id: uuid.UUID
-    household_no: int | None = None
+    home: tuple[int, uuid.UUID, date] | None = None
 
 
 class Standing(NamedTuple):
@@ -184,9 +184,22 @@ async def household_counts(
         now,
     )
     over = [
-        Lapsing(no, slot_id, row[0]) for row in rows for no, slot_id in zip(row[4] or (), row[5] or (), strict=True)
+        Lapsing(no, slot_id, (row[0], row[1], row[2]))
+        for row in rows
+        for no, slot_id in zip(row[4] or (), row[5] or (), strict=True)
     ]
     return {(row[0], row[1], row[2]): row[3] for row in rows}, over
+
+
+async def lapse_elsewhere(tx: Tx, over: Sequence[Lapsing]) -> tuple[int, list[Lapsing]]:
+    """Free holds that are over: how many were, and which were not. Their slots out of order, so never waiting for them.
+
+    What was not freed is being confirmed at this moment, or its slot is locked: whom it counts for has to wait.
+    """
+    had = await claims.lock_slots(tx, {one.slot_id for one in over}, skip_locked=True)
+    gone = await claims.lapse(tx, list(had))
+    freed = {(one.holder_no, one.slot_id) for one in gone}
+    return len(gone), [one for one in over if (one.holder_no, one.slot_id) not in freed]
 
 
 async def held_until(tx: Tx, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, datetime]:
