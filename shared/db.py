@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -119,8 +120,9 @@ class Database:
         )
 
         @event.listens_for(engine.sync_engine, "connect")
-        def _codecs(dbapi_connection: Any, _record: Any) -> None:
+        def _made(dbapi_connection: Any, _record: Any) -> None:
             dbapi_connection.run_async(_set_codecs)
+            _keep_alive(dbapi_connection.driver_connection)
 
         @event.listens_for(engine.sync_engine, "checkout")
         def _open(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
@@ -256,6 +258,19 @@ async def _set_codecs(connection: Any) -> None:
         await connection.set_type_codec(
             name, schema="pg_catalog", encoder=lambda value: wire.dumps(value).decode(), decoder=wire.loads
         )
+
+
+def _keep_alive(connection: Any) -> None:
+    """Ask the other end every minute: a firewall must not forget what lies idle, and what died there is to be known here.
+
+    By the client, as a pooler between them takes no such setting.
+    """
+    line = connection._transport.get_extra_info("socket")  # noqa: SLF001 - the driver offers no other way
+    if line is not None and line.family in (socket.AF_INET, socket.AF_INET6):
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 import migrations
-from shared import reach
+from shared import reach, revisions
 
 SEEN_THROUGH: Final = (
     "arraycontains(anyarray, anyarray)",
@@ -75,4 +75,5 @@ if __name__ == "__main__":
     try:
         upgrade(os.environ["DATABASE_URL"])
     except SQLAlchemyError as error:
-        sys.exit(str(getattr(error, "orig", error)).strip().partition("\n")[0])
+        sys.stderr.write(str(getattr(error, "orig", error)).strip().partition("\n")[0])
+        sys.exit(revisions.REFUSED)

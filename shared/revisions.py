@@ -9,6 +9,8 @@ import psycopg
 
 import migrations
 
+REFUSED: Final = 3
+"""What a process that migrates ends with when the database refused."""
 _KNOWN: Final = sorted(path.name[:4] for path in Path(migrations.__file__).parent.glob("versions/[0-9]*.py"))
 """Each revision is named after its number, which begins the name of its file."""
 

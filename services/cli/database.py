@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import signal
 import subprocess
-import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +14,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from services.cli import Stop
+from services.cli import Stop, apart
 from shared import crypto, embedded, reach, regions, revisions
 from shared.db import Database
 from shared.settings import Settings
@@ -119,16 +118,16 @@ def migrate_up(url: str) -> None:
 
 def _upgrade(url: str) -> None:
     """Migrate in a process of its own: what that loads would stay with the town for as long as it serves."""
+    command, environment = apart("shared.migrate", DATABASE_URL=url)
     done = subprocess.run(
-        [sys.executable, "-m", "shared.migrate"],
-        env={**os.environ, "DATABASE_URL": url},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
     )
+    if done.returncode == revisions.REFUSED:
+        raise Stop(f"The database refused: {done.stderr.strip().rstrip('.')}.")
+    if done.returncode < 0:
+        raise Stop(f"Migrating was ended by {signal.Signals(-done.returncode).name}; run it again.")
     if done.returncode != 0:
-        raise Stop(f"The database refused: {(done.stderr.splitlines() or ['no word'])[-1].rstrip('.')}.")
+        raise RuntimeError(done.stderr)
 
 
 def remember_keys(url: str, ring: Keyring, *, demo: bool) -> None:

@@ -18,7 +18,7 @@ import uvicorn
 from rich.console import Console
 
 from services import SERVICES, service
-from services.cli import Stop, called_off, database, run
+from services.cli import Stop, apart, called_off, database, run
 from services.gateway.app import Gateway, with_cors
 from services.worker import POOL
 from services.worker import running as working
@@ -191,19 +191,15 @@ async def _serve_many(
     _on_signals(stop.set)
     listening.listen(2048)  # whoever comes before the first child is up waits for it
     fd = listening.fileno()
-    environment = {
-        **os.environ,
-        "DATABASE_URL": url,
-        "LINLI_PUBLIC_URL": settings.public_url,
-    }
+    command, environment = apart("services.cli", DATABASE_URL=url, LINLI_PUBLIC_URL=settings.public_url)
 
     lifeline, held = os.pipe()  # ours alone: however we end, the kernel closes it, and that ends the children
 
     def spawn() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [
-                *(sys.executable, "-m", "services.cli", "serve", "gateway"),
-                *("--fd", str(fd), "--data-dir", str(settings.data_dir)),
+                *command,
+                *("serve", "gateway", "--fd", str(fd), "--data-dir", str(settings.data_dir)),
             ],
             pass_fds=(fd,),
             env=environment,

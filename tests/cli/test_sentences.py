@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -153,6 +155,26 @@ def test_a_migration_there_is_no_way_for(deployed: str, tmp_path: Path) -> None:
     told = refusal("migrate", "--to", "yesterday", "--data-dir", tmp_path, url=deployed)
     assert told == f"There is no way from {revisions.head()} to yesterday; name an older revision, or base."
     assert rows(deployed, "SELECT version_num FROM alembic_version") == [(revisions.head(),)]
+
+
+def test_what_lies_in_the_current_folder_is_not_taken_for_ours(empty: str, tmp_path: Path) -> None:
+    """`linli` stands in somebody's project, which has migrations of its own."""
+    for name in ("migrations", "alembic", "shared", "services"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit(f'not {__name__}')")
+    linli = [
+        sys.executable,
+        "-P",
+        "-c",
+        "from services.cli import main; main()",
+        "migrate",
+        "--data-dir",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        linli, cwd=tmp_path, env=commands.environment(empty), capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, f"new -> {revisions.head()}\n"), done.stderr
 
 
 def test_a_database_user_who_may_not_make_tables(server: embedded.Embedded, empty: str, tmp_path: Path) -> None:

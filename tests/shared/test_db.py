@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from types import SimpleNamespace
+from typing import Any
 
-from shared.db import Tx
+import asyncpg
+import pytest
+
+from shared import db as shared_db
+from shared.db import NotCommitted, Tx
 from tests.conftest import connected, run
 from tests.town import Town
 
@@ -50,3 +57,30 @@ def test_calls_one_after_another_use_the_same_connection(database_url: str) -> N
             assert len({await db.run(backend) for _ in range(10)}) == 1
 
     run(whole())
+
+
+def test_a_connection_that_is_in_no_state_to_begin_is_given_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL has said that it ends this connection, and the end itself is still on its way."""
+
+    async def once(*_: Any, **__: Any) -> Any:
+        monkeypatch.undo()
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+    async def whole() -> None:
+        async with connected(database_url, pool_size=1) as db:
+            monkeypatch.setattr(asyncpg.Connection, "execute", once)
+            with pytest.raises(NotCommitted):
+                await db.run(backend)
+            assert await db.run(backend)
+
+    run(whole())
+
+
+def test_a_connection_over_a_network_is_kept_alive() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as line:
+        transport = SimpleNamespace(get_extra_info=lambda _: line)
+        shared_db._keep_alive(SimpleNamespace(_transport=transport))
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
