@@ -229,6 +229,14 @@ class Absence(Base):
         CheckConstraint("first <= last", name="absence_starts_before_it_ends"),
         CheckConstraint("state IN ('active', 'withdrawn')", name="absence_state_known"),
         Index("absences_person_id_idx", "person_id"),
+        Index(
+            "one_active_absence_per_days",
+            "person_id",
+            "first",
+            "last",
+            unique=True,
+            postgresql_where=text("state = 'active'"),
+        ),
     )
 
 

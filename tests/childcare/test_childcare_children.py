@@ -191,6 +191,38 @@ def test_whom_a_guardian_allows_may_collect_and_nobody_else(room: Nursery, front
     assert examined(front) == []
 
 
+def test_a_child_is_collected_by_nobody_under_age(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    today = clock.today()
+    (brother,) = front.town.residents(born=today.replace(year=today.year - 18, day=1) + timedelta(days=40))
+    (cousin,) = front.town.residents(born=today.replace(year=today.year - 18, day=1))
+    for young in (child, brother):
+        for more in ({"kind": "allowed"}, {"kind": "once", "until": tomorrow()}):
+            answer = front.ask(
+                "POST", f"{about(child)}/collectors", parent, json={"person_id": str(young.person_id), **more}
+            )
+            assert is_problem(answer, 422, "unprocessable")
+            assert answer.json()["errors"] == [{"in": "body", "pointer": "/person_id", "code": "too_young"}]
+    add(front, parent, child, kind="never", person_id=str(brother.person_id))
+    line = add(front, parent, child, kind="allowed", person_id=str(cousin.person_id))
+    front.town.do(
+        "UPDATE collectors SET person_id = %s WHERE id = %s", child.person_id, line["id"]
+    )  # as it once could be
+    assert is_problem(room.collect(visit, child, collector=str(child.person_id)), 403, "collector_unknown")
+    assert is_problem(room.collect(visit, child, collector=line["id"]), 403, "collector_unknown")
+    front.town.do("UPDATE collectors SET person_id = %s WHERE id = %s", cousin.person_id, line["id"])
+    assert room.collect(visit, child, collector=str(cousin.person_id)).status_code == 200
+
+
+def test_a_code_that_is_over_already_is_not_made(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    body = {"kind": "once", "name": "张阿姨", "until": (clock.now() - timedelta(minutes=1)).isoformat()}
+    answer = front.ask("POST", f"{about(child)}/collectors", parent, json=body)
+    assert is_problem(answer, 422, "unprocessable")
+    assert answer.json()["errors"] == [{"in": "body", "pointer": "/until", "code": "past"}]
+
+
 def test_never_beats_everything_also_a_guardian(room: Nursery, front: Front) -> None:
     room.on_duty()
     parent, child, visit = room.arrived()
@@ -223,9 +255,10 @@ def test_whom_one_guardian_forbids_by_person_another_cannot_allow_by_name(room: 
 def test_a_slow_clock_at_the_door_brings_back_no_leave_that_is_over(room: Nursery, front: Front) -> None:
     room.on_duty()
     mother, child, visit = room.arrived()
-    over = (clock.now() - timedelta(hours=1)).isoformat()
     then = clock.now() - timedelta(hours=2)
-    code = add(front, mother, child, kind="once", name="刘大姐", until=over)["code"]
+    line = add(front, mother, child, kind="once", name="刘大姐", until=tomorrow())
+    code = line["code"]
+    front.town.do("UPDATE collectors SET ends_at = now() - interval '1 hour' WHERE id = %s", line["id"])
     assert is_problem(room.collect(visit, child, code=code, at=then), 403, "collector_unknown")
     (uncle,) = front.town.residents()
     add(front, mother, child, kind="allowed", person_id=str(uncle.person_id))

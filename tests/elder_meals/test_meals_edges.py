@@ -420,6 +420,17 @@ def test_an_absence_names_what_is_ordered_and_can_be_taken_back(kitchen: Kitchen
     assert front.get(order["href"], elder).json()["state"] == "confirmed"
 
 
+def test_an_absence_that_is_sent_twice_is_one_and_taken_back_alarms_again(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    body = {"from": kitchen.day(3), "to": kitchen.day(3)}
+    sent = [kitchen.says("POST", "/v1/elder-meals/absences", elder, 201, json=body)["id"] for _ in range(2)]
+    kitchen.says("DELETE", f"/v1/elder-meals/absences/{sent[0]}", elder)
+    told = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()
+    assert (told["welfare_check_id"] is not None, told["reasons"]) == (True, [])
+    assert kitchen.says("POST", "/v1/elder-meals/absences", elder, 201, json=body)["id"] not in sent
+
+
 # ---------------------------------------------------------------- doors
 
 

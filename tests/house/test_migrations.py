@@ -335,3 +335,28 @@ def test_a_period_that_was_set_by_hand_and_the_dead_outlive_the_way_there_and_ba
     kept = town.all("SELECT table_name, days, least, most FROM retention WHERE days = 200 ORDER BY 1")
     assert kept == [("audit", 200, 180, 3650), ("requests", 200, 200, 3650), ("uploads", 200, 40, 200)]
     assert town.all("SELECT * FROM kept_too_long()") == []
+
+
+def test_of_an_absence_that_was_sent_twice_one_stands(database_url: str) -> None:
+    before = next(
+        one.down_revision for one in SCRIPTS.walk_revisions() if one.path.endswith("_absences_are_said_once.py")
+    )
+    assert isinstance(before, str)
+    migrate.downgrade(database_url, before)
+    town = Town(database_url)
+    (elder,) = town.residents()
+    for day, state in ((3, "active"), (3, "active"), (3, "withdrawn"), (4, "active")):
+        town.do(
+            "INSERT INTO absences (person_id, community, account_no, first, last, state) "
+            "VALUES (%s, '330411105003', %s, '2026-12-01', make_date(2026, 12, %s), %s)",
+            *(elder.person_id, elder.account_no, day, state),
+        )
+    migrate.upgrade(database_url)
+    assert town.all("SELECT extract(day FROM last)::int, state FROM absences ORDER BY id") == [
+        (3, "withdrawn"),
+        (3, "active"),
+        (3, "withdrawn"),
+        (4, "active"),
+    ]
+    migrate.downgrade(database_url, before)
+    assert town.one("SELECT count(*) FROM absences") == 4

@@ -68,8 +68,14 @@ def entry_of(keys: Keyring, row: Any) -> Entry:
 async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: CollectorIn) -> Facts:
     """Write a line; a one-time code is told now and never again."""
     child = await child_of_guardian(tx, who, child_id)
-    if told.person_id is not None and not await sql.doors.named(tx, [told.person_id]):
-        raise errors.Unprocessable.at("/person_id", "unknown")
+    if told.person_id is not None:
+        person = (await sql.doors.named(tx, [told.person_id])).get(told.person_id)
+        if person is None:
+            raise errors.Unprocessable.at("/person_id", "unknown")
+        if told.kind != "never" and not person["is_grown"]:
+            raise errors.Unprocessable.at("/person_id", "too_young")
+    if told.kind == "once" and told.ends_at is not None and told.ends_at <= clock.now():
+        raise errors.Unprocessable.at("/until", "past")
     if len(await sql.children.collectors(tx, child["no"], who.account_no)) >= MOST:
         raise errors.LimitReached
     collector_id = clock.uuid7()

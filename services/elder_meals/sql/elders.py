@@ -242,9 +242,10 @@ async def asking(tx: Tx) -> list[Any]:
 async def insert_absence(
     tx: Tx, person_id: uuid.UUID, community: str, account_no: int, first: date, last: date
 ) -> uuid.UUID:
-    """A new absence."""
+    """An absence, said now; for the same days it is the one there is, so that taking it back leaves none."""
     made: uuid.UUID = await tx.value(
-        "INSERT INTO absences (person_id, community, account_no, first, last) VALUES ($1, $2, $3, $4, $5) RETURNING id",
+        "INSERT INTO absences (person_id, community, account_no, first, last) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (person_id, first, last) WHERE state = 'active' DO UPDATE SET made_at = now() RETURNING id",
         person_id,
         community,
         account_no,
