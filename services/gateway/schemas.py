@@ -6,7 +6,7 @@ import uuid
 from datetime import date as Date  # noqa: N812 - a field is called date
 from typing import Any, Final, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.claiming import RESOURCE, Moment, NamedOut, Short
 from shared.texts import say
@@ -61,10 +61,10 @@ FOR: Final = say(
 )
 
 
-class SlotsQuery(In):
-    """Which slots, and for whom."""
+class SlotsQuery(BaseModel):
+    """Which slots, and for whom; what an `In` takes, but a number in a query is text."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = In.model_config | ConfigDict(populate_by_name=True)
 
     service: str | None = Field(
         default=None, pattern=r"^[a-z-]{1,40}$", description=say("A service's path word.", "服务名称。")

@@ -283,6 +283,13 @@ def test_a_last_place_that_is_only_held_says_until_when(front: Front) -> None:
     assert front.book(second, slot).status_code == 201
 
 
+@pytest.mark.parametrize("guests", [True, "1", 1.5, "one", [1]], ids=repr)
+def test_a_number_is_taken_from_nothing_else(front: Front, guests: object) -> None:
+    (who,), slot = front.town.residents(), front.town.slot(8)
+    assert is_problem(front.book(who, slot, guests=guests), 422, "unprocessable")
+    assert front.taken(slot) == 0
+
+
 def test_a_household_is_shown_what_it_will_be_given(front: Front) -> None:
     place, policy = uuid.uuid4(), uuid.uuid4()
     front.town.place(place, policy, household_per_day=1)
