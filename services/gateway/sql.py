@@ -164,6 +164,7 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
                 SELECT o.capacity - o.taken - CASE WHEN o.offline_until > now()
                            THEN greatest(0, o.offline_share - o.taken_offline) ELSE 0 END AS free) k
             WHERE o.place_id = s.place_id AND o.title = s.title AND o.id <> s.id AND o.state = 'open' AND o.waiting = 0
+              AND o.subject_kind IS DISTINCT FROM 'dish' -- a dish is taken with its window: nobody can name its slot
               AND k.free > 0 AND o.closes_at > now() AND (o.opens_at IS NULL OR o.opens_at <= now())
               AND o.starts_at BETWEEN s.starts_at - interval '2 days' AND s.starts_at + interval '2 days'
             ORDER BY abs(extract(epoch FROM o.starts_at - s.starts_at)), o.starts_at LIMIT 3

@@ -290,6 +290,17 @@ def test_a_number_is_taken_from_nothing_else(front: Front, guests: object) -> No
     assert front.taken(slot) == 0
 
 
+def test_what_is_offered_instead_can_be_booked(front: Front) -> None:
+    (first, second), title = front.town.residents(2), f"红烧肉 {uuid.uuid4().hex[:6]}"
+    full, other = (front.town.slot(hour, capacity=1, title=title) for hour in (8, 10))
+    front.town.slot(9, title=title, subject_kind="dish", subject_id=uuid.uuid4(), is_exclusive=False)
+    front.book(first, full)
+    refused = front.book(second, full)
+    assert is_problem(refused, 409, "full")
+    assert [one["id"] for one in refused.json()["alternatives"]] == [str(other)], "and no dish, which nobody can name"
+    assert front.book(second, other).status_code == 201
+
+
 def test_a_household_is_shown_what_it_will_be_given(front: Front) -> None:
     place, policy = uuid.uuid4(), uuid.uuid4()
     front.town.place(place, policy, household_per_day=1)

@@ -194,6 +194,16 @@ def test_what_cannot_be_read_is_refused(shared_front: Front, query: str) -> None
 # Consumers
 
 
+def test_a_consumer_of_what_its_key_does_not_reach_is_not_made(front: Front) -> None:
+    system = a_system(front, types=["test.other.*"])
+    for types in (["test.fact.*"], ["test.fact.came"], ["test.other.*", "test.fact.*"]):
+        told = system.ask("PUT", "partners/consumers/mine", json={"types": types})
+        assert is_problem(told, 403, "not_in_scope")
+    assert is_problem(system.get("partners/consumers/mine"), 404, "not_there")
+    for types in (["*"], ["test.*"], ["test.other.came"]):
+        assert system.ask("PUT", "partners/consumers/mine", json={"types": types}).status_code in (200, 201)
+
+
 def test_what_is_not_committed_comes_back_when_the_lease_ends(front: Front) -> None:
     system = a_system(front)
     subjects = [str(one) for one in announce(front, 5)]

@@ -61,6 +61,15 @@ def within(reach: Sequence[Reach], community: str, types: Iterable[str]) -> Reac
     raise errors.NotInScope
 
 
+def some_of(reach: Sequence[Reach], types: Iterable[str]) -> None:
+    """Refuses a type, or a family, of which none of these ways covers anything; `*` is whatever they cover."""
+    for kind in types:
+        if not any(
+            rules.covers([kind], name) and any(rules.covers(one.types, name) for one in reach) for name in names()
+        ):
+            raise errors.NotInScope
+
+
 @cache
 def names() -> frozenset[str]:
     """Every type there is."""

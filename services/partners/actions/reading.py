@@ -109,6 +109,7 @@ async def put_consumer(
     community = community if community is not None else ways[0].filter.prefix
     if not any(community.startswith(one.filter.prefix) for one in ways):
         raise errors.NotInScope
+    reach.some_of(ways, types)
     bounds = await sql.bounds(tx)
     position = bounds["head"] if start == "latest" else bounds["floor"]
     row = await sql.put_consumer(tx, caller.known(), name, types, community, position)
