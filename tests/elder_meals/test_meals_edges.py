@@ -485,6 +485,23 @@ def test_a_meal_that_is_ordered_after_an_absence_was_written_is_expected(kitchen
     assert told["reasons"] == ["elder_is_absent"], "what was said after it was ordered counts"
 
 
+def test_what_was_done_before_nobody_opened_ends_no_check(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    check = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()["welfare_check_id"]
+    path = f"/v1/elder-meals/welfare-checks/{check}/steps"
+    for minutes, status in ((20 * 24 * 60, 409), (6, 409), (4, 200)):
+        at = (clock.now() - timedelta(minutes=minutes)).isoformat()
+        body = {"id": str(uuid.uuid4()), "at": at, "kind": "closed", "outcome": "safe_home"}
+        answer = front.ask("POST", path, kitchen.courier, json=body)
+        assert answer.status_code == status
+        if status == 409:
+            assert is_problem(answer, 409, "too_early")
+        assert front.town.one("SELECT state FROM welfare_checks WHERE id = %s", check) == (
+            "open" if status == 409 else "closed"
+        )
+
+
 def test_what_is_to_be_done_next_is_what_nobody_has_done(front: Front) -> None:
     other = Kitchen(front, days=1)
     rungs = [(0, "called"), (5, "called"), (15, "neighbour"), (30, "on_site")]

@@ -26,6 +26,8 @@ EARLY: Final = timedelta(hours=2)
 """How long before its window a meal may be on its way; what is said earlier is a mistake, and would end the meal."""
 LATE: Final = timedelta(hours=1)
 """An outcome that comes later than that is called late."""
+SKEW: Final = timedelta(minutes=5)
+"""So far two phones' clocks may be apart."""
 SEEN: Final = timedelta(days=1)
 """How long after its end a welfare check is shown to those who only stand at doors."""
 
@@ -192,6 +194,8 @@ async def step(  # noqa: PLR0913 - what one step says
     check = await _check(tx, who, check_id, locked=True)
     if check["state"] == "closed":
         raise errors.AlreadyRecorded
+    if report.at < check["opened_at"] - SKEW:  # what was done before cannot have been about this door
+        raise errors.TooEarly(opens_at=clock.local(check["opened_at"]))
     row_id = clock.uuid7()
     sealed = seal(keys, "step", row_id, {"note": note}) if note else None
     values = [row_id, check_id, check["community"], kind, None, outcome, report.at, who.account_no, sealed]

@@ -147,7 +147,7 @@ async def read_check(check_id: CheckId, ctx: Ctx, who: Who) -> Response:
         "other kinds.",
         "步骤只增不改。`closed` 须由工作人员填写结果；家属可登记其他步骤。",
     ),
-    responses=refuses(errors.AlreadyRecorded, errors.InFlight, errors.KeyReused),
+    responses=refuses(errors.AlreadyRecorded, errors.TooEarly, errors.InFlight, errors.KeyReused),
 )
 async def step(check_id: CheckId, told: StepIn, ctx: Ctx, who: Who) -> Response:
     await ctx.db.run(actions.step, ctx.keys, who, check_id, told, kind=told.kind, outcome=told.outcome, note=told.note)
