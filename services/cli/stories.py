@@ -220,5 +220,7 @@ def tell(name: str, url: str, token_of: Callable[[str], str], console: Console) 
     except Unexpected as wrong:
         raise Stop(f"The story went otherwise: {wrong}") from None
     except httpx.TransportError:
-        raise Stop(f"Nobody answers at {url}; start the town with script/server.") from None
+        raise Stop(
+            f"Nobody answers at {url}; start the town with script/server, or say with --url where it is."
+        ) from None
     console.print("\n[green]The end.[/green]")

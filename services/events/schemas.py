@@ -112,6 +112,8 @@ class EventIn(In):
     def _opens_before_it_closes(self) -> Self:
         if self.opens_at is not None and self.closes_at is not None and self.opens_at >= self.closes_at:
             raise ValueError("opens_at is not before closes_at")
+        if self.opens_at is not None and any(one.starts_at <= self.opens_at for one in self.sessions):
+            raise ValueError("a session begins before opens_at")
         return self
 
     def said(self) -> Description:

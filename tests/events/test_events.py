@@ -103,6 +103,7 @@ def test_a_draft_becomes_whatever_its_editor_who_has_read_it_says(day: Day) -> N
         ({"sessions": [{"starts_at": "2030-01-01T10:00:00", "ends_at": "2030-01-01T11:00:00"}]}, "/sessions/0/starts_at"),
         ({"sessions": [session(9) | {"id": str(uuid.uuid4())}]}, "/sessions/0/id"),
         ({"opens_at": "2199-01-01T00:00:00Z", "closes_at": "2100-01-01T00:00:00Z"}, "/"),
+        ({"opens_at": "2199-01-01T00:00:00Z"}, "/"),
         ({"closes_at": "1999-01-01T00:00:00Z"}, "/closes_at"),
         ({"cancel_by": "tomorrow"}, "/cancel_by"),
         ({"questions": [{"id": "A b", "text": "?", "kind": "text"}]}, "/questions/0/id"),
