@@ -178,6 +178,12 @@ async def alternatives(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID,
     return found
 
 
+async def head(tx: Tx) -> int:
+    """The position of the newest notice that has one."""
+    position: int = await tx.value("SELECT position FROM notice_head")
+    return position
+
+
 async def told(tx: Tx, holders: Sequence[int], after: int, limit: int) -> list[Any]:
     """Notices about any of these holders, behind a position: position, id, type, community, subject, data, occurred_at, holders."""
     return await tx.fetch(

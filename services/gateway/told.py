@@ -63,15 +63,21 @@ class Found(NamedTuple):
     notices: list[Told]
     next: int
     is_more: bool
+    is_ahead: bool = False
+    """Whether the position was never given: who went on behind it would hear of nothing."""
 
 
 async def read(tx: Tx, several: Sequence[Asking]) -> list[Found]:
     """An answer for each reader. A proxy for some services is told of these only."""
-    return [
+    head = await sql.head(tx)
+    found = [
         _found(one, await sql.told(tx, one.caller.holders, one.after, one.limit))
         if one.desk is None
         else await _at_desk(tx, one, one.desk)
         for one in several
+    ]
+    return [
+        page._replace(is_ahead=one.after > head and not page.notices) for one, page in zip(several, found, strict=True)
     ]
 
 

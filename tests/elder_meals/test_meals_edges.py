@@ -110,7 +110,10 @@ def test_a_menu_cannot_take_away_what_somebody_has_ordered(kitchen: Kitchen, fro
     found = {one["name"]: one for one in kitchen.menu(5, 清蒸鱼=3)["dishes"]}
     assert (found["清蒸鱼"]["portions"], found["清蒸鱼"]["free"]) == (3, 0)
     (other,) = kitchen.elder()
-    assert is_problem(kitchen.order(other, ("清蒸鱼", 1), n=5), 409, "full")
+    sold_out = kitchen.order(other, ("小米粥", 1), ("清蒸鱼", 1), n=5)
+    assert is_problem(sold_out, 409, "full")
+    assert [one["pointer"] for one in sold_out.json()["errors"]] == ["/lines/1/dish_id"], "and which dish it is"
+    assert "alternatives" not in sold_out.json()
     front.ask("DELETE", made.json()["href"], elder)
     assert len(kitchen.menu(5, 清蒸鱼=0)["dishes"]) == 2
     assert is_problem(kitchen.order(other, ("清蒸鱼", 1), n=5), 409, "not_offered")

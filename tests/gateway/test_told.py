@@ -47,6 +47,17 @@ def test_everybody_is_told_of_their_own_people_and_of_nobody_else(front: Front) 
     assert "holder" not in front.get("/v1/notices", parent).text
 
 
+def test_nobody_reads_on_behind_what_was_never_told(front: Front) -> None:
+    (who,) = front.town.residents()
+    front.book(who, front.town.slot(8))
+    assert len(told(front, who)) == 1
+    assert front.get("/v1/notices?after=1", who).json() == {"items": [], "next": 1}
+    for after in (2, 10**15):
+        answer = front.get(f"/v1/notices?after={after}", who)
+        assert is_problem(answer, 422, "unprocessable")
+        assert answer.json()["errors"] == [{"in": "query", "pointer": "/after", "code": "ahead"}]
+
+
 def test_reading_on_behind_next_gives_each_notice_once(front: Front) -> None:
     (who,) = front.town.residents()
     for hour in range(5):

@@ -137,12 +137,13 @@ class Arbiter:
     @staticmethod
     def _refused(one: Asked, ask: Ask, decision: Refused, looked: _Looked) -> Outcome:
         slot_id = ask.takes[decision.slot].slot_id if decision.slot is not None else None
-        if slot_id is not None and decision.code in ("not_there", "cancelled"):
-            row = looked.rows.get(slot_id)
-            about = slot_id if row is None else row["subject_id"]
-            for n, subject in enumerate(take for take in one.takes if isinstance(take, Subject)):
-                if subject.subject_id == about and (row is None or subject.beside is not None):
-                    decision, slot_id = Refused("not_offered", subject=n), None
+        row = looked.rows.get(slot_id) if slot_id is not None else None
+        about = slot_id if row is None else row["subject_id"]
+        for n, subject in enumerate(take for take in one.takes if isinstance(take, Subject)):
+            if subject.subject_id == about and (row is None or subject.beside is not None):
+                if decision.code in ("not_there", "cancelled"):
+                    return Outcome(ask.group_id, Refused("not_offered", subject=n))
+                decision = decision._replace(subject=n if decision.code in ("full", "held") else None)
         return Outcome(ask.group_id, decision, None, slot_id)
 
     @staticmethod

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response
 from services.gateway import told
 from services.gateway.routes.given import Gate, Who
 from services.gateway.schemas import ToldOut, ToldPage
-from shared import clock, web
+from shared import clock, errors, web
 from shared.pages import LAST, Limit
 from shared.texts import say
 from shared.web import EVERYWHERE
@@ -56,6 +56,8 @@ async def list_told(
     until = time.monotonic() + wait
     while True:
         found = await gate.told.submit(told.Asking(who, after, limit, at))
+        if found.is_ahead:
+            raise errors.Unprocessable.at("/after", "ahead", where="query")
         after = found.next
         is_over = gate.stopping.is_set() or time.monotonic() >= until
         if found.notices or (not found.is_more and is_over):
