@@ -148,7 +148,7 @@ class Adult(NamedTuple):
     name: str | None = None
     is_guardian: bool = False
     entry: Entry | None = None
-    is_grown: bool = True
+    is_of_age: bool = True
 
 
 def holds(entry: Entry, at: datetime) -> bool:
@@ -165,7 +165,7 @@ def no_hand_over(adult: Adult, entries: Sequence[Entry], at: datetime) -> str | 
         return "collector_barred"
     if adult.is_guardian:
         return None
-    if not adult.is_grown:
+    if not adult.is_of_age:
         return "collector_unknown"
     if adult.entry is not None:
         if adult.entry.id not in {entry.id for entry in entries}:

@@ -418,12 +418,6 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(work)
 
 
-def apart(module: str, **environment: str) -> tuple[list[str], dict[str, str]]:
-    """How to run a module in a process of its own: found where this one found it, whatever lies in the current folder."""
-    found = os.pathsep.join(path for path in sys.path if path)
-    return [sys.executable, "-P", "-m", module], {**os.environ, "PYTHONPATH": found, **environment}
-
-
 def main() -> None:
     """The console script."""
     from services.cli import called_off

@@ -14,7 +14,8 @@ import psycopg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from services.cli import Stop, apart
+from services.cli import Stop
+from services.cli.apart import apart
 from shared import crypto, embedded, reach, regions, revisions
 from shared.db import Database
 from shared.settings import Settings

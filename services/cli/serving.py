@@ -18,7 +18,8 @@ import uvicorn
 from rich.console import Console
 
 from services import SERVICES, service
-from services.cli import Stop, apart, called_off, database, run
+from services.cli import Stop, called_off, database, run
+from services.cli.apart import apart
 from services.gateway.app import Gateway, with_cors
 from services.worker import POOL
 from services.worker import running as working

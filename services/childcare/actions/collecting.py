@@ -72,7 +72,7 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
         person = (await sql.doors.named(tx, [told.person_id])).get(told.person_id)
         if person is None:
             raise errors.Unprocessable.at("/person_id", "unknown")
-        if told.kind != "never" and not person["is_grown"]:
+        if told.kind != "never" and not person["is_of_age"]:
             raise errors.Unprocessable.at("/person_id", "too_young")
     if told.kind == "once" and told.ends_at is not None and told.ends_at <= clock.now():
         raise errors.Unprocessable.at("/until", "past")

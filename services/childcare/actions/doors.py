@@ -240,7 +240,7 @@ async def _adult(tx: Tx, keys: Keyring, claim: Any, told: SignOutIn, rows: Seque
         is_guardian=person is not None
         and person["id"] in {one["id"] for one in await sql.children.guardians(tx, claim["person_id"], moment)},
         entry=entry,
-        is_grown=person is None or person["is_grown"],
+        is_of_age=person is None or person["is_of_age"],
     )
 
 

@@ -149,9 +149,9 @@ async def insert_turned_away(tx: Tx, row: Sequence[Any]) -> None:
 
 
 async def named(tx: Tx, person_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
-    """People of the town by id: no, id, name, community, is_grown (of age, or nobody knows); unknown ones are missing."""
+    """People of the town by id: no, id, name, community, is_of_age (of age, or nobody knows); unknown ones are missing."""
     rows = await tx.fetch(
-        "SELECT no, id, name, community, is_of_age(id) AS is_grown FROM holders WHERE id = ANY($1::uuid[]) AND kind = 'person'",
+        "SELECT no, id, name, community, is_of_age(id) AS is_of_age FROM holders WHERE id = ANY($1::uuid[]) AND kind = 'person'",
         list(person_ids),
     )
     return {row["id"]: row for row in rows}
