@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 
@@ -16,6 +16,9 @@ def story(town: Any) -> None:
     father = elder.id
     slots = son.get("/v1/slots", service="elder-meals", limit=500, **{"for": father})["items"]
     window = next(one for one in slots if one["bookable"])
+    if datetime.fromisoformat(window["starts_at"]) > datetime.now(UTC) + timedelta(hours=2):
+        town.say("He has his meals of the next hours, of stories told a moment ago. The story ends here.")
+        return
     place, day = window["facility"]["id"], window["starts_at"][:10]
     menu = son.get(f"/v1/elder-meals/kitchens/{place}/menus/{day}")
 

@@ -24,7 +24,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services import SERVICES
 from services.gateway import availability, console, routes, told, upstreams
-from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
+from services.gateway.arbiter.line import Arbiter
 from services.gateway.claiming import Call, Claiming
 from services.gateway.credentials import FACTS_SECONDS, INTERNAL, Credentials
 from services.gateway.parts import Metrics, Parts

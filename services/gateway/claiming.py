@@ -29,7 +29,7 @@ from services import service as service_named
 from services.gateway import credentials
 from services.gateway import sql as gateway_sql
 from services.gateway.arbiter import sql
-from services.gateway.arbiter.line import Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
 from services.gateway.arbiter.rules import Refused, Replayed, Waiting
 from services.gateway.credentials import INTERNAL
 from services.gateway.refusals import Refusals

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, Metric
 from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 
 from services.gateway import told
-from services.gateway.arbiter.line import Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
 from services.gateway.availability import Looking, Seen
 from services.gateway.claiming import Claiming
 from services.gateway.credentials import Credentials

@@ -11,7 +11,7 @@ from services import GATEWAY_EXPORTS, SERVICES, load, service
 from services.gateway import actions, sql
 from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
-from services.gateway.arbiter.line import Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
 from services.gateway.claiming import Call
 from services.gateway.parts import Parts
 from services.gateway.upstreams import NoAnswer

@@ -54,7 +54,7 @@ async def cancel(
     person_id: uuid.UUID | None,
     reason: str,
 ) -> ClaimOut:
-    """Give back places, all or one person's; doing it again changes nothing."""
+    """Give back places, all or one person's; doing it again changes nothing. Who has been there gives nothing back."""
     row, group = await readable(tx, who, of, resource_id)
     mine = _acting(group, who, of)  # whoever was booked together with strangers gives back only their own place
     given = group._replace(claims=tuple(one for one in mine if person_id is None or one["person_id"] == person_id))
@@ -66,6 +66,8 @@ async def cancel(
     if freed:
         await notices.announce(tx, [of.cancelled(given, freed)])
     elif not is_asked:
+        if all(one["state"] == "attended" for one in given.claims):
+            raise errors.AlreadyRecorded
         tx.discard()
     if any(one["state"] in ACTIVE for one in mine):  # freed here, or by somebody else meanwhile
         group = await claims.group(tx, group.group_id) or group

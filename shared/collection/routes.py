@@ -95,7 +95,7 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
             "Frees the places at once, also late. Cancelling again answers the same.",
             "立即释放名额，逾期亦可取消。重复取消返回相同结果。",
         ),
-        responses=refuses(*of.refusals),
+        responses=refuses(errors.AlreadyRecorded, *of.refusals),
     )
     async def cancel(
         ctx: Ctx, who: Who, resource_id: uuid.UUID = which, person: OnlyPerson = None, reason: Reason = None

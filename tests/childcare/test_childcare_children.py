@@ -404,13 +404,17 @@ def test_a_room_that_is_not_empty_is_not_closed(room: Nursery, front: Front) -> 
     named = front.ask("POST", count, room.carer, json={"names": [child.name]}).json()
     assert (named["closed"], named["count"]) == (False, 1)
     assert is_problem(room.post(count, room.carer, count=-1), 422)
+    assert is_problem(room.post(count, room.carer, count=1, names=[child.name, "小明"]), 422), (
+        "more names than children"
+    )
     assert is_problem(room.post(count, room.carer), 422)
     assert is_problem(room.post(count, room.family()[0], count=0), 403)
     assert examined(front) == []
 
 
 def test_incidents_are_written_down_and_never_changed(room: Nursery, front: Front) -> None:
-    _, (child,) = room.family()
+    parent, (child,) = room.family()
+    room.booked(parent, room.slot(), child)
     where = "/v1/childcare/incidents"
     told = {
         "id": str(uuid.uuid4()),
@@ -438,6 +442,11 @@ def test_incidents_are_written_down_and_never_changed(room: Nursery, front: Fron
     wrong = told | {"id": str(uuid.uuid4()), "room": str(other.place_id), "follows": made.json()["id"]}
     assert is_problem(front.ask("POST", where, other.carer, json=wrong), 422)
     assert is_problem(front.ask("POST", where, room.carer, json=told | {"persons": [str(uuid.uuid4())]}), 422)
+    for stranger in (parent, room.family()[1][0]):
+        more = told | {"id": str(uuid.uuid4()), "persons": [str(child.person_id), str(stranger.person_id)]}
+        unknown = front.ask("POST", where, room.carer, json=more)
+        assert is_problem(unknown, 422), "they never had a visit here"
+        assert [one["pointer"] for one in unknown.json()["errors"]] == ["/persons/1"]
     for method in ("PUT", "DELETE", "PATCH"):
         assert front.ask(method, made.headers["location"], room.carer, json=told).status_code == 405
     notices = front.town.all(
@@ -451,6 +460,8 @@ def test_guardians_read_what_happened_to_their_child_and_nothing_of_others(room:
     where = "/v1/childcare/incidents"
     parent, (child, sister) = room.family(2)
     other, (stranger,) = room.family()
+    room.booked(parent, room.slot(), child, sister)
+    room.booked(other, room.slot(200), stranger)
     (father, barred) = front.town.residents(2)
     front.town.relate(father, child)
     front.town.relate(barred, child, "proxy")

@@ -342,3 +342,17 @@ def test_carers_hear_what_happens_in_their_room_and_no_name(room: Nursery, front
     assert front.get(desk, cook).json()["items"] == [], "of meals, and there are none"
     for nobody in (parent, Nursery(front).carer):
         assert is_problem(front.get(desk, nobody), 403, "not_allowed")
+
+
+def test_whoever_brings_a_child_is_somebody_of_the_town(room: Nursery) -> None:
+    room.on_duty()
+    parent, (child,) = room.family()
+    visit = room.booked(parent, room.slot(), child)
+    nobody = str(uuid.uuid4())
+    refused = room.bring(parent, visit, child, brought_by=nobody)
+    assert is_problem(refused, 422)
+    assert [(one["pointer"], one["code"]) for one in refused.json()["errors"]] == [("/brought_by", "unknown")]
+    assert room.now()["children"] == 0
+    late = room.bring(parent, visit, child, brought_by=nobody, decided=True)
+    assert (late.status_code, late.json()["adult"], late.json()["reasons"]) == (200, None, ["adult_unknown"])
+    assert room.now()["children"] == 1, "it is inside, whoever brought it"

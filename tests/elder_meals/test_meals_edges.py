@@ -198,6 +198,14 @@ def test_a_door_outside_the_area_is_refused_and_a_meal_can_be_fetched(kitchen: K
     (elder,) = kitchen.elder()
     far = kitchen.order(elder, deliver_to=DOOR | {"region": "330411105003"})
     assert is_problem(far, 409, "outside_delivery_area")
+    nowhere = DOOR | {"region": "330424101999"}
+    path = f"/v1/elder-meals/elders/{elder.person_id}"
+    for answer in (
+        kitchen.order(elder, deliver_to=nowhere),
+        kitchen.front.ask("PUT", path, elder, json={"deliver_to": nowhere}),
+    ):
+        assert is_problem(answer, 422), "there is no such region"
+        assert [(one["pointer"], one["code"]) for one in answer.json()["errors"]] == [("/deliver_to/region", "unknown")]
     both = kitchen.order(elder, deliver_to=DOOR, collect=True)
     assert is_problem(both, 422)
     kitchen.knows(elder)
@@ -266,8 +274,10 @@ def test_a_dish_of_another_kitchen_or_of_another_day_is_not_offered(kitchen: Kit
         kitchen.dishes["清蒸鱼"],
         clock.today() + timedelta(days=2),
     )
-    named = kitchen.order(elder, ("小米粥", 1), slot_id=str(stock))
-    assert 400 <= named.status_code < 500, "a stock is not a window"
+    for dish in ("小米粥", "清蒸鱼"):
+        named = kitchen.order(elder, (dish, 1), slot_id=str(stock))
+        assert is_problem(named, 422)
+        assert [(one["pointer"], one["code"]) for one in named.json()["errors"]] == [("/slot_id", "not_a_window")]
     assert kitchen.town.one("SELECT count(*) FROM claims WHERE holder_no = %s AND is_active", elder.holder_no) == 0
 
 

@@ -56,11 +56,12 @@ def test_a_volunteer_ticks_off_whoever_shows_a_pass_or_says_a_code(day: Day, vol
     assert tick(day, volunteer, code=typed, event_id=event["id"]).json()["person"] == str(two.person_id)
     again = tick(day, volunteer, code=code).json()
     assert (again["accepted"], again["state"]) == (True, "attended"), "whoever came, came"
-    absent = tick(day, volunteer, code=code, came=False).json()
+    assert is_refused(tick(day, volunteer, code=code, came=False), 409, "already_recorded")
+    absent = tick(day, volunteer, code=code, came=False, decided=True).json()
     assert (absent["accepted"], absent["reasons"]) == (False, ["already_came"])
     assert day.get(first["href"], one).json()["state"] == "attended"
     gone = day.ask("DELETE", first["href"], one)
-    assert gone.json()["state"] == "attended", "a seat that was sat on is not given back"
+    assert is_refused(gone, 409, "already_recorded"), "a seat that was sat on is not given back"
 
 
 def test_at_the_door_of_others_nobody_is_known(day: Day, volunteer: Resident) -> None:
@@ -149,7 +150,8 @@ def test_too_early_given_back_and_late_reports(day: Day, volunteer: Resident) ->
     day.begin(event, minutes_ago=60 * 24 * 3)
     late = (clock.now() - timedelta(days=3)).isoformat()
     assert tick(day, volunteer, registration_id=first["id"], at=late).json()["accepted"] is True
-    gone = tick(day, volunteer, registration_id=second["id"], at=late).json()
+    assert is_refused(tick(day, volunteer, registration_id=second["id"], at=late), 409, "conflict")
+    gone = tick(day, volunteer, registration_id=second["id"], at=late, decided=True).json()
     assert (gone["accepted"], gone["reasons"], gone["state"]) == (False, ["not_registered"], "released")
 
 
@@ -158,14 +160,18 @@ def test_who_stayed_away_frees_no_seat_before_the_end(day: Day, volunteer: Resid
     event = day.festival(13, days=21)
     made = day.register(one, event).json()
     day.begin(event)
-    assert tick(day, volunteer, registration_id=made["id"], came=False).json()["reasons"] == ["not_over"]
+    assert is_refused(tick(day, volunteer, registration_id=made["id"], came=False), 409, "too_early")
+    early = tick(day, volunteer, registration_id=made["id"], came=False, decided=True).json()
+    assert (early["accepted"], early["reasons"]) == (False, ["not_over"])
     day.begin(event, minutes_ago=61)
     report = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "registration_id": made["id"], "came": False}
     answers = [day.ask("POST", DOOR, volunteer, json=report).json() for _ in range(3)]
     assert answers[0]["state"] == "no_show"
     assert answers == [answers[0]] * 3
     assert is_refused(day.ask("POST", DOOR, volunteer, json=report | {"came": True}), 422, "key_reused")
-    assert tick(day, volunteer, registration_id=made["id"]).json()["reasons"] == ["already_absent"]
+    assert is_refused(tick(day, volunteer, registration_id=made["id"]), 409, "already_recorded")
+    came = tick(day, volunteer, registration_id=made["id"], decided=True).json()
+    assert (came["accepted"], came["reasons"]) == (False, ["already_absent"])
 
 
 def test_of_a_course_the_nearest_evening_is_meant(day: Day, volunteer: Resident) -> None:

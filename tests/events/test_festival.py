@@ -119,8 +119,9 @@ def test_a_whole_festival(either: Day) -> None:  # noqa: PLR0915 - it is a long 
     # Who stayed away is marked after the end, and the worker says that it took place.
     absent = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "registration_id": told["id"], "came": False}
     absent |= {"person": str(parent.person_id)}
-    early = day.ask("POST", "/v1/events/attendance", day.staff, json=absent).json()
-    assert (early["accepted"], early["reasons"]) == (False, ["not_over"])
+    early = day.ask("POST", "/v1/events/attendance", day.staff, json=absent)
+    assert is_refused(early, 409, "too_early")
+    assert early.json()["opens_at"] == day.get(where).json()["sessions"][0]["ends_at"]
     day.begin(shown, minutes_ago=90)
     absent |= {"id": str(uuid.uuid4())}
     late = day.ask("POST", "/v1/events/attendance", day.staff, json=absent).json()

@@ -53,7 +53,7 @@ OPERATIONS = [
 ]
 
 
-WORDS = ("because", "330424101003", "12:00", "123456", "*", "1234", "nobody-guesses-this-one")
+WORDS = ("because", "330424101003", "12:00", "123456", "*", "1234", "nobody-guesses-this-one", "elder-meals")
 """One of these is what any pattern of the document wants."""
 SEALED = {"name": "林小满", "number": "no-such-number", "phone": "no-such-phone"}
 """Words that no answer may contain by chance: where they are somebody's, nobody else is told."""

@@ -25,7 +25,8 @@ from services.doctor import ledger
 from services.gateway import actions as gateway
 from services.gateway import credentials, tasks
 from services.gateway.arbiter import waiting
-from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
+from services.gateway.arbiter.line import Arbiter
 from services.gateway.arbiter.rules import Granted, Refused, Replayed, Waiting
 from shared import claims, errors
 from shared.assertion import Caller, Role

@@ -160,6 +160,7 @@ def purged(front: Front) -> None:
 def test_an_incidents_words_go_when_its_children_are_gone_and_its_time_is_over(front: Front) -> None:
     room = Nursery(front)
     parent, (child, sibling) = room.family(2)
+    room.booked(parent, room.slot(), child, sibling)
     carer, (clerk,) = room.carer, front.town.residents()
     body = {
         "room": str(room.place_id),

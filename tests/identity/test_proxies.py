@@ -145,6 +145,8 @@ def test_whoever_is_asked_must_be_known_by_name_and_number_and_be_grown_up(datab
         for wrong in (
             {"services": []},
             {"services": ["NO"]},
+            {"services": ["elder-meal"]},
+            {"services": ["elder-meals", "identity"]},
             {"services": ["booking"] * 11},
             {"services": None},
             {"until": str(yesterday)},

@@ -12,7 +12,8 @@ import psycopg
 
 from services import doctor
 from services.booking import actions as booking
-from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
+from services.gateway.arbiter.line import Arbiter
 from services.gateway.arbiter.rules import Granted, Refused
 from shared import claims
 from shared.assertion import Caller

@@ -13,7 +13,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
+from services.gateway.arbiter.line import Arbiter
 from shared import errors
 from shared.db import Tx
 from shared.line import Answer, Line

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import asyncpg
 import pytest
 
-from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
+from services.gateway.arbiter.line import Arbiter
 from services.gateway.arbiter.rules import Refused
 from shared import errors
 from shared.db import CommitUnknown, Tx

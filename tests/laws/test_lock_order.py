@@ -17,7 +17,7 @@ import psycopg
 
 from services.gateway import actions as gateway
 from services.gateway import tasks
-from services.gateway.arbiter.line import Outcome
+from services.gateway.arbiter.asked import Outcome
 from services.gateway.arbiter.rules import Granted
 from shared import claims, errors
 from shared.assertion import Caller, Role

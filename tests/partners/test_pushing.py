@@ -9,6 +9,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from standardwebhooks.webhooks import Webhook
@@ -424,6 +425,33 @@ def test_an_endpoint_of_one_place_hears_its_part_of_what_begins_elsewhere(front:
     times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
     again = system.ask("POST", f"partners/endpoints/{endpoint['id']}/recover", json=times)
     assert again.json()["recovered"] == 1, again.text
+
+
+def test_who_asks_again_is_not_told_everything_twice(front: Front, sink: Sink) -> None:
+    manager = a_manager(front)
+    where = "/v1/partners/endpoints"
+    body = {"url": sink.url(), "types": ["elder-meals.*", "events.*"], "community": "330411105"}
+
+    async def at_once() -> list[httpx.Response]:
+        headers = manager.headers(front.keys, None, front.parts.settings.issuer)
+        return await asyncio.gather(*(front.client.post(where, json=body, headers=headers) for _ in range(6)))
+
+    told = sorted(front.runner.run(at_once()), key=lambda one: one.status_code)
+    assert [one.status_code for one in told] == [201, *[409] * 5]
+    assert is_problem(told[-1], 409, "exists")
+    turned = body | {"types": ["events.*", "elder-meals.*"], "description": "the same"}
+    assert is_problem(front.ask("POST", where, manager, json=turned), 409, "exists")
+    other = front.ask("POST", where, manager, json=body | {"types": ["events.*"]})
+    assert other.status_code == 201, "something else may go to the same address"
+    now = {"If-Match": "*"}
+    assert is_problem(front.ask("PUT", other.headers["location"], manager, json=turned, headers=now), 409, "exists")
+    first = told[0].headers["location"]
+    assert front.ask("PUT", first, manager, json=turned, headers=now).status_code == 200, "it is itself"
+    stopped = turned | {"enabled": False}
+    assert front.ask("PUT", first, manager, json=stopped, headers=now).status_code == 200
+    assert front.ask("PUT", other.headers["location"], manager, json=turned, headers=now).status_code == 200
+    assert is_problem(front.ask("PUT", first, manager, json=turned, headers=now), 409, "exists")
+    assert front.ask("POST", where, a_manager(front), json=body).status_code == 201, "what others hear is theirs"
 
 
 def test_staff_who_lost_their_role_are_no_longer_told(front: Front, sink: Sink) -> None:

@@ -37,6 +37,10 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     visit, group = await _visit(tx, who, of, visit_id)
     claim = _claim_at(_claims_of(group, told.person), told)
     reasons = [*_late(told)]
+    brought_by = told.brought_by or claim["made_by"]
+    if told.brought_by is not None and told.brought_by not in await sql.doors.named(tx, [told.brought_by]):
+        _stands_against(told, reasons, "adult_unknown", errors.Unprocessable.at("/brought_by", "unknown"))
+        brought_by = None
     try:
         _require_pass(keys, claim, told)
     except errors.Refusal as refusal:
@@ -74,7 +78,7 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     room = rules.entered(room, accompanied=visit["stays"])
     most = max(terms.most_children, room.children)
     await sql.doors.write_room(tx, visit["place_id"], room, most, is_unwatched="no_carer_recorded" in strains)
-    passing = _passing(visit, claim, who, told, "in", reasons)._replace(adult_id=told.brought_by or claim["made_by"])
+    passing = _passing(visit, claim, who, told, "in", reasons)._replace(adult_id=brought_by)
     await sql.doors.insert_handover(tx, passing)
     at = clock.local(told.at)
     where = (visit["community"], passing.id, visit["place_id"])

@@ -46,8 +46,8 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
     place = await room(tx, who, told.room)
     if earlier is not None:
         return await incident(tx, keys, who, uuid.UUID(earlier["id"]))
-    people = await sql.doors.named(tx, told.persons)
-    wrong = [n for n, one in enumerate(told.persons) if one not in people]
+    children = await sql.rooms.children_of(tx, told.room, told.persons)
+    wrong = [n for n, one in enumerate(told.persons) if one not in children]
     if wrong:
         raise errors.Unprocessable(
             errors=[{"in": "body", "pointer": f"/persons/{n}", "code": "unknown"} for n in wrong]
@@ -66,7 +66,7 @@ async def report(tx: Tx, keys: Keyring, who: Caller, told: IncidentIn) -> Facts:
             "reported",
             told.severity,
             seal_incident(keys, incident_id, body),
-            [one["no"] for one in people.values()],
+            list(children.values()),
             told.guardian_notified_at,
             told.report_to_authority,
             told.follows,

@@ -272,6 +272,8 @@ class CountIn(DeskIn):
     def _says_how_many(self) -> Self:
         if self.count is None and "names" not in self.model_fields_set:
             raise ValueError("say count or names")
+        if self.count is not None and self.count < len(self.names):
+            raise ValueError("more are named than were counted")
         return self
 
     @property
@@ -299,7 +301,9 @@ class IncidentIn(DeskIn):
     severity: Literal["minor", "moderate", "serious"]
     text: Annotated[Long, Field(min_length=1)]
     persons: list[uuid.UUID] = Field(
-        default_factory=list, max_length=50, description=say("The children concerned.", "涉及的儿童。")
+        default_factory=list,
+        max_length=50,
+        description=say("The children concerned, of those who ever had a visit here.", "涉及的儿童，须曾预约过本室。"),
     )
     witnessed_by: list[Short] = Field(
         default_factory=list, max_length=20, description=say("Names of who saw it.", "目击者姓名。")

@@ -69,7 +69,10 @@ class CollectorIn(In):
 
     kind: Literal["allowed", "once", "never"]
     person_id: uuid.UUID | None = Field(default=None, description=say("Somebody of the town, or", "镇上居民编号，或"))
-    name: Short | None = Field(default=None, description=say("a name", "姓名"))
+    name: Short | None = Field(
+        default=None,
+        description=say("a name: alone, or as somebody of the town is called", "姓名：可单独填写，或为该居民的别称"),
+    )
     phone_last4: Phone4 | None = Field(
         default=None, description=say("and digits to know them by.", "及核对用的号码尾数。")
     )
@@ -85,7 +88,7 @@ class CollectorIn(In):
     @model_validator(mode="after")
     def _is_somebody(self) -> Self:
         if self.person_id is None and self.name is None:
-            raise ValueError("name either person_id or name")
+            raise ValueError("say person_id, name or both")
         if self.name is not None and not plain(self.name):
             raise ValueError("nobody can read this name")
         if self.kind == "once" and self.ends_at is None:

@@ -112,6 +112,17 @@ async def insert_incident(tx: Tx, happened: Happened) -> None:
     )
 
 
+async def children_of(tx: Tx, place_id: uuid.UUID, person_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Those of these people who ever had a visit in a room: their numbers by id."""
+    rows = await tx.fetch(
+        "SELECT h.id, h.no FROM holders h WHERE h.id = ANY($1::uuid[]) AND EXISTS "
+        "(SELECT FROM claims c WHERE c.holder_no = h.no AND c.place_id = $2)",
+        list(person_ids),
+        place_id,
+    )
+    return {row["id"]: row["no"] for row in rows}
+
+
 _INCIDENT = """
     SELECT i.*, p.name AS place_name, a.name AS by_name, coalesce((
         SELECT jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name) ORDER BY h.no) FROM holders h

@@ -15,6 +15,7 @@ from shared import audit, clock, consents, errors
 from shared.assertion import Caller
 from shared.crypto import Keyring
 from shared.db import Tx
+from shared.places import sql as places
 
 Matches = Callable[[object], None]
 
@@ -63,6 +64,8 @@ async def replace_profile(
     for n, one in enumerate(told["contacts"]):
         if one["person_id"] is not None and uuid.UUID(one["person_id"]) not in known:
             raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "unknown")
+    if told["deliver_to"] is not None and await places.unknown_regions(tx, [told["deliver_to"]["region"]]):
+        raise errors.Unprocessable.at("/deliver_to/region", "unknown")
     sealed = seal(keys, "profile", person_id, told)
     before = await sql.profile(tx, person_id, locked=True)
     matches(before["version"] if before is not None else 0)

@@ -23,6 +23,7 @@ from shared.db import Tx
 from shared.grants import Grant
 from shared.line import SKIPPED, Answer, Skip
 from shared.notices import announce
+from shared.places import sql as places
 
 
 class Making(NamedTuple):
@@ -63,6 +64,8 @@ class _Known(NamedTuple):
     terms: Mapping[uuid.UUID, Terms]
     elders: Mapping[int, Any]
     consenting: AbstractSet[uuid.UUID]
+    nowhere: AbstractSet[str]
+    """Regions of doors that there are not."""
 
 
 async def make_orders(
@@ -91,6 +94,7 @@ async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
     people = {one.grant.claims[0].holder_no: one.grant.claims[0].person_id for one in several}
     known, ordered = await sql.elders_and_dishes(tx, people, {dish_id for one in several for dish_id, _ in one.lines})
     told = [people[no] for no, row in known.items() if row["sealed"] is not None]
+    doors = {one.deliver_to["region"] for one in several if one.deliver_to is not None}
     terms = {row["place_id"]: (row["terms_version"] or 0, row["terms"] or {}) for row in ordered.values()}
     return _Known(
         ordered,
@@ -98,6 +102,7 @@ async def _look(tx: Tx, several: Sequence[Making]) -> _Known:
         {one: rules.terms_of(*said) for one, said in terms.items()},
         known,
         await consents.given(tx, told, HEALTH) if told else frozenset(),
+        frozenset(await places.unknown_regions(tx, list(doors))) if doors else frozenset(),
     )
 
 
@@ -126,6 +131,8 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
         return errors.DietConflict(errors=found)
     terms = known.terms[window.place_id]
     door = None if one.is_collected else one.deliver_to or profile.get("deliver_to")
+    if one.deliver_to is not None and one.deliver_to["region"] in known.nowhere:
+        return errors.Unprocessable.at("/deliver_to/region", "unknown")
     if door is not None and not rules.delivers_to(door["region"], terms.area):
         return errors.OutsideDeliveryArea(errors=[{"pointer": "/deliver_to/region", "code": "outside_delivery_area"}])
     lines = rules.priced(

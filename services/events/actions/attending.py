@@ -15,6 +15,7 @@ from services.events.rules import Arrival
 from services.events.sql.attending import Coming, Seat, Sitting
 from shared import claims, clock, crypto, errors, passes, uploads, wire
 from shared.assertion import Caller
+from shared.collection.actions import GIVEN_BACK
 from shared.crypto import Keyring
 from shared.db import Tx, referee
 from shared.uploads import UploadIn
@@ -26,7 +27,10 @@ GONE: Final = frozenset({"released", "lapsed", "lost"})
 
 
 async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arrival) -> dict[str, Any]:
-    """Tick somebody off as having come, or as not having come; what keeps it from being so is answered as reasons."""
+    """Tick somebody off as having come, or as not having come; what stands against it now is refused.
+
+    What was decided without a network has happened: there it is answered as reasons.
+    """
     who.known()
     if not any(role.role in MARKERS for role in who.roles):
         raise errors.NotAllowed
@@ -37,8 +41,8 @@ async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arriv
     reasons = rules.marking(
         came=told.came, state=seat.state, starts_at=seat.starts_at, ends_at=seat.ends_at, at=told.at
     )
-    if "too_early" in reasons and report.decided is None:
-        raise errors.TooEarly(opens_at=clock.local(rules.opens_at(seat.starts_at)))
+    if reasons and report.decided is None:
+        raise _refusal(reasons[0], seat)
     state = seat.state
     if not reasons and state == "confirmed":
         if told.came:
@@ -47,6 +51,8 @@ async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arriv
             await claims.lock_slots(tx, [seat.slot_id])
             done = bool(await claims.free(tx, [seat.claim_id], state="no_show", reason="no_show"))
         state = ("attended" if told.came else "no_show") if done else state
+        if not done and report.decided is None:
+            raise _refusal("not_registered", seat)
         reasons = [] if done else ["not_registered"]  # it was given back at this very moment
     answer = {
         "id": report.id,
@@ -61,6 +67,19 @@ async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arriv
     kept = {name: str(value) if isinstance(value, uuid.UUID) else value for name, value in answer.items()}
     await uploads.finish(tx, report.id, kept)
     return kept
+
+
+def _refusal(code: str, seat: Seat) -> errors.Refusal:
+    """What somebody at the door hears now, of what is written down when it was decided without a network."""
+    match code:
+        case "too_early":
+            return errors.TooEarly(opens_at=clock.local(rules.opens_at(seat.starts_at)))
+        case "not_over":
+            return errors.TooEarly(opens_at=clock.local(seat.ends_at))
+        case "not_registered":
+            return errors.Conflict(GIVEN_BACK)
+        case _:
+            return errors.AlreadyRecorded()
 
 
 async def _seat(tx: Tx, keys: Keyring, who: Caller, told: Arrival) -> Seat:

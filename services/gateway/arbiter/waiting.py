@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from services.gateway.arbiter import sql
-from services.gateway.arbiter.line import Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
 from services.gateway.arbiter.rules import Granted, Refused, Replayed
 from shared import claims, notices
 from shared.db import Database, Tx

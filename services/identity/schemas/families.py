@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from services import SERVICES
 from services.identity.schemas import DocumentIn, Name, Phone
 from shared import clock
 from shared.claiming import Moment, NamedOut, Short, Text
@@ -118,8 +119,12 @@ def _is_not_over(day: date) -> date:
     return day
 
 
+WHERE_ONE_ACTS: Final = f"^({'|'.join(one.name for one in SERVICES if one.collection)})$"
+"""The services in which somebody can act for another: those that give places."""
+
+
 class _ScopeIn(In):
-    services: list[Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,40}$")]] = Field(
+    services: list[Annotated[str, StringConstraints(pattern=WHERE_ONE_ACTS)]] = Field(
         min_length=1, max_length=10, description=say("In these services only.", "仅限这些服务。")
     )
     until: Annotated[Date, AfterValidator(_is_not_over)] | None = Field(

@@ -43,6 +43,7 @@ async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[A
     """A new endpoint and its secret. It gets a challenge first, and hears of what is stamped from now on."""
     way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
     endpoint_id, secret, seed = clock.uuid7(), signing.new_secret(), signing.new_seed()
+    await _is_alone(tx, caller, endpoint_id, wanted)
     with db.referee(_REFEREES):
         await sql.insert(
             tx,
@@ -63,6 +64,12 @@ async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[A
         )
     await sql.add_delivery(tx, endpoint_id, wanted.community, "challenge", clock.uuid7())
     return await sql.read(tx, endpoint_id), secret
+
+
+async def _is_alone(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, wanted: Wanted) -> None:
+    """Who asks again because no answer came does not get everything twice from then on."""
+    if await sql.is_there(tx, endpoint_id, caller.known(), wanted.community, wanted.url, wanted.types):
+        raise errors.Exists
 
 
 def sealed(keys: Keyring, endpoint_id: uuid.UUID, column: str, secret: str) -> bytes:
@@ -123,6 +130,8 @@ async def replace(
         key_id = row["key_id"]
     else:
         key_id = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types).key_id
+        if wanted.enabled:
+            await _is_alone(tx, caller, endpoint_id, wanted)
     again = wanted.enabled and (wanted.url != row["url"] or row["state"] == "disabled")
     state = "disabled" if not wanted.enabled else "unproven" if again else row["state"]
     reason = None if wanted.enabled else row["reason"] or "by_owner"

@@ -69,7 +69,7 @@ async def list_all(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None)
         "首先向该地址发送已签名的验证：`{type: linli.endpoint.challenge, challenge}`。请返回 2xx 并在应答中包含 challenge；"
         "在此之前不会推送其他内容。登记之后产生的通知都会送达。",
     ),
-    responses=refuses(errors.NotInScope),
+    responses=refuses(errors.NotInScope, errors.Exists),
 )
 async def make(told: EndpointIn, ctx: Ctx, who: Who) -> Response:
     row, secret = await ctx.db.run(actions.make, who, ctx.keys, _wanted(told))
@@ -97,7 +97,7 @@ async def read(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
         "A new address, and one that was disabled, gets a challenge first. Staff of its region may stop it.",
         "更换地址或恢复停用的接口须重新验证。本区域管理人员可将其停用。",
     ),
-    responses=refuses(errors.ConditionMissing, errors.Changed, errors.NotInScope),
+    responses=refuses(errors.ConditionMissing, errors.Changed, errors.NotInScope, errors.Exists),
 )
 async def replace(endpoint_id: uuid.UUID, told: EndpointEditIn, request: Request, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from services.partners.sql.reading import REACHED
 from shared.assertion import Key
@@ -15,6 +15,8 @@ _SHOWN = """e.id, e.account_no, e.key_id, e.url, e.types, e.community, e.orderin
     e.public_key, e.position, e.failing_since, e.throttled_until, e.version, e.made_at,
     (SELECT k.place_id FROM partner_keys k WHERE k.id = e.key_id) AS place_id,
     (SELECT count(*) FROM deliveries d WHERE d.endpoint_id = e.id AND d.state = 'due') AS due"""
+
+_ONE_AT_A_TIME: Final = 33041111
 
 
 async def head(tx: Tx) -> int:
@@ -74,6 +76,23 @@ async def several(
         list(key.types) if key else [],
         key.place_id if key else None,
     )
+
+
+async def is_there(
+    tx: Tx, endpoint_id: uuid.UUID, account_no: int, community: str, url: str, types: Sequence[str]
+) -> bool:
+    """Whether another endpoint of the account hears the same at the same address; it asks one at a time for an account."""
+    await tx.execute("SELECT pg_advisory_xact_lock($1, hashint8($2))", _ONE_AT_A_TIME, account_no)
+    found: bool = await tx.value(
+        "SELECT EXISTS (SELECT FROM endpoints WHERE account_no = $1 AND community = $2 AND url = $3 AND types <@ $4::text[] "
+        "AND types @> $4::text[] AND id <> $5 AND state <> 'disabled')",
+        account_no,
+        community,
+        url,
+        list(types),
+        endpoint_id,
+    )
+    return found
 
 
 async def replace(tx: Tx, endpoint_id: uuid.UUID, values: Sequence[Any]) -> None:

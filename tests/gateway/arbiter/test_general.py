@@ -12,7 +12,8 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from services.gateway.arbiter import line as arbiter_line
-from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
+from services.gateway.arbiter.line import Arbiter
 from services.gateway.arbiter.rules import Granted, Refused, Replayed, Waiting, band
 from shared import claims, clock, embedded
 from shared.claims import Subject, Take

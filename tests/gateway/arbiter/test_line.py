@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from services.gateway.arbiter import sql, waiting
-from services.gateway.arbiter.line import Arbiter, Asked, Outcome
+from services.gateway.arbiter.asked import Asked, Outcome
+from services.gateway.arbiter.line import Arbiter
 from services.gateway.arbiter.rules import Granted, Refused, Waiting
 from shared import claims, embedded, errors
 from shared.assertion import Caller

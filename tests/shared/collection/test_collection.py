@@ -224,6 +224,25 @@ def test_what_must_be_true_when_places_are_given_back_is_asked_with_the_slots_lo
     assert booked.town.one("SELECT count(*) FROM notices WHERE subject = %s", made) == 2
 
 
+def test_who_has_been_there_gives_nothing_back(booked: Booked, db: Run) -> None:
+    who, child = booked.town.residents(2)
+    both = booked.make(who, [who, child], [booked.town.slot(8)])
+    came = "UPDATE claims SET state = 'attended' WHERE resource_id = %s AND holder_no = %s"
+    booked.town.do(came, both, child.holder_no)
+    parent = caller(who, for_=[child])
+    for _ in range(2):
+        told = db(cancelling(parent, THINGS, both))
+        assert {one.id: one.state for one in told.persons} == {
+            who.person_id: "released",
+            child.person_id: "attended",
+        }
+    alone = booked.make(who, [who], [booked.town.slot(12)])
+    booked.town.do(came, alone, who.holder_no)
+    with pytest.raises(errors.AlreadyRecorded):
+        db(cancelling(parent, THINGS, alone))
+    assert booked.town.one("SELECT state FROM claims WHERE resource_id = %s", alone) == "attended"
+
+
 def test_a_cancel_that_waits_for_another_finds_nothing_to_ask_about(booked: Booked, db: Run) -> None:
     (who,) = booked.town.residents()
     made = booked.make(who, [who], [booked.town.slot(8)])
