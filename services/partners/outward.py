@@ -211,7 +211,7 @@ class Door:
         """A new connection to an address that was judged, with the name's own certificate."""
         found = await addresses(origin.host, origin.port)
         for one in found:
-            if not rules.reachable(one, self._allowed) or (origin.is_plain and not self._is_named(one)):
+            if not rules.reachable(one, self._allowed, is_plain=origin.is_plain):
                 raise Refused
         reader, writer = await asyncio.open_connection(
             str(found[0]),
@@ -220,10 +220,6 @@ class Door:
             server_hostname=None if origin.is_plain else origin.host,
         )
         return _Line(reader, writer)
-
-    def _is_named(self, address: Address) -> bool:
-        inner = rules.unwrapped(address)
-        return any(inner.version == one.version and inner in one for one in self._allowed)
 
 
 def _word(problem: Exception) -> str:

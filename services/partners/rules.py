@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -130,14 +130,16 @@ def unwrapped(address: Address) -> Address:
     return address
 
 
-def reachable(address: Address, allowed: Sequence[Network]) -> bool:
-    """Whether a notice may be sent there: anywhere public, and the networks that the operator named.
+def reachable(address: Address, allowed: Sequence[Network], *, is_plain: bool = False) -> bool:
+    """Whether a notice may be sent there: anywhere public with TLS, and to the networks that the operator named.
 
     What wraps an IPv4 address is judged as that address; and NAT64 and 6to4 lead through somebody else's gateway: never.
     """
     inner = unwrapped(address)
     if any(inner.version == one.version and inner in one for one in allowed):
         return True
+    if is_plain:
+        return False
     if isinstance(address, IPv6Address) and (inner is not address or address not in _GLOBAL):
         return False
     return not any(inner.version == one.version and inner in one for one in _NOWHERE)
@@ -166,6 +168,16 @@ def is_url(url: str) -> bool:
         and "#" not in url
         and port != 0
     )
+
+
+def is_never_called(url: str, allowed: Sequence[Network]) -> bool:
+    """Whether a URL's host is an address to which nothing is sent. A name is looked up, and judged, at each call."""
+    parts = urlsplit(url)
+    try:
+        address = ip_address(parts.hostname or "")
+    except ValueError:
+        return False
+    return not reachable(address, allowed, is_plain=parts.scheme == "http")
 
 
 # What came back

@@ -547,15 +547,22 @@ def test_without_being_named_no_network_of_ones_own_is_called(
 
     with opened(database_url, keys, settings.model_copy(update={"partner_networks": (), "demo": False})) as front:
         system = a_system(front)
-        endpoints = [
-            an_endpoint(front, system, url, proven=False)
-            for url in (
-                sink.url(), sink.url(host="localhost"), sink.url(host="2130706433"), sink.url(host="0x7f.1"),
-                sink.url(host="0"), sink.url(host="[::ffff:127.0.0.1]"), sink.url(host="[::1]"),
-                f"https://127.0.0.1:{sink.port}/", "https://169.254.169.254/latest/meta-data/", "https://[fd00::1]/",
-                f"https://localhost:{sink.port}/",
-            )
-        ]  # fmt: skip
+        names = (
+            sink.url(host="localhost"), sink.url(host="2130706433"), sink.url(host="0x7f.1"), sink.url(host="0"),
+            f"https://localhost:{sink.port}/",
+        )  # fmt: skip
+        addresses = (
+            sink.url(), sink.url(host="[::ffff:127.0.0.1]"), sink.url(host="[::1]"), f"https://127.0.0.1:{sink.port}/",
+            "https://169.254.169.254/latest/meta-data/", "https://[fd00::1]/", "http://93.184.215.14/",
+        )  # fmt: skip
+        endpoints = [an_endpoint(front, system, url, proven=False) for url in names]
+        for url in addresses:
+            body = {"url": url, "types": ["*"], "community": "330411105"}
+            refused = system.ask("POST", "partners/endpoints", json=body)
+            assert is_problem(refused, 422)
+            assert [(one["pointer"], one["code"]) for one in refused.json()["errors"]] == [("/url", "address_refused")]
+            endpoints.append(an_endpoint(front, system, f"https://example.org/{len(endpoints)}", proven=False))
+            front.town.do("UPDATE endpoints SET url = %s WHERE id = %s", url, endpoints[-1]["id"])
         push(front)
         for one in endpoints:
             tries = system.get(f"partners/endpoints/{one['id']}/deliveries").json()["items"][0]["tries"]

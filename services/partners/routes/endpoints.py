@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from services.partners import rules
 from services.partners.actions import endpoints as actions
 from services.partners.actions import reach
 from services.partners.actions.endpoints import Shown, Wanted
@@ -24,12 +25,14 @@ from services.partners.schemas import (
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
+from shared.web import EVERYWHERE, Context, Ctx, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHERE)
 
 
-def _wanted(told: EndpointIn) -> Wanted:
+def _wanted(told: EndpointIn, ctx: Context) -> Wanted:
+    if rules.is_never_called(told.url, ctx.settings.delivery_networks):
+        raise errors.Unprocessable.at("/url", "address_refused")
     enabled = told.enabled if isinstance(told, EndpointEditIn) else True
     kinds = reach.known(told.types)
     return Wanted(told.url, kinds, told.community, told.ordering, told.description, enabled=enabled)
@@ -72,7 +75,7 @@ async def list_all(ctx: Ctx, who: Who, limit: Limit = 50, cursor: Cursor = None)
     responses=refuses(errors.NotInScope, errors.Exists),
 )
 async def make(told: EndpointIn, ctx: Ctx, who: Who) -> Response:
-    row, secret = await ctx.db.run(actions.make, who, ctx.keys, _wanted(told))
+    row, secret = await ctx.db.run(actions.make, who, ctx.keys, _wanted(told, ctx))
     where = f"/v1/partners/endpoints/{row['id']}"
     return web.private(EndpointMadeOut(**dict(row), secret=secret), 201, Location=where, ETag=_etag(row))
 
@@ -101,7 +104,7 @@ async def read(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
 )
 async def replace(endpoint_id: uuid.UUID, told: EndpointEditIn, request: Request, ctx: Ctx, who: Who) -> Response:
     row = await ctx.db.run(
-        actions.replace, who, endpoint_id, _wanted(told), lambda found: web.require_match(request, _etag(found))
+        actions.replace, who, endpoint_id, _wanted(told, ctx), lambda found: web.require_match(request, _etag(found))
     )
     return web.json(EndpointOut(**dict(row)), 200, {"ETag": _etag(row)})
 
