@@ -34,6 +34,8 @@ Referees = Mapping[str, Callable[[], errors.Refusal]]
 
 MAX_CONNECTIONS = 80
 """The sum of all pools of a deployment, job workers included, stays below this."""
+ROLL_BACK_SECONDS = 2.0
+"""How long a transaction that is given up keeps its connection; then the connection is given up, too."""
 COMMIT_SECONDS = 5
 """How long the answer to COMMIT is waited for before PostgreSQL is asked over another connection."""
 
@@ -210,7 +212,7 @@ class Database:
     async def _end(self, pooled: Any, raw: Any) -> None:
         """End a transaction that wrote nothing that matters: by ROLLBACK, which waits for no disk."""
         try:
-            await raw.execute("ROLLBACK", timeout=2)
+            await raw.execute("ROLLBACK", timeout=ROLL_BACK_SECONDS)
         except BaseException as error:
             raw.terminate()
             await pooled.invalidate()
@@ -219,8 +221,10 @@ class Database:
 
     async def _roll_back(self, pooled: Any, raw: Any) -> None:
         """Give up a transaction, also while its task is being cancelled."""
+        giving_up = asyncio.ensure_future(raw.execute("ROLLBACK"))
+        giving_up.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody else may ask any more
         try:
-            await asyncio.wait_for(asyncio.shield(raw.execute("ROLLBACK")), 2)
+            await asyncio.wait_for(asyncio.shield(giving_up), ROLL_BACK_SECONDS)
         except BaseException:  # noqa: BLE001 - whatever it was, this connection is not to be used again
             raw.terminate()
             await pooled.invalidate()

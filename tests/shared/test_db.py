@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from shared import db as shared_db
 from shared.db import NotCommitted, Tx
 from tests.conftest import connected, run
+from tests.laws.proxy import in_front_of
 from tests.town import Town
 
 
@@ -57,6 +59,32 @@ def test_calls_one_after_another_use_the_same_connection(database_url: str) -> N
             assert len({await db.run(backend) for _ in range(10)}) == 1
 
     run(whole())
+
+
+def test_what_cannot_be_taken_back_over_a_silent_line_is_given_up_without_a_word(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_db, "ROLL_BACK_SECONDS", 0.2)
+    never_asked: list[dict[str, Any]] = []
+
+    async def whole() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: never_asked.append(context))
+        async with in_front_of(database_url) as proxy, connected(proxy.url, pool_size=1) as db:
+
+            async def changes_its_mind(tx: Tx) -> None:
+                await backend(tx)
+                proxy.delay = 600
+                raise ValueError
+
+            with pytest.raises(ValueError):
+                await db.run(changes_its_mind)
+            proxy.delay = 0
+            gc.collect()
+            await asyncio.sleep(0)
+            assert await db.run(backend)
+
+    run(whole())
+    assert never_asked == []
 
 
 def test_a_connection_that_is_in_no_state_to_begin_is_given_up(
