@@ -74,9 +74,9 @@ def test_what_cannot_be_taken_back_over_a_silent_line_is_given_up_without_a_word
             async def changes_its_mind(tx: Tx) -> None:
                 await backend(tx)
                 proxy.delay = 600
-                raise ValueError
+                raise LookupError
 
-            with pytest.raises(ValueError):
+            with pytest.raises(LookupError):
                 await db.run(changes_its_mind)
             proxy.delay = 0
             gc.collect()
