@@ -677,6 +677,8 @@ def test_a_phone_is_told_to_who_has_to_call_and_that_is_written_down(front: Fron
         {"subsidy": {"funding": {"government": 50}}},
         {"delivery_fee_fen": -1},
         {"area": ["nowhere"]},
+        {"area": ["330424101", "330424199"]},
+        {"subsidy": {"residents_of": ["99"]}},
     ],
     ids=str,
 )

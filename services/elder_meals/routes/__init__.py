@@ -9,7 +9,7 @@ from typing import Any
 from services.elder_meals.actions import KITCHEN, SERVICE
 from services.elder_meals.actions.orders import make_orders
 from services.elder_meals.routes import doors, elders, kitchens, orders, standing
-from services.elder_meals.schemas.kitchens import KitchenTerms
+from services.elder_meals.schemas.kitchens import KitchenTerms, regions_of
 from services.elder_meals.schemas.orders import OrderIn, OrderOut
 from shared import claiming, web
 from shared.collection import routes as collection
@@ -30,7 +30,7 @@ app = web.service_app(
     [
         orders.router,
         collection.router(orders.ORDERS, OrderOut),
-        places.router(SERVICE, "kitchens", KINDS, terms=KitchenTerms, readers=KITCHEN),
+        places.router(SERVICE, "kitchens", KINDS, terms=KitchenTerms, readers=KITCHEN, regions=regions_of),
         kitchens.router,
         elders.router,
         standing.router,

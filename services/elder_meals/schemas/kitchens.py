@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import date as Date  # noqa: N812 - a field is called date
 from typing import Annotated, Any, Self
 
@@ -98,6 +99,12 @@ class KitchenTerms(In):
         if minutes != sorted(set(minutes)):
             raise ValueError("each step of the ladder is later than the one before")
         return self
+
+
+def regions_of(terms: KitchenTerms) -> Mapping[str, str]:
+    """The regions where it delivers, and whose residents are paid for, by where the terms name them."""
+    told = {"/area": terms.area, "/subsidy/residents_of": terms.subsidy.residents_of}
+    return {f"{where}/{n}": code for where, codes in told.items() for n, code in enumerate(codes or ())}
 
 
 class DishIn(In):

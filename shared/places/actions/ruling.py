@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -72,10 +72,22 @@ async def replace_policy(
 
 
 async def replace_terms(
-    tx: Tx, who: Caller, service: str, place_id: uuid.UUID, body: dict[str, Any], matches: Matches
+    tx: Tx,
+    who: Caller,
+    service: str,
+    place_id: uuid.UUID,
+    body: dict[str, Any],
+    regions: Mapping[str, str],
+    matches: Matches,
 ) -> None:
-    """Give a place the next version of its terms: what its service alone wants to know of it. No version ever changes."""
+    """Give a place the next version of its terms: what its service alone wants to know of it. No version ever changes.
+
+    `regions` are those that the body names, by JSON pointer.
+    """
     await held_place(tx, who, OWNERS, service, place_id)
+    unknown = set(await sql.unknown_regions(tx, list(regions.values()))) if regions else ()
+    if wrong := [pointer for pointer, code in regions.items() if code in unknown]:
+        raise errors.Unprocessable(errors=[{"in": "body", "pointer": one, "code": "unknown"} for one in wrong])
     before = await sql.terms_of(tx, place_id)
     version = before.version if before is not None else 0
     matches(version)

@@ -8,7 +8,7 @@ from shared import web
 from shared.places import actions
 from shared.places.routes.days import add_days
 from shared.places.routes.places import add_places
-from shared.places.routes.ruling import add_rules, add_terms
+from shared.places.routes.ruling import RegionsOf, add_rules, add_terms
 from shared.web import EVERYWHERE
 
 
@@ -18,10 +18,12 @@ def router(
     kinds: tuple[str, ...],
     terms: type[web.In] | None = None,
     readers: frozenset[str] = actions.READERS,
+    regions: RegionsOf = lambda _: {},
 ) -> APIRouter:
     """The routes of one service's places, `/v1/<service>/<collection>…`; their kinds are these.
 
-    `terms` is what the service alone wants to know of a place; everything in it has a default. `readers` see who comes.
+    `terms` is what the service alone wants to know of a place; everything in it has a default, and `regions` are those it
+    names. `readers` see who comes.
     """
     made = APIRouter(
         prefix=f"/v1/{service}/{collection}",
@@ -32,6 +34,6 @@ def router(
     add_places(made, service, collection, kinds)
     add_rules(made, service, collection)
     if terms is not None:
-        add_terms(made, service, collection, terms)
+        add_terms(made, service, collection, terms, regions)
     add_days(made, service, collection, readers)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -13,6 +14,9 @@ from shared.places.routes.given import PlaceId, Version, matches, place_of, poli
 from shared.places.schemas import PolicyIn, PolicyOut, ScheduleIn, ScheduleOut
 from shared.texts import say
 from shared.web import Context, Ctx, Who, refuses
+
+RegionsOf = Callable[[Any], Mapping[str, str]]
+"""The regions that terms name, by where they say so (a JSON pointer); there must be such regions."""
 
 
 def add_rules(made: APIRouter, service: str, collection: str) -> None:
@@ -74,7 +78,7 @@ def add_rules(made: APIRouter, service: str, collection: str) -> None:
         return await policy(ctx, place_id)
 
 
-def add_terms(made: APIRouter, service: str, collection: str, told_as: type[web.In]) -> None:
+def add_terms(made: APIRouter, service: str, collection: str, told_as: type[web.In], regions: RegionsOf) -> None:
     """What its service alone wants to know of it."""
     shown_as = schemas.terms_model(told_as)
 
@@ -99,7 +103,7 @@ def add_terms(made: APIRouter, service: str, collection: str, told_as: type[web.
 
     async def replace_terms(place_id: PlaceId, told: Any, request: Request, ctx: Ctx, who: Who) -> Response:
         body = told.model_dump(mode="json")
-        await ctx.db.run(actions.replace_terms, who, service, place_id, body, matches(request))
+        await ctx.db.run(actions.replace_terms, who, service, place_id, body, regions(told), matches(request))
         return await shown(ctx, place_id)
 
     replace_terms.__annotations__["told"] = told_as
