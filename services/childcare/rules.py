@@ -120,7 +120,7 @@ def may_read(now: datetime, visits: Iterable[tuple[datetime, datetime]]) -> bool
     return any(starts_at - AROUND <= now <= ends_at + AROUND for starts_at, ends_at in visits)
 
 
-def may_stay_away(mode: str, *, stays: bool) -> bool:
+def suits(mode: str, *, stays: bool) -> bool:
     """Whether a visit suits a room's way: guardians stay, children are dropped off, or either."""
     return mode == "either" or (mode == "stay") == stays
 

@@ -139,6 +139,14 @@ def test_what_was_written_is_sealed_in_every_table(room: Nursery, front: Front) 
         assert CANARY.encode().hex() not in (rows or ""), table
 
 
+def test_what_must_be_known_may_be_long(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    long = "汉" * 2000
+    assert front.ask("PUT", about(child), parent, json={"notes": long}).json()["notes"] == long
+    told = {"room": str(room.place_id), "severity": "minor", "text": long}
+    assert room.post("/v1/childcare/incidents", room.carer, **told).json()["text"] == long
+
+
 def test_two_guardians_write_over_what_they_read(room: Nursery, front: Front) -> None:
     parent, (child,) = room.family()
     (father,) = front.town.residents()
@@ -401,8 +409,10 @@ def test_a_room_that_is_not_empty_is_not_closed(room: Nursery, front: Front) -> 
     incident = front.get(f"/v1/childcare/incidents/{found['incident']}", room.carer).json()
     assert (incident["kind"], incident["severity"], incident["text"]) == ("count", "serious", "0 / 1")
     assert room.post(count, room.carer, count=1, names=[child.name]).json()["closed"] is False
-    named = front.ask("POST", count, room.carer, json={"names": [child.name]}).json()
+    named = front.ask("POST", count, room.carer, json={"names": ["小明"]}).json()
     assert (named["closed"], named["count"]) == (False, 1)
+    stays = front.get(f"/v1/childcare/incidents/{named['incident']}", room.carer).json()
+    assert stays["text"] == "1 / 1: 小明", "who was seen is not lost"
     assert is_problem(room.post(count, room.carer, count=-1), 422)
     assert is_problem(room.post(count, room.carer, count=1, names=[child.name, "小明"]), 422), (
         "more names than children"

@@ -162,7 +162,7 @@ def test_what_comes_more_than_five_minutes_after_it_happened_is_late() -> None:
     ],
 )
 def test_a_visit_suits_the_room_or_not(mode: str, *, stays: bool, may: bool) -> None:
-    assert rules.may_stay_away(mode, stays=stays) is may
+    assert rules.suits(mode, stays=stays) is may
 
 
 def test_each_step_for_a_late_child_is_due_once() -> None:

@@ -107,7 +107,8 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
     if told.seen or known.children:
         inside = await sql.rooms.everybody_inside(tx, place_id)
         incident_id = clock.uuid7()
-        body = {"text": f"{told.seen} / {known.children}", "witnessed_by": [who.name], "names": told.names}
+        text = f"{told.seen} / {known.children}" + (f": {'、'.join(told.names)}" if told.names else "")
+        body = {"text": text, "witnessed_by": [who.name]}
         await write_down(
             tx,
             Happened(

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from services.childcare import notices, rules, sql
-from shared import claims, clock, crypto, errors
+from shared import claiming, claims, clock, crypto, errors
 from shared.assertion import Caller
 from shared.claims import Group
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.grants import Grant
-from shared.line import SKIPPED, Answer
+from shared.line import Answer
 from shared.notices import announce
 from shared.places import sql as places
 
@@ -27,7 +27,7 @@ class Making:
     account_no: int
     stays: bool
     note: bytes | None
-    visit_id: uuid.UUID
+    id: uuid.UUID
 
 
 def making(keys: Keyring, grant: Grant, account_no: int, *, stays: bool, note: str | None) -> Making:
@@ -40,22 +40,14 @@ def making(keys: Keyring, grant: Grant, account_no: int, *, stays: bool, note: s
 async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -> list[Answer[uuid.UUID]]:
     """Confirm granted groups, write their visits and announce them; each whole or not at all."""
     terms = await places.terms(tx, list({slot.place_id for one in several for slot in one.grant.slots}))
-    answers: list[Answer[uuid.UUID]] = [_unsuited(one, terms) or one.visit_id for one in several]
-    suited = [n for n, answer in enumerate(answers) if isinstance(answer, uuid.UUID)]
-    wanted = [(several[n].grant, several[n].visit_id) for n in suited]
-    confirmed = await claims.confirm(tx, wanted, skip_locked=skip_locked) if wanted else []
-    made = []
-    for n, is_confirmed in zip(suited, confirmed, strict=True):
-        if is_confirmed:
-            made.append(several[n])
-        else:
-            answers[n] = SKIPPED if is_confirmed is None else errors.HoldLapsed()
+    refused = [_unsuited(one, terms) for one in several]
+    made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
     if made:
         await sql.visits.insert_visits(
             tx,
             [
                 (
-                    one.visit_id,
+                    one.id,
                     one.grant.group_id,
                     one.grant.slots[0].place_id,
                     one.grant.slots[0].community,
@@ -67,9 +59,7 @@ async def make_visits(tx: Tx, several: Sequence[Making], *, skip_locked: bool) -
                 for one in made
             ],
         )
-        await announce(tx, [notices.visit_made(one.grant, one.visit_id, stays=one.stays) for one in made])
-    else:
-        tx.discard()
+        await announce(tx, [notices.visit_made(one.grant, one.id, stays=one.stays) for one in made])
     return answers
 
 
@@ -78,13 +68,13 @@ def _unsuited(one: Making, terms: Mapping[uuid.UUID, tuple[int, dict[str, Any]]]
         return errors.Unprocessable.at("/slot_ids", "several_rooms")
     for slot in one.grant.slots:
         mode = rules.terms_of(terms.get(slot.place_id, (0, {}))[1]).stays
-        if not rules.may_stay_away(mode, stays=one.stays):
+        if not rules.suits(mode, stays=one.stays):
             return errors.GuardianStays() if mode == "stay" else errors.DropOffOnly()
     return None
 
 
 class Detail(NamedTuple):
-    """What a visit has besides its row."""
+    """A visit's note and its hand-overs."""
 
     note: str | None
     steps: list[dict[str, Any]]

@@ -20,17 +20,7 @@ KINDS = ("children_room", "holiday_care")
 
 
 def _lines(context: Context) -> Mapping[str, Line[Any, Any]]:
-    settings = context.settings
-    return {
-        "visits": Line(
-            "visits",
-            context.db,
-            actions.make_visits,
-            batch=settings.line_batch,
-            waiting=settings.line_waiting,
-            seconds=min(settings.line_seconds, settings.upstream_seconds),
-        )
-    }
+    return {"visits": claiming.line_of("visits", context, actions.make_visits)}
 
 
 app = web.service_app(

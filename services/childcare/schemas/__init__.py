@@ -18,7 +18,7 @@ from pydantic import (
 
 from services.childcare.rules import Terms
 from shared import clock
-from shared.claiming import ClaimIn, ClaimOut, Moment, NamedOut, Short, Text
+from shared.claiming import ClaimIn, ClaimOut, Long, Moment, NamedOut, Short, Text
 from shared.claims import Take
 from shared.texts import say
 from shared.uploads import AHEAD, UploadIn
@@ -31,7 +31,6 @@ Code = Annotated[
 ]
 """Digits as somebody types or reads them out: grouped, or of full width."""
 Minute = Annotated[int, Field(ge=1, le=24 * 60)]
-Long = Annotated[Text, Field(max_length=2000)]
 
 
 _USUAL = Terms()

@@ -14,13 +14,12 @@ from pydantic import (
 )
 
 from services.childcare.rules import plain
-from shared.claiming import Moment, NamedOut, Short, Text
+from shared.claiming import Long, Moment, NamedOut, Short, Text
 from shared.texts import say
 from shared.web import In, Out
 
 Last4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{3}[0-9Xx]$")]
 Phone4 = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
-Long = Annotated[Text, Field(max_length=2000)]
 
 
 class ContactIn(In):

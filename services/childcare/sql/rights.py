@@ -52,7 +52,7 @@ async def forget(tx: Tx, holder_no: int, account_nos: Sequence[int]) -> int:
 
 
 async def collectors(tx: Tx, holder_no: int) -> list[uuid.UUID]:
-    """All lines about who may collect a child, and those that say somebody may."""
+    """All lines about who collects a child, and those about somebody who does, or never may."""
     rows = await tx.fetch(
         "SELECT c.id FROM collectors c LEFT JOIN holders h ON h.id = c.person_id WHERE c.child_no = $1 OR h.no = $1",
         holder_no,

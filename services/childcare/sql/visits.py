@@ -20,7 +20,7 @@ async def insert_visits(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> None:
 
 
 async def steps(tx: Tx, visit_ids: Sequence[uuid.UUID]) -> list[Any]:
-    """What each visit has besides its row: id, note (sealed), steps (a list of child, name, direction, at, in order)."""
+    """What is shown with each visit: id, note (sealed), steps (a list of child, name, direction, at, in order)."""
     return await tx.fetch(
         """
         SELECT v.id, v.note, coalesce((
