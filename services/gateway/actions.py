@@ -19,20 +19,20 @@ TOWN = 9
 """Digits of a town's code. A day counts in every place, so whoever manages less than a town does not say what it is."""
 
 
-async def leave(tx: Tx, group_id: uuid.UUID) -> None:
+async def leave(tx: Tx, group_id: uuid.UUID, state: str = "left", reason: str = "left") -> None:
     """Take a group off the waiting lists; places held for it at this moment are freed."""
     slots = await ledger.waiting_slots(tx, group_id)
     await claims.lock_slots(tx, slots)
     wait = await sql.wait(tx, group_id)
     await ledger.leave_lists(tx, [group_id])
-    await claims.release(tx, group_id, reason="left", only_held=True)
+    if wait is not None:  # else it was taken off while this waited for the slots: the answer tells why
+        await ledger.set_ask_ended(
+            tx, ledger.Ended(group_id, wait["account_no"], wait["key"], state, reason, slots, wait["holders"])
+        )
+    await claims.release(tx, group_id, reason=reason, only_held=True)
     group = await claims.group(tx, group_id)
     if group is not None and any(row["state"] == "confirmed" for row in group.claims):
         raise errors.InFlight(retry_after=1)  # it was served at this very moment: ask again, and it is cancelled
-    if wait is not None:  # else it was taken off while this waited for the slots: the answer tells why
-        await ledger.set_ask_ended(
-            tx, ledger.Ended(group_id, wait["account_no"], wait["key"], "left", "left", slots, wait["holders"])
-        )
 
 
 async def set_capacity(

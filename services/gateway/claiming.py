@@ -26,9 +26,8 @@ from starlette.types import Scope
 
 from services import SERVICES, Service, load
 from services import service as service_named
-from services.gateway import credentials
+from services.gateway import actions, credentials, shapes
 from services.gateway import sql as gateway_sql
-from services.gateway.arbiter import sql
 from services.gateway.arbiter.asked import Asked, Outcome
 from services.gateway.arbiter.rules import Refused, Replayed, Waiting
 from services.gateway.credentials import INTERNAL
@@ -182,7 +181,8 @@ class Claiming:
             answer = await self.show(service, call, decision.group_id)
             return Answer(answer.status, [*answer.headers, (b"idempotency-replayed", b"true")], answer.body)
         if isinstance(decision, Waiting):
-            return await self.show(service, call, outcome.group_id)
+            refused = await self._refused_anyway(service, call, outcome)
+            return refused or await self.show(service, call, outcome.group_id)
         try:
             answer = await self.forward(service.name, call, grant=outcome.grant)
         except NoAnswer as none:
@@ -197,6 +197,24 @@ class Claiming:
             self._note_service(service, call, outcome, answer)
         return answer
 
+    async def _refused_anyway(self, service: Service, call: Call, outcome: Outcome) -> Answer | None:
+        """What the service refuses whatever comes free, so that nobody waits in vain; None when nothing stands against it.
+
+        It is asked as if there were places. The grant names claims that nobody holds, so what suits hears that they lapsed.
+        """
+        if outcome.grant is None:
+            return None
+        try:
+            answer = await self.forward(service.name, call, grant=outcome.grant)
+        except NoAnswer:
+            return None
+        if answer.status >= 500 or answer.status == errors.TooMany.status or _code(answer) == errors.HoldLapsed.code:
+            return None
+        self._note_service(service, call, outcome, answer)
+        with contextlib.suppress(errors.InFlight):  # served at this very moment: it hears so by itself
+            await self._db.run(actions.leave, outcome.group_id, "lost", "refused")
+        return answer
+
     def _note(self, decision: Refused, slot_id: uuid.UUID | None, asked: Asked, call: Call) -> None:
         """Remember why, for who asks about it later; a request that is still at work was not refused."""
         if decision.code == "in_flight":
@@ -209,10 +227,8 @@ class Claiming:
 
     def _note_service(self, service: Service, call: Call, outcome: Outcome, answer: Answer) -> None:
         """Remember a service's own refusal of what the arbiter had granted."""
-        code = None
-        with contextlib.suppress(ValueError, AttributeError):
-            code = wire.loads(answer.body).get("code")
-        if isinstance(code, str) and outcome.grant is not None:
+        code = _code(answer)
+        if code is not None and outcome.grant is not None:
             persons = tuple(dict.fromkeys(claim.person_id for claim in outcome.grant.claims))
             self._refusals.note(
                 call.caller, service.name, outcome.grant.slots[0].id, code[:64], call.request_id, persons
@@ -245,7 +261,7 @@ class Claiming:
         await self._db.run(claims.release, outcome.group_id, reason="unanswered", only_held=True)
         group = await self._db.read(claims.group, outcome.group_id)
         if group is not None and group.resource_id is not None:
-            return of(201, shape(service, group), [(b"location", location(service, group).encode())])
+            return of(201, shapes.shape(service, group), [(b"location", shapes.location(service, group).encode())])
         raise none.refusal from none
 
     async def show(self, service: Service, call: Call, group_id: uuid.UUID) -> Answer:
@@ -258,22 +274,32 @@ class Claiming:
         call = call._replace(caller=credentials.told_of(call.caller, facts))
         found = await self._db.read(claims.group, group_id)
         if found is None or found.resource_id is None:
-            waiting = await self._db.read(waiting_shape, group_id, call.caller)
+            waiting = await self._db.read(shapes.waiting_shape, group_id, call.caller)
             if waiting is not None:
                 return of(202, waiting, [(b"location", f"/v1/claims/{group_id}".encode())])
-        group = seen(found, call.caller) if found is not None else None
+        group = shapes.seen(found, call.caller) if found is not None else None
         if group is None:
             raise errors.NotThere
-        headers = [(b"location", location(service, group).encode())]
+        headers = [(b"location", shapes.location(service, group).encode())]
         if group.resource_id is not None:
             try:
-                answer = await self.forward(service.name, call, method="GET", path=location(service, group), body=b"")
+                answer = await self.forward(
+                    service.name, call, method="GET", path=shapes.location(service, group), body=b""
+                )
             except NoAnswer:
                 answer = None
             if answer is not None and answer.status == 200:
                 kept = [(k, v) for k, v in answer.headers if k in (b"content-type", b"etag")]
                 return Answer(201, [*kept, *headers], answer.body)
-        return of(201, shape(service, group), headers)
+        return of(201, shapes.shape(service, group), headers)
+
+
+def _code(answer: Answer) -> str | None:
+    """Which problem an answer is."""
+    with contextlib.suppress(ValueError, AttributeError):
+        code = wire.loads(answer.body).get("code")
+        return code if isinstance(code, str) else None
+    return None
 
 
 _WAIT: Final = re.compile(rb"(?:^|&)wait=([0-9]{1,2})(?:&|$)")
@@ -376,62 +402,6 @@ def refusal(
     if pointer:
         extra["errors"] = [{"pointer": pointer, "code": decision.code}]
     return kind(retry_after=retry, **extra)
-
-
-def location(service: Service, group: claims.Group) -> str:
-    """Where the group's resource is."""
-    return claiming.href(service.name, service.collection or "", group.resource_id, group.group_id)
-
-
-def shape(service: Service, group: claims.Group) -> claiming.ClaimOut:
-    """The group in the one shape."""
-    return claiming.ClaimOut(**claiming.of_group(group, where=f"{service.name}/{service.collection}"))
-
-
-def seen(group: claims.Group, who: Caller) -> claims.Group | None:
-    """As much of a group as the caller may see: what is at places whose staff they are, and their own; None if nothing is."""
-    found = claims.seen_by(group, who, claims.DESK)
-    return found if found.claims else None
-
-
-async def waiting_shape(tx: Tx, group_id: uuid.UUID, who: Caller) -> claiming.ClaimOut | None:
-    """A waiting ask in the one shape, as far as the caller may see it; None when that is nothing."""
-    waits = await sql.waits(tx, group_id)
-    shown = await _asked(tx, group_id, who, "waiting", [row["slot_id"] for row in waits], waits[0]) if waits else None
-    return shown.model_copy(update={"position": max(row["position"] for row in waits)}) if shown else None
-
-
-async def ended_shape(tx: Tx, group_id: uuid.UUID, who: Caller) -> claiming.ClaimOut | None:
-    """An ask that left its waiting lists without a place, as far as the caller may see it; None when that is nothing."""
-    ask = await sql.ended_ask(tx, group_id)
-    state = "released" if ask is not None and ask["state"] == "left" else "lost"
-    shown = await _asked(tx, group_id, who, state, ask["slot_ids"], ask) if ask is not None else None
-    return shown.model_copy(update={"reason": ask["reason"]}) if shown and ask is not None else None
-
-
-async def _asked(
-    tx: Tx, group_id: uuid.UUID, who: Caller, state: str, slot_ids: Sequence[uuid.UUID], row: Any
-) -> claiming.ClaimOut | None:
-    rows = sorted(await sql.slots(tx, slot_ids), key=lambda one: (one["starts_at"], one["id"]))
-    service = rows[0]["service"]
-    people = await sql.holders(tx, row["holders"])
-    if not any(who.may(claims.DESK, one["community"], one["place_id"]) for one in rows):
-        own = set(who.holders_in(service))
-        people = [one for one in people if one["no"] in own or claims.is_office(who, one["kind"], one["community"])]
-    if not people:
-        return None
-    slots = [claiming.slot_out(sql.granted_slot(one)) for one in rows]
-    return claiming.ClaimOut(
-        id=None,
-        group_id=group_id,
-        service=service,
-        state=state,
-        slot=slots[0],
-        slots=slots,
-        persons=[claiming.PersonOut(id=one["id"], name=one["name"], state=state) for one in people],
-        made_by=row["made_by"],
-        href=f"/v1/claims/{group_id}",
-    )
 
 
 def of(status: int, model: pydantic.BaseModel, headers: list[tuple[bytes, bytes]] | None = None) -> Answer:

@@ -32,7 +32,10 @@ class Asked(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The decision on one ask, and what goes with it: the grant, or the slot it was refused for."""
+    """The decision on one ask, and what goes with it: the grant, or the slot it was refused for.
+
+    With one that has just begun to wait comes what it would have been granted. It holds nothing, and can only be asked about.
+    """
 
     group_id: uuid.UUID
     decision: Decision

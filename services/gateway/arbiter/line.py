@@ -57,6 +57,7 @@ class Arbiter:
                 grants.append((ask, grant))
             elif isinstance(decision, Waiting) and not ask.ranked.issuperset(decision.slots):
                 waits.append((asked[i], ask, decision))  # whoever stands there already keeps the rank
+                grant = None if ask.serving else self._grant(ask, looked, looked.now)
             if isinstance(decision, Refused):
                 answers[i] = self._refused(asked[i], ask, decision, looked)
             else:

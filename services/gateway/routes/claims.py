@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 
 import services
-from services.gateway import actions, claiming, sql
+from services.gateway import actions, claiming, shapes, sql
 from services.gateway.parts import Parts
 from services.gateway.routes.given import Gate, Told, Who, people
 from services.gateway.upstreams import Answer
@@ -33,11 +33,11 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
         is_active = group is not None and any(row["state"] in ("held", "confirmed", "attended") for row in group.claims)
         asked = None
         if not is_active:
-            asked = await claiming.waiting_shape(tx, group_id, who) or await claiming.ended_shape(tx, group_id, who)
+            asked = await shapes.waiting_shape(tx, group_id, who) or await shapes.ended_shape(tx, group_id, who)
         if asked is not None:
             found[group_id] = asked
-        elif group is not None and (shown := claiming.seen(group, who)) is not None:
-            found[group_id] = claiming.shape(services.service(group.service), shown)
+        elif group is not None and (shown := shapes.seen(group, who)) is not None:
+            found[group_id] = shapes.shape(services.service(group.service), shown)
     return found
 
 

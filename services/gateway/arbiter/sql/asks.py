@@ -22,11 +22,16 @@ async def waits_of(tx: Tx, nos: Sequence[int], slot_ids: Sequence[uuid.UUID]) ->
 
 
 async def ranked(tx: Tx, group_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
-    """The slots on whose waiting lists these groups stand."""
+    """The slots on whose waiting lists these groups stand; who has left is missing, and nobody leaves unseen before the end."""
     rows = await tx.fetch(
-        "SELECT group_id, array_agg(slot_id) FROM waits WHERE group_id = ANY($1::uuid[]) GROUP BY group_id", group_ids
+        "SELECT w.group_id, w.slot_id FROM waits w JOIN asks k USING (account_no, key, group_id) "
+        "WHERE w.group_id = ANY($1::uuid[]) AND k.state = 'waiting' ORDER BY w.group_id, w.slot_id FOR UPDATE OF k",
+        group_ids,
     )
-    return {row[0]: frozenset(row[1]) for row in rows}
+    found: dict[uuid.UUID, set[uuid.UUID]] = {}
+    for group_id, slot_id in rows:
+        found.setdefault(group_id, set()).add(slot_id)
+    return {group_id: frozenset(slots) for group_id, slots in found.items()}
 
 
 async def write_asks(
