@@ -11,6 +11,7 @@ import pytest
 from services.childcare import tasks
 from services.childcare.actions import overdue
 from shared import clock
+from shared.purposes import PURPOSES
 from tests.childcare.nursery import Nursery
 from tests.gateway.test_front import CANARY, Front, examined, is_problem
 from tests.town import Resident
@@ -381,10 +382,67 @@ def test_only_a_carer_of_the_room_goes_on_duty_and_in_one_room_at_a_time(room: N
     assert is_problem(other.post(f"{other.path}/carers", other.carer, **told), 409, "already_inside")
     front.town.do("UPDATE roles SET ends_at = now() WHERE account_no = %s", second.account_no)
     room.on_duty(inside=False)
-    assert room.post(carers, manager, inside=False, person=str(second.person_id)).status_code == 200
+    assert is_problem(room.post(carers, manager, inside=False, person=str(second.person_id)), 409, "not_inside")
     assert is_problem(room.post(carers, manager, inside=True, person=str(second.person_id)), 409, "not_a_carer")
     assert is_problem(room.post(f"/v1/childcare/rooms/{uuid.uuid4()}/carers", room.carer, inside=True), 404)
     assert examined(front) == []
+
+
+def test_a_carer_without_a_role_watches_over_nobody(front: Front) -> None:
+    room = Nursery(front, children_per_carer=1)
+    second = room.carers()[0]
+    room.on_duty(room.carer, second)
+    slot = room.slot()
+    room.arrived(slot)
+    ends = "UPDATE roles SET ends_at = now() WHERE account_no = %s"
+    front.town.do(ends, second.account_no)
+    assert (room.now()["carers"], room.now()["free"]) == (1, 0)
+    assert [one["id"] for one in room.now(room.carer)["on_duty"]] == [str(room.carer.person_id)]
+    parent, (child,) = room.family()
+    assert is_problem(room.bring(parent, room.booked(parent, slot, child), child), 409, "too_few_carers")
+    assert front.runner.run(tasks.end_lost_duties(context(front))) == 1
+    assert front.runner.run(tasks.end_lost_duties(context(front))) == 0
+    front.town.do(ends, room.carer.account_no)
+    assert front.runner.run(tasks.end_lost_duties(context(front))) == 1
+    strained = "SELECT data->'reasons' FROM notices WHERE type = 'childcare.room.strained' AND data->>'room_id' = %s"
+    assert front.town.all(strained, str(room.place_id)) == [(["last_carer"],)], (
+        "somebody looks after the child that is left"
+    )
+    assert examined(front) == []
+
+
+def test_what_consent_was_taken_back_for_is_not_shown_and_not_overlooked(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, _ = room.arrived()
+    assert front.ask("PUT", about(child), parent, json=ABOUT).status_code == 200
+    shown = front.get(about(child), room.carer).json()
+    assert (shown["notes"], shown["withheld"]) == (ABOUT["notes"], [])
+    body = {"given": False, "version": PURPOSES["health"].version}
+    where = f"/v1/identity/people/{child.person_id}/consents/health"
+    assert front.ask("PUT", where, parent, json=body).status_code == 200
+    shown = front.get(about(child), room.carer).json()
+    assert (shown["allergies"], shown["notes"], shown["withheld"]) == ([], None, ["health"])
+    assert [one["name"] for one in shown["contacts"]] == [one["name"] for one in ABOUT["contacts"]]
+    assert front.get(about(child), parent).json()["notes"] == ABOUT["notes"], "a guardian reads what they wrote"
+
+
+def test_a_ban_that_is_over_is_not_written(room: Nursery, front: Front) -> None:
+    parent, (child,) = room.family()
+    past = (clock.now() - timedelta(minutes=1)).isoformat()
+    for kind in ("allowed", "once", "never"):
+        told = {"kind": kind, "name": "李刚", "until": past}
+        refused = front.ask("POST", f"{about(child)}/collectors", parent, json=told)
+        assert is_problem(refused, 422)
+        assert [(one["pointer"], one["code"]) for one in refused.json()["errors"]] == [("/until", "past")], kind
+
+
+def test_staff_who_booked_have_brought_nobody(room: Nursery) -> None:
+    room.on_duty()
+    parent, (child,) = room.family()
+    (staff,) = room.carers(role="staff")
+    visit = room.booked(staff, room.slot(), child, channel="desk")
+    came = room.bring(parent, visit, child)
+    assert (came.status_code, came.json()["adult"]) == (200, None), came.text
 
 
 def test_a_carer_may_fall_ill_and_then_nobody_else_comes_in(front: Front) -> None:

@@ -175,7 +175,11 @@ def test_children_come_only_around_their_session(room: Nursery, front: Front) ->
         assert is_problem(room.post(f"{visit['href']}/sign-in", Nursery(front).carer, **way), 404, "not_there")
     room.moved(slot, 30 + 121)
     assert is_problem(room.bring(parent, visit, child), 409, "outside_session")
-    late = room.bring(parent, visit, child, at=clock.now() - timedelta(minutes=30))
+    then = clock.now() - timedelta(minutes=30)
+    assert is_problem(room.bring(parent, visit, child, at=then), 409, "outside_session"), (
+        "it is now, whatever a clock says"
+    )
+    late = room.bring(parent, visit, child, at=then, decided=True)
     assert (late.status_code, late.json()["reasons"]) == (200, ["late"])
 
 

@@ -81,7 +81,12 @@ async def read(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID) -> Facts
         child = await seen_by_carer(tx, who, child_id, "record")
     row = await sql.children.record(tx, child["no"])
     body = written.open_record(keys, child["no"], row["body"]) if row is not None else {}
+    is_about_health = bool(body.get("allergies") or body.get("notes"))
+    withheld = [HEALTH] if is_about_health and not await consents.given(tx, [child_id], HEALTH) else []
+    if withheld and not is_guardian(who, child_id):
+        body = body | {"allergies": [], "notes": None}
     return Facts(
+        withheld=withheld,
         person=NamedOut(id=child["id"], name=child["name"]),
         version=row["version"] if row is not None else 0,
         allergies=body.get("allergies", []),

@@ -74,7 +74,7 @@ async def add(tx: Tx, keys: Keyring, who: Caller, child_id: uuid.UUID, told: Col
             raise errors.Unprocessable.at("/person_id", "unknown")
         if told.kind != "never" and not person["is_of_age"]:
             raise errors.Unprocessable.at("/person_id", "too_young")
-    if told.kind == "once" and told.ends_at is not None and told.ends_at <= clock.now():
+    if told.ends_at is not None and told.ends_at <= clock.now():
         raise errors.Unprocessable.at("/until", "past")
     if len(await sql.children.collectors(tx, child["no"], who.account_no)) >= MOST:
         raise errors.LimitReached

@@ -11,6 +11,7 @@ from services.childcare import notices, rules, sql
 from services.childcare.actions import CARERS, Facts, terms_of
 from services.childcare.actions.collecting import entry_of, index_of
 from services.childcare.actions.incidents import write_down
+from services.childcare.actions.watching import watched
 from services.childcare.actions.written import collector_name, seal_incident
 from services.childcare.rules import Adult
 from services.childcare.sql.doors import Coming, Passing
@@ -35,14 +36,16 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     if earlier is not None:
         return uuid.UUID(earlier["id"])
     visit, group = await _visit(tx, who, of, visit_id)
-    claim = _claim_at(_claims_of(group, told.person), told)
+    # What is to be decided is decided now, whatever a slow clock says.
+    moment = clock.now() if told.decided is None else told.at
+    claim = _claim_at(_claims_of(group, told.person), moment)
     reasons = [*_late(told)]
-    brought_by = told.brought_by or claim["made_by"]
+    brought_by = told.brought_by or await _guardian_who_booked(tx, claim)
     if told.brought_by is not None and told.brought_by not in await sql.doors.named(tx, [told.brought_by]):
         _stands_against(told, reasons, "adult_unknown", errors.Unprocessable.at("/brought_by", "unknown"))
         brought_by = None
     try:
-        _require_pass(keys, claim, told)
+        _require_pass(keys, claim, told, moment)
     except errors.Refusal as refusal:
         _stands_against(told, reasons, refusal.code, refusal)
     state = (await claims.lock(tx, [claim["id"]])).get(claim["id"])
@@ -50,11 +53,11 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     if state not in ("confirmed", "attended"):
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])
-    room = await sql.doors.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
+    room = await watched(tx, visit["place_id"], visit["community"], terms)
     gone = await sql.doors.left_at(tx, visit_id, claim["id"]) if told.decided else None
     if gone is not None and told.at <= gone:  # told again under another id: the child is not there any more
         raise errors.AlreadyRecorded
-    code = rules.no_time(told.at, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
+    code = rules.no_time(moment, claim["starts_at"], claim["ends_at"], terms.sign_in_minutes)
     if code is not None:
         opens_at = clock.local(rules.opens_at(claim["starts_at"], terms.sign_in_minutes))
         more: dict[str, Any] = {"opens_at": opens_at} if code == "too_early" else {}
@@ -102,7 +105,7 @@ async def sign_out(
         return uuid.UUID(earlier["id"]) if "id" in earlier else errors.by_code(earlier["refused"])()
     visit, group = await _visit(tx, who, of, visit_id)
     terms = await terms_of(tx, visit["place_id"])
-    room = await sql.doors.locked_room(tx, visit["place_id"], visit["community"], terms.most_children)
+    room = await watched(tx, visit["place_id"], visit["community"], terms)
     claim, inside = await _inside(tx, _claims_of(group, told.person))
     # What is to be decided is decided now, whatever a slow clock says; what was, not before the child had come.
     moment = clock.now() if told.decided is None else max(told.at, inside["since"])
@@ -169,22 +172,28 @@ def _claims_of(group: Group, person_id: uuid.UUID | None) -> list[Any]:
     return found
 
 
-def _claim_at(several: Sequence[Any], told: SignInIn) -> Any:
+async def _guardian_who_booked(tx: Tx, claim: Any) -> uuid.UUID | None:
+    """Whose pass it is, if that is a guardian's; staff who booked at the desk bring nobody."""
+    guardians = await sql.children.guardians(tx, claim["person_id"])
+    return next((one["id"] for one in guardians if one["id"] == claim["made_by"]), None)
+
+
+def _claim_at(several: Sequence[Any], moment: datetime) -> Any:
     """Of a child's claims the one whose session is nearest; those that were given back only if there is no other."""
     alive = [row for row in several if row["state"] in ("confirmed", "attended")] or several
     return min(
         alive,
-        key=lambda row: (max(row["starts_at"] - told.at, told.at - row["ends_at"]), row["starts_at"], row["id"]),
+        key=lambda row: (max(row["starts_at"] - moment, moment - row["ends_at"]), row["starts_at"], row["id"]),
     )
 
 
-def _require_pass(keys: Keyring, claim: Any, told: SignInIn) -> None:
+def _require_pass(keys: Keyring, claim: Any, told: SignInIn, moment: datetime) -> None:
     if told.code is not None:
         if not passes.matches(keys, claim["id"], told.code):
             raise errors.PassInvalid
         return
-    place_id, at = claim["place_id"], told.at
-    if passes.verify(keys, told.token or "", facility_id=place_id, now=at, has_own_hours=True) != claim["id"]:
+    place_id = claim["place_id"]
+    if passes.verify(keys, told.token or "", facility_id=place_id, now=moment, has_own_hours=True) != claim["id"]:
         raise errors.PassInvalid
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from services.childcare import notices, rules, sql
 from services.childcare.actions import CARERS, ON_DUTY, Facts, room, terms_of
 from services.childcare.actions.incidents import write_down
+from services.childcare.actions.watching import watched
 from services.childcare.actions.written import seal_incident
 from services.childcare.rules import Room
 from services.childcare.sql.rooms import Happened
@@ -30,7 +31,8 @@ async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> Facts:
         raise errors.NotThere
     terms = await terms_of(tx, place_id)
     row = await sql.rooms.state(tx, place_id)
-    inside = Room(row["children"], row["accompanied"], row["carers"]) if row is not None else Room()
+    on_duty = await sql.rooms.on_duty(tx, place_id, ON_DUTY)
+    inside = Room(row["children"], row["accompanied"], len(on_duty)) if row is not None else Room()
     told = Facts(
         facility=NamedOut(id=place.id, name=place.name),
         at=clock.now(),
@@ -43,7 +45,7 @@ async def now(tx: Tx, who: Caller, place_id: uuid.UUID) -> Facts:
     )
     if who.may(CARERS, place.community, place_id):
         told["inside"] = [dict(one) for one in await sql.rooms.everybody_inside(tx, place_id)]
-        told["on_duty"] = [NamedOut(id=one["id"], name=one["name"]) for one in await sql.rooms.on_duty(tx, place_id)]
+        told["on_duty"] = [NamedOut(id=one["id"], name=one["name"]) for one in on_duty]
     return told
 
 
@@ -61,7 +63,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
     if told.inside and not await sql.rooms.has_role(tx, person_id, ON_DUTY, place.community, place_id):
         raise errors.NotCarer
     terms = await terms_of(tx, place_id)
-    inside = await sql.doors.locked_room(tx, place_id, place.community, terms.most_children)
+    inside = await watched(tx, place_id, place.community, terms)
     reasons: list[str] = []
     if told.inside:
         await sql.rooms.begin_duty(tx, place_id, place.community, person_id, who.known(), told.at)
@@ -74,6 +76,8 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
         if code is not None and told.decided is None:
             raise errors.by_code(code)
         await sql.rooms.end_duty(tx, duty["id"], told.at)
+        if told.at < duty["began_at"]:
+            reasons.append("before_duty")
         inside = rules.with_carers(inside, -1)
         if code is not None:  # has gone already: the children are there all the same
             reasons.append(code)
@@ -102,7 +106,7 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
     if earlier is not None:
         return await _counted(tx, uuid.UUID(earlier["id"]), earlier["reasons"])
     terms = await terms_of(tx, place_id)
-    known = await sql.doors.locked_room(tx, place_id, place.community, terms.most_children)
+    known = await watched(tx, place_id, place.community, terms)
     count_id, incident_id = clock.uuid7(), None
     if told.seen or known.children:
         inside = await sql.rooms.everybody_inside(tx, place_id)

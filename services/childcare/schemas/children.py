@@ -61,6 +61,12 @@ class ChildOut(Out):
     contacts: list[ContactOut]
     guardians: list[NamedOut]
     changed_at: Moment | None
+    withheld: list[str] = Field(
+        description=say(
+            "Purposes whose consent was taken back: what was said for them is not shown to carers. Ask a guardian.",
+            "已撤回同意的用途：相关内容不向照护人员显示，请询问监护人。",
+        )
+    )
 
 
 class CollectorIn(In):

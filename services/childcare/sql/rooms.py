@@ -10,11 +10,18 @@ from typing import Any, NamedTuple
 from shared import errors
 from shared.db import Tx, referee
 
+_HAS_ROLE = """EXISTS (
+    SELECT FROM roles r JOIN accounts a ON a.no = r.account_no
+    WHERE a.person_id = d.person_id AND a.closed_at IS NULL AND r.role = ANY($1::text[])
+      AND starts_with(d.community, r.prefix) AND (r.place_id IS NULL OR r.place_id = d.place_id)
+      AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now()))"""
+"""Whether somebody has one of the roles $1 for a place now: d has person_id, community, place_id."""
+
 
 async def state(tx: Tx, place_id: uuid.UUID) -> Any | None:
-    """Who is in a room: children, accompanied, carers; None when nobody ever was."""
+    """Who is in a room: children, accompanied, guardians who stay; None when nobody ever was."""
     return await tx.row(
-        "SELECT children, accompanied, carers, (SELECT count(DISTINCT visit_id) FROM insides i "
+        "SELECT children, accompanied, (SELECT count(DISTINCT visit_id) FROM insides i "
         "WHERE i.place_id = s.place_id AND i.stays) AS guardians FROM room_states s WHERE place_id = $1",
         place_id,
     )
@@ -31,21 +38,33 @@ async def everybody_inside(tx: Tx, place_id: uuid.UUID) -> list[Any]:
 
 async def has_role(tx: Tx, person_id: uuid.UUID, roles: Collection[str], community: str, place_id: uuid.UUID) -> bool:
     """Whether a person has one of these roles for this place now."""
-    return bool(
-        await tx.value(
-            """
-            SELECT EXISTS (
-                SELECT FROM roles r JOIN accounts a ON a.no = r.account_no
-                WHERE a.person_id = $1 AND a.closed_at IS NULL AND r.role = ANY($2::text[])
-                  AND starts_with($3, r.prefix) AND (r.place_id IS NULL OR r.place_id = $4)
-                  AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now()))
-            """,
-            person_id,
-            list(roles),
-            community,
-            place_id,
-        )
+    found: bool = await tx.value(
+        f"SELECT {_HAS_ROLE} FROM (VALUES ($2::uuid, $3::text, $4::uuid)) AS d(person_id, community, place_id)",
+        list(roles),
+        person_id,
+        community,
+        place_id,
     )
+    return found
+
+
+async def with_lost_duties(tx: Tx, roles: Collection[str]) -> list[Any]:
+    """Rooms in which somebody is on duty who has none of these roles any more: place_id, community."""
+    return await tx.fetch(
+        f"SELECT DISTINCT d.place_id, d.community FROM duties d WHERE d.ended_at IS NULL AND NOT {_HAS_ROLE}",
+        list(roles),
+    )
+
+
+async def end_lost_duties(tx: Tx, place_id: uuid.UUID, roles: Collection[str]) -> list[uuid.UUID]:
+    """End the duties in a room, which is locked, of those who have none of these roles any more; their ids."""
+    rows = await tx.fetch(
+        f"UPDATE duties d SET ended_at = greatest(now(), began_at) WHERE d.place_id = $2 AND d.ended_at IS NULL "
+        f"AND NOT {_HAS_ROLE} RETURNING d.id",
+        list(roles),
+        place_id,
+    )
+    return [row[0] for row in rows]
 
 
 async def begin_duty(
@@ -77,11 +96,12 @@ async def end_duty(tx: Tx, duty_id: uuid.UUID, at: datetime) -> None:
     await tx.execute("UPDATE duties SET ended_at = greatest($2, began_at) WHERE id = $1", duty_id, at)
 
 
-async def on_duty(tx: Tx, place_id: uuid.UUID) -> list[Any]:
-    """The carers in a room: id, name."""
+async def on_duty(tx: Tx, place_id: uuid.UUID, roles: Collection[str]) -> list[Any]:
+    """The carers in a room, as long as they have one of these roles: id, name."""
     return await tx.fetch(
         "SELECT h.id, h.name FROM duties d JOIN holders h ON h.id = d.person_id "
-        "WHERE d.place_id = $1 AND d.ended_at IS NULL ORDER BY d.began_at, d.id",
+        f"WHERE d.place_id = $2 AND d.ended_at IS NULL AND {_HAS_ROLE} ORDER BY d.began_at, d.id",
+        list(roles),
         place_id,
     )
 
