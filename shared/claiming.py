@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -31,10 +32,18 @@ def _no_controls(text: str) -> str:
     return text
 
 
+def _is_seen(text: str) -> str:
+    if all(unicodedata.category(character)[0] in "CZM" for character in text):
+        raise ValueError("nobody can read this")
+    return text
+
+
 Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(_no_controls)]
 """Free text of a caller: bounded, and nothing in it that a terminal or a database would trip over."""
 Long = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_controls)]
-Short = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_no_controls)]
+Short = Annotated[
+    str, StringConstraints(min_length=1, max_length=80), AfterValidator(_no_controls), AfterValidator(_is_seen)
+]
 
 
 class ClaimIn(In):

@@ -11,15 +11,15 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from types import GenericAlias, UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
@@ -33,7 +33,8 @@ from shared.rights import Rights
 from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Ask = Callable[[int, str, Mapping[str, Any], str], Awaitable[tuple[int, dict[str, Any]]]]
@@ -64,12 +65,40 @@ class Context:
         )
 
 
-def _counted(told: Any) -> Any:
-    """The same type, its whole numbers taken from nothing else."""
-    if told is int:
-        return Annotated[int, Strict()]
-    if get_origin(told) in (Union, UnionType):
-        return Union[tuple(_counted(one) for one in get_args(told))]  # noqa: UP007 - made out of values
+def _is_day(told: Any) -> Any:
+    if isinstance(told, str) and not _DAY.fullmatch(told):
+        raise ValueError("YYYY-MM-DD")
+    return told
+
+
+def _is_moment(told: Any) -> Any:
+    if not isinstance(told, datetime) and not (isinstance(told, str) and _MOMENT.match(told)):
+        raise ValueError("YYYY-MM-DDThh:mm:ss with an offset")
+    return told
+
+
+Date = Annotated[date, BeforeValidator(_is_day)]
+"""A date as YYYY-MM-DD and nothing else: a plain number would otherwise be taken for seconds since 1970."""
+_STRICT: Final = {
+    bool: Annotated[bool, Strict()],
+    int: Annotated[int, Strict()],
+    float: Annotated[float, Strict()],
+    date: Date,
+    AwareDatetime: Annotated[AwareDatetime, BeforeValidator(_is_moment)],
+}
+
+
+def _strict(told: Any) -> Any:
+    """The same type, taken from nothing else."""
+    if told in _STRICT:
+        return _STRICT[told]
+    origin, within = get_origin(told), get_args(told)
+    if origin is Annotated:
+        return Annotated[_strict(within[0]), *within[1:]]
+    if origin is list:
+        return GenericAlias(list, (_strict(within[0]),))
+    if origin in (Union, UnionType):
+        return Union[tuple(_strict(one) for one in within)]  # noqa: UP007 - made out of values
     return told
 
 
@@ -80,10 +109,10 @@ class In(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """A number is a number: neither `true` nor `"1"` is one."""
-        counted = {name: _counted(one.annotation) for name, one in cls.model_fields.items()}
-        if any(cls.model_fields[name].annotation != told for name, told in counted.items()):
-            for name, told in counted.items():
+        """A number is a number: neither `true` nor `"1"` is one; yes is `true` and no other word; a moment is written out."""
+        taken = {name: _strict(one.annotation) for name, one in cls.model_fields.items()}
+        if any(cls.model_fields[name].annotation != told for name, told in taken.items()):
+            for name, told in taken.items():
                 cls.model_fields[name].annotation = told
             cls.model_rebuild(force=True)
 
@@ -92,16 +121,6 @@ class Out(BaseModel):
     """What callers hear."""
 
     model_config = ConfigDict(from_attributes=True)
-
-
-def _is_written_out(told: Any) -> Any:
-    if isinstance(told, str) and not _DATE.fullmatch(told):
-        raise ValueError("YYYY-MM-DD")
-    return told
-
-
-Date = Annotated[date, BeforeValidator(_is_written_out)]
-"""A date as YYYY-MM-DD and nothing else: a plain number would otherwise be taken for seconds since 1970."""
 
 
 class Problem(Out):

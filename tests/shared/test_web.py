@@ -1,15 +1,67 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import date
+from typing import Annotated, Any
 
 import httpx
 import pytest
+from pydantic import AwareDatetime, Field, ValidationError
 
 from services import SERVICES
 from shared.crypto import Keyring
 from shared.db import Database
 from shared.settings import Settings
-from shared.web import Context
+from shared.web import Context, In
+
+
+class Told(In):
+    yes: bool | None = None
+    count: int | None = None
+    days: list[Annotated[int, Field(ge=0, le=6)]] | None = None
+    part: float | None = None
+    day: date | None = None
+    at: AwareDatetime | None = None
+
+
+@pytest.mark.parametrize("way", ["python", "json"])
+@pytest.mark.parametrize(
+    ("name", "value", "is_taken"),
+    [
+        ("yes", True, True),
+        ("yes", "no", False),
+        ("yes", 0, False),
+        ("count", 1, True),
+        ("count", "1", False),
+        ("count", True, False),
+        ("days", [0, 6], True),
+        ("days", [7], False),
+        ("days", ["1"], False),
+        ("days", [True], False),
+        ("part", 1, True),
+        ("part", "1.5", False),
+        ("day", "2026-11-30", True),
+        ("day", "2026-11-30T00:00:00Z", False),
+        ("day", 1795451700, False),
+        ("at", "2026-11-30T00:00:00+08:00", True),
+        ("at", "2026-11-30t00:00:00z", True),
+        ("at", "2026-11-30T00:00:00", False),
+        ("at", "1795451700", False),
+        ("at", 1795451700, False),
+    ],
+)
+def test_what_callers_say_is_of_its_own_type(way: str, name: str, value: Any, *, is_taken: bool) -> None:
+    try:
+        if way == "json":
+            Told.model_validate_json(json.dumps({name: value}))
+        else:
+            Told.model_validate({name: value})
+    except ValidationError as error:
+        assert not is_taken, error
+        assert len(error.errors()) == 1
+    else:
+        assert is_taken
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda one: one.name)
