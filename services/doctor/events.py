@@ -24,7 +24,7 @@ CHECKS: Final = {
         SELECT e.id FROM events e
         WHERE (e.place_id IS NOT NULL AND NOT EXISTS (
                   SELECT 1 FROM notices n WHERE n.subject = e.id AND n.type = 'events.event.published'))
-           OR (e.state = 'cancelled' AND NOT EXISTS (
+           OR (e.state = 'cancelled' AND e.place_id IS NOT NULL AND NOT EXISTS (
                   SELECT 1 FROM notices n WHERE n.subject = e.id AND n.type = 'events.event.cancelled'))""",
     "no event was announced that is not there": """
         SELECT n.subject FROM notices n LEFT JOIN events e ON e.id = n.subject

@@ -201,7 +201,6 @@ class EventOut(Out):
 
 def event_out(event: Any, sessions: list[Session], *, for_staff: bool) -> EventOut:
     """An event as it is shown."""
-    is_out = event["state"] != "draft" and event["place_id"] is not None
     return EventOut(
         **{name: event[name] for name in _PLAIN},
         audience=PolicyAudienceOut(**{name: event[name] for name in PolicyAudienceOut.model_fields}),
@@ -212,11 +211,11 @@ def event_out(event: Any, sessions: list[Session], *, for_staff: bool) -> EventO
                 ends_at=one.ends_at,
                 title=one.title,
                 state="cancelled" if one.is_cancelled or event["state"] == "cancelled" else "planned",
-                slot_id=one.id if is_out else None,
+                slot_id=one.id if event["was_published"] else None,
             )
             for one in sessions
         ],
-        venue=NamedOut(id=event["place_id"], name=event["place_name"]) if event["place_id"] is not None else None,
+        venue=NamedOut(id=event["place_id"], name=event["place_name"]) if event["was_published"] else None,
         venue_group_id=event["venue_group_id"] if for_staff else None,
         venue_lost_at=event["venue_lost_at"] if for_staff else None,
         questions=[QuestionOut(**one) for one in event["questions"]],

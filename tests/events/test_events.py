@@ -412,6 +412,28 @@ def test_a_draft_is_called_off_quietly(day: Day) -> None:
     done = day.ask("POST", f"{EVENTS}/{event['id']}/cancel", day.staff, json={"reason": "x"})
     assert done.json()["state"] == "cancelled"
     assert is_refused(day.publish(event), 409, "conflict")
+    assert day.notices("events.event.cancelled", event["id"]) == []
+
+
+@pytest.mark.parametrize("path", [EVENTS, SERIES])
+def test_what_was_never_published_is_for_ever_there_for_its_staff_only(day: Day, path: str) -> None:
+    event = day.draft(session(10, days=6), session(10, days=7), path=path)
+    where = f"{path}/{event['id']}"
+    assert day.ask("POST", f"{where}/cancel", day.staff, json={"reason": CANARY}).status_code == 200
+    (resident,) = day.town.residents()
+    for who in (None, resident, stranger(day)):
+        assert is_refused(day.get(where, who), 404)
+        assert is_refused(day.get(f"{where}/feedback", who), 404)
+        for asked in ({"limit": 500}, {"limit": 500, "state": "cancelled"}):
+            told = day.get(path, who, params=asked)
+            assert event["id"] not in told.text
+            assert CANARY not in told.text
+    for verb, told in (("feedback", {"stars": 5}), ("publish", None), ("cancel", {"reason": "?"})):
+        assert is_refused(day.ask("POST", f"{where}/{verb}", stranger(day), json=told), 404)
+    assert is_refused(day.get(f"{where}/attendance", stranger(day)), 404)
+    assert day.register(resident, event).json()["code"] == ("not_offered" if path == SERIES else "not_there")
+    assert day.get(where, day.staff).json()["reason"] == CANARY
+    assert event["id"] in day.get(path, day.staff, params={"limit": 500, "state": "cancelled"}).text
 
 
 def test_what_a_crash_left_of_a_cancellation_is_finished_by_the_worker(day: Day) -> None:

@@ -147,7 +147,7 @@ async def listed(
     if event is None:
         raise errors.NotThere
     if not who.may(MARKERS, event["community"], event["place_id"]):
-        if event["state"] == "draft" and who.account_no is not None:
+        if not event["was_published"] and who.account_no is not None:
             raise errors.NotThere
         who.require(MARKERS, event["community"], event["place_id"])
     sittings, people = await sql.attending.listed(tx, event_id)

@@ -75,10 +75,10 @@ async def draft(tx: Tx, who: Caller, kind: str, told: Description) -> uuid.UUID:
 
 
 async def visible(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> tuple[Any, list[Session], bool]:
-    """An event, its sessions, and whether the caller organises it; a draft is there for nobody else."""
+    """An event, its sessions, and whether the caller organises it; never published, it is there for nobody else."""
     event = await sql.events.event(tx, kind, event_id)
     is_staff = event is not None and who.may(STAFF, event["community"], event["place_id"])
-    if event is None or (event["state"] == "draft" and not is_staff):
+    if event is None or not (event["was_published"] or is_staff):
         raise errors.NotThere
     return event, (await sql.events.sessions(tx, [event_id]))[event_id], is_staff
 
@@ -89,7 +89,7 @@ async def _locked(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> Any:
     if event is None:
         raise errors.NotThere
     if not who.may(STAFF, event["community"], event["place_id"]):
-        if event["state"] == "draft" and who.account_no is not None:
+        if not event["was_published"] and who.account_no is not None:
             raise errors.NotThere
         who.require(STAFF, event["community"], event["place_id"])
     return event
@@ -263,7 +263,8 @@ async def cancel(db: Database, who: Caller, kind: str, event_id: uuid.UUID, reas
 
     First, in one transaction, its sessions are claimed no more; then those who have a place are released and told, in
     small transactions that keep nobody waiting. What a crash leaves is done by `finish`. Whoever waits hears it from the
-    waiting list. Its venue stays booked: the organiser is told that it may be given back.
+    waiting list. Its venue stays booked: the organiser is told that it may be given back. Of a draft that is called off
+    nobody hears.
     """
     if await db.run(_begin_cancelling, who, kind, event_id, reason):
         await empty(db, event_id)
@@ -280,8 +281,9 @@ async def _begin_cancelling(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID,
     await claims.lock_slots(tx, ids)
     await sql.slots.cancel(tx, ids)
     await sql.events.cancel(tx, event_id, reason)
-    organiser = await sql.events.organiser(tx, event["account_no"])
-    await announce(tx, [notices.event_cancelled(event, organiser)])
+    if event["was_published"]:
+        organiser = await sql.events.organiser(tx, event["account_no"])
+        await announce(tx, [notices.event_cancelled(event, organiser)])
     return bool(ids)
 
 

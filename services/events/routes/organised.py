@@ -104,7 +104,7 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
             state=state,
             since=_begin(since or clock.today(), "from"),
             until=_begin(until, "to") if until is not None else None,
-            drafts=[(role.prefix, role.place_id) for role in who.roles if role.role in organising.STAFF],
+            unpublished=[(role.prefix, role.place_id) for role in who.roles if role.role in organising.STAFF],
             after=after,
             limit=limit + 1,
         )
@@ -204,8 +204,8 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         else say("Call an event off (staff)", "取消活动（工作人员）"),
         description=say(
             "Everybody registered is released and told, and so are those who wait. The venue stays booked until it is given "
-            "back. Again: the same answer.",
-            "释放并通知所有报名与候补人员。场地预约保留，须另行退还。重复取消返回相同结果。",
+            "back. A draft goes quietly: nobody else ever sees it. Again: the same answer.",
+            "释放并通知所有报名与候补人员。场地预约保留，须另行退还。草稿取消后不公开、不通知。重复取消返回相同结果。",
         ),
         responses=refuses(errors.Conflict),
     )

@@ -14,7 +14,8 @@ from shared.db import Referees, Tx, referee
 _EVENT = """
     SELECT e.id, e.kind, e.community, e.account_no, e.state, e.version, e.title, e.title_en, e.text, e.seats, e.min_age,
            e.max_age, e.regions, e.level, e.needs_guardian, e.questions, e.opens_at, e.closes_at, e.cancel_by, e.is_waitable,
-           e.venue_group_id, e.place_id, e.venue_lost_at, e.reason, e.starts_at, e.ends_at, p.name AS place_name
+           e.venue_group_id, e.place_id, e.venue_lost_at, e.reason, e.starts_at, e.ends_at, e.place_id IS NOT NULL AS was_published,
+           p.name AS place_name
     FROM events e LEFT JOIN places p ON p.id = e.place_id
 """
 
@@ -44,17 +45,17 @@ async def events(  # noqa: PLR0913 - the filters of one question
     state: str | None,
     since: datetime,
     until: datetime | None,
-    drafts: Sequence[tuple[str, uuid.UUID | None]],
+    unpublished: Sequence[tuple[str, uuid.UUID | None]],
     after: tuple[datetime, uuid.UUID] | None,
     limit: int,
 ) -> list[Any]:
-    """Events that are not over at `since`, soonest first; drafts only where a role (prefix, place) reaches them."""
+    """Events that are not over at `since`, soonest first; never published ones only where a role (prefix, place) reaches them."""
     return await tx.fetch(
         _EVENT
         + """
         WHERE e.kind = $1 AND ($2::text IS NULL OR starts_with(e.community, $2)) AND ($3::text IS NULL OR e.state = $3)
           AND e.ends_at > $4 AND ($5::timestamptz IS NULL OR e.starts_at < $5)
-          AND (e.state <> 'draft' OR EXISTS (
+          AND (e.place_id IS NOT NULL OR EXISTS (
                   SELECT 1 FROM unnest($6::text[], $7::uuid[]) AS r(prefix, place_id)
                   WHERE starts_with(e.community, r.prefix) AND (r.place_id IS NULL OR r.place_id = e.place_id)))
           AND ($8::timestamptz IS NULL OR (e.starts_at, e.id) > ($8, $9::uuid))
@@ -65,8 +66,8 @@ async def events(  # noqa: PLR0913 - the filters of one question
         state,
         since,
         until,
-        [prefix for prefix, _ in drafts],
-        [place_id for _, place_id in drafts],
+        [prefix for prefix, _ in unpublished],
+        [place_id for _, place_id in unpublished],
         after[0] if after else None,
         after[1] if after else None,
         limit,
