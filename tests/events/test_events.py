@@ -301,7 +301,7 @@ def test_text_seats_and_deadlines_follow_to_the_slot_and_everybody_is_told(day: 
     ((holders, _),) = day.notices("events.event.changed", event["id"])
     assert sorted(holders) == sorted([one.holder_no, two.holder_no])
     fewer = day.put(changed.json() | {"venue_group_id": event["venue_group_id"]}, seats=1)
-    assert is_refused(fewer, 409, "capacity_taken")
+    assert is_refused(fewer, 409, "capacity_taken", "/seats")
     assert fewer.json()["taken"] == 2
 
 

@@ -146,7 +146,7 @@ async def _change(tx: Tx, event: Any, before: list[Session], told: Description, 
     _wrong(_bound(event, told, slots))
     open_taken = [one.taken for one in slots if one.state == "open" and one.ends_at > now]
     if open_taken and told.seats < max(open_taken):
-        raise errors.CapacityTaken(taken=max(open_taken))
+        raise errors.CapacityTaken.at("/seats", "capacity_taken", taken=max(open_taken))
     if added or told.venue_group_id != event["venue_group_id"]:
         await _venue(tx, event, told.venue_group_id, whole, account_no, now)
     if _is_same(event, before, told, gone=gone, added=added):
