@@ -238,6 +238,21 @@ def test_only_those_who_came_say_how_it_was_and_each_once(day: Day, volunteer: R
     assert is_refused(day.get(f"{SERIES}/{event['id']}/feedback"), 404)
 
 
+def test_who_was_ticked_off_early_says_how_it_was_once_it_has_begun(day: Day, volunteer: Resident) -> None:
+    (who,) = day.town.residents()
+    event = day.festival(16, days=21)
+    made = day.register(who, event).json()
+    where = f"{EVENTS}/{event['id']}/feedback"
+    day.begin(event, minutes_ago=-60)
+    begins = day.get(f"{EVENTS}/{event['id']}").json()["sessions"][0]["starts_at"]
+    assert tick(day, volunteer, registration_id=made["id"]).json()["state"] == "attended"
+    early = day.ask("POST", where, who, json={"stars": 5})
+    assert is_refused(early, 409, "too_early")
+    assert datetime.fromisoformat(early.json()["opens_at"]) == datetime.fromisoformat(begins)
+    day.begin(event, minutes_ago=1)
+    assert day.ask("POST", where, who, json={"stars": 5}).status_code == 201
+
+
 @pytest.mark.parametrize(
     "told", [{}, {"stars": 0}, {"stars": 6}, {"stars": 2.5}, {"stars": 10**12}, {"stars": 3, "text": "x" * 2001}]
 )

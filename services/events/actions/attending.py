@@ -171,8 +171,11 @@ async def say(  # noqa: PLR0913 - who, of what, and what
     no = who.holder_no if person_id in (None, who.person_id) else _acted_for(who, person_id)
     if no is None:
         raise errors.NotAllowed
-    if not await sql.attending.attended(tx, event_id, no):
+    begins = await sql.attending.attended(tx, event_id, no)
+    if begins is None:
         raise errors.NotAttended
+    if begins > clock.now():
+        raise errors.TooEarly(opens_at=clock.local(begins))  # ticked off already: the door opens before it begins
     feedback_id = clock.uuid7()
     sealed = crypto.seal(keys, text, table="feedback", column="text", row=str(feedback_id)) if text else None
     with referee({"one_feedback_per_person": errors.Exists}):

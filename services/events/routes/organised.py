@@ -288,7 +288,7 @@ def _add_after(made: APIRouter, kind: str, collection: str) -> None:
         status_code=201,
         response_model=FeedbackOut,
         summary=say("Say how it was, once, if one came", "评价活动（到场者，限一次）"),
-        responses=refuses(errors.NotAttended, errors.Exists, errors.NotYours),
+        responses=refuses(errors.NotAttended, errors.TooEarly, errors.Exists, errors.NotYours),
     )
     async def say_feedback(event_id: EventId, told: FeedbackIn, ctx: Ctx, who: Who) -> Response:
         feedback_id, made_at = await ctx.db.run(

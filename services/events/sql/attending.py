@@ -78,16 +78,15 @@ async def at_the_door(
     return [Seat(*row) for row in rows]
 
 
-async def attended(tx: Tx, event_id: uuid.UUID, holder_no: int) -> bool:
-    """Whether somebody came to a session of it."""
-    return bool(
-        await tx.value(
-            "SELECT EXISTS (SELECT 1 FROM claims c JOIN slots s ON s.id = c.slot_id "
-            "WHERE s.subject_id = $1 AND c.holder_no = $2 AND c.state = 'attended')",
-            event_id,
-            holder_no,
-        )
+async def attended(tx: Tx, event_id: uuid.UUID, holder_no: int) -> datetime | None:
+    """When the first session of it begins to which somebody came; None when they came to none."""
+    begins: datetime | None = await tx.value(
+        "SELECT min(s.starts_at) FROM claims c JOIN slots s ON s.id = c.slot_id "
+        "WHERE s.subject_id = $1 AND c.holder_no = $2 AND c.state = 'attended'",
+        event_id,
+        holder_no,
     )
+    return begins
 
 
 class Coming(NamedTuple):
