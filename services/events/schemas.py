@@ -17,9 +17,14 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 from pydantic import model_validator as validator
+from pydantic_core import PydanticCustomError
 
+from services.events import rules
 from services.events.rules import Arrival, Description, Session
 from shared.claiming import ClaimIn, ClaimOut, Long, Moment, NamedOut, Short, Text
 from shared.claims import Subject, Take
@@ -242,17 +247,25 @@ _PLAIN = (
 )
 
 
-def _writable(value: bool | float | str) -> bool | float | str:  # noqa: FBT001 - an answer may be yes or no
-    if not isinstance(value, str) and abs(value) > 10**15:
-        raise ValueError("too large for any question")
-    return value
+def _answer(value: Any, read: ValidatorFunctionWrapHandler) -> bool | float | str:
+    """An answer of some kind. Its fault is told once, and not once for every kind that it is not."""
+    try:
+        told: bool | float | str = read(value)
+    except ValidationError as error:
+        if not isinstance(value, str):
+            raise PydanticCustomError("answer_type", "no answer to any question") from None
+        fault = error.errors()[-1]  # the last kind is the text
+        raise PydanticCustomError(fault["type"], fault["msg"]) from None
+    if not isinstance(told, str) and not abs(told) <= rules.MOST_NUMBER:
+        raise PydanticCustomError("range", "too large for any question")
+    return told
 
 
 class AnswerIn(In):
     """An answer to one of its questions."""
 
     question: QuestionId
-    value: Annotated[StrictBool | StrictInt | StrictFloat | Text, AfterValidator(_writable)]
+    value: Annotated[StrictBool | StrictInt | StrictFloat | Text, WrapValidator(_answer)]
 
 
 class RegistrationIn(ClaimIn):
