@@ -13,6 +13,7 @@ OPEN: Final = ("published", "changed")
 EARLY: Final = timedelta(hours=2)
 """How long before a session somebody may already be ticked off as having come."""
 MOST_NUMBER: Final = 1_000_000_000
+"""No answer in numbers is larger, or smaller than its negative."""
 
 
 class Fault(NamedTuple):
@@ -192,6 +193,19 @@ def past(sessions: Sequence[Session], now: datetime) -> list[Fault]:
         for n, one in enumerate(sessions)
         if not one.is_cancelled and one.starts_at <= now
     ]
+
+
+def late_deadlines(told: Description) -> list[Fault]:
+    """Deadlines that no session waits for: after the last one has begun nobody registers, and nobody cancels in time."""
+    last = max(one.starts_at for one in told.sessions)
+    deadlines = (("/closes_at", told.closes_at), ("/cancel_by", told.cancel_by))
+    return [Fault(pointer, "after_sessions") for pointer, moment in deadlines if moment is not None and moment > last]
+
+
+def past_deadlines(closes_at: datetime | None, cancel_by: datetime | None, now: datetime) -> list[Fault]:
+    """Deadlines that are over already."""
+    deadlines = (("/closes_at", closes_at), ("/cancel_by", cancel_by))
+    return [Fault(pointer, "past") for pointer, moment in deadlines if moment is not None and moment <= now]
 
 
 def slot_title(title: str, session: str | None) -> str:

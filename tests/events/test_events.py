@@ -106,6 +106,8 @@ def test_a_draft_becomes_whatever_its_editor_who_has_read_it_says(day: Day) -> N
         ({"opens_at": "2199-01-01T00:00:00Z"}, "/"),
         ({"closes_at": "1999-01-01T00:00:00Z"}, "/closes_at"),
         ({"cancel_by": "tomorrow"}, "/cancel_by"),
+        ({"closes_at": moment(9, minute=1).isoformat()}, "/closes_at"),
+        ({"cancel_by": moment(9, minute=1).isoformat()}, "/cancel_by"),
         ({"questions": [{"id": "A b", "text": "?", "kind": "text"}]}, "/questions/0/id"),
         ({"questions": [{"id": "a", "text": "?", "kind": "essay"}]}, "/questions/0/kind"),
         ({"questions": [{"id": "a", "text": "?", "kind": "choice", "options": ["one"]}]}, "/questions/0/options"),
@@ -259,6 +261,17 @@ def test_what_has_begun_is_not_published(day: Day) -> None:
         event["id"],
     )
     assert is_refused(day.publish(event), 409, "conflict")
+
+
+@pytest.mark.parametrize("deadline", ["closes_at", "cancel_by"])
+def test_a_deadline_is_not_published_once_it_is_over(day: Day, deadline: str) -> None:
+    hour = 10 if deadline == "closes_at" else 11
+    late = {deadline: (clock.now() - timedelta(minutes=1)).isoformat()}
+    event = day.draft(session(hour, days=8), venue_group_id=day.venue(hour, days=8), **late)
+    refused = day.publish(event)
+    assert is_refused(refused, 409, "conflict")
+    assert refused.json()["errors"] == [{"in": "body", "pointer": f"/{deadline}", "code": "past"}]
+    assert day.publish(day.put(event, **{deadline: event["sessions"][0]["starts_at"]}).json()).status_code == 200
 
 
 def test_what_was_promised_stays(day: Day) -> None:

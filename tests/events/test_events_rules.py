@@ -134,6 +134,12 @@ def test_what_has_begun_cannot_be_announced() -> None:
     assert rules.past([session(0, 1), session(2, 3)], at(1)) == [Fault("/sessions/0/starts_at", "past")]
 
 
+def test_a_deadline_that_is_over_is_named() -> None:
+    assert rules.past_deadlines(at(1), at(2), at(1)) == [Fault("/closes_at", "past")]
+    assert rules.past_deadlines(None, at(1), at(3)) == [Fault("/cancel_by", "past")]
+    assert rules.past_deadlines(None, None, at(3)) == []
+
+
 def test_registration_never_closes_after_the_beginning() -> None:
     assert rules.closing(None, at(3)) == at(3)
     assert rules.closing(at(1), at(3)) == at(1)

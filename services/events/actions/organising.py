@@ -35,12 +35,16 @@ Matches = Callable[[object], None]
 """Refuses unless the caller read this version."""
 
 
+def _named(faults: Iterable[Fault]) -> list[dict[str, str]]:
+    return [{"in": "body", "pointer": one.pointer, "code": one.code} for one in faults]
+
+
 def _wrong(faults: Iterable[Fault]) -> None:
     """Refuse what is wrong in the body: what is fixed since the publication is a conflict, all else is unprocessable."""
     found = list(faults)[:50]
     if not found:
         return
-    named = [{"in": "body", "pointer": one.pointer, "code": one.code} for one in found]
+    named = _named(found)
     if any(one.code == "fixed" for one in found):
         raise errors.Conflict(
             say(
@@ -54,7 +58,13 @@ def _wrong(faults: Iterable[Fault]) -> None:
 async def _checked(tx: Tx, who: Caller, told: Description, place_id: uuid.UUID | None = None) -> int:
     """Refuse what no event could be; the number of the account that organises."""
     who.require(STAFF, told.community, place_id)
-    _wrong([*rules.overlapping(told.sessions), *rules.question_faults(told.questions)])
+    _wrong(
+        [
+            *rules.overlapping(told.sessions),
+            *rules.late_deadlines(told),
+            *rules.question_faults(told.questions),
+        ]
+    )
     if told.regions and (unknown := await places.unknown_regions(tx, told.regions)):
         _wrong([Fault(f"/audience/regions/{told.regions.index(unknown[0])}", "unknown")])
     return who.known()
@@ -249,8 +259,10 @@ async def publish(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> None:
         raise errors.Conflict(say("Only a draft can be published.", "只有草稿可以发布。"))
     sessions = (await sql.events.sessions(tx, [event_id]))[event_id]
     now = clock.now()
-    if rules.past(sessions, now) or (event["closes_at"] is not None and event["closes_at"] <= now):
-        raise errors.Conflict(say("A session or the registration is over already.", "有场次或报名已经过期。"))
+    if over := [*rules.past(sessions, now), *rules.past_deadlines(event["closes_at"], event["cancel_by"], now)]:
+        raise errors.Conflict(
+            say("A session or a deadline is over already.", "有场次或期限已经过期。"), errors=_named(over)
+        )
     place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.known(), now)
     await sql.events.publish(tx, event_id, place_id)
     if await sql.slots.insert(tx, event, place_id, _rules(event, sessions)) != len(sessions):

@@ -134,8 +134,8 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         else say("Draft an event (staff)", "起草活动（工作人员）"),
         description=say(
             "Nobody else sees it before it is published. Its venue is a claim of its own: book the facility first, and name "
-            "that claim's group.",
-            "发布前他人不可见。场地须另行预约，并在此填写其预约组编号。",
+            "that claim's group. No deadline is later than the beginning of the last session.",
+            "发布前他人不可见。场地须另行预约，并在此填写其预约组编号。各期限不得晚于最后一场开始。",
         ),
     )
     async def create(told: EventIn, ctx: Ctx, who: Who) -> Response:
@@ -186,8 +186,9 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         if is_series
         else say("Publish an event (staff)", "发布活动（工作人员）"),
         description=say(
-            "Its venue must be had for the whole of every session; one booking serves one event. Each session becomes a slot.",
-            "场地须覆盖全部场次，一个场地预约只用于一个活动。每个场次成为可报名的场次。",
+            "Its venue must be had for the whole of every session; one booking serves one event. No session has begun, and no "
+            "deadline is over. Each session becomes a slot.",
+            "场地须覆盖全部场次，一个场地预约只用于一个活动。场次均未开始，期限均未过。每个场次成为可报名的场次。",
         ),
         responses=refuses(errors.Conflict, errors.VenueMissing, errors.VenueTaken),
     )
