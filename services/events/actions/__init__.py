@@ -1,5 +1,5 @@
-"""What events does: one function a use, one transaction each; only emptying a cancelled event takes several."""
+"""What events does: one function a use, one transaction each; what goes through many people or events takes several."""
 
-from services.events.actions import attending, calendars, organising, registering
+from services.events.actions import attending, calendars, feedback, organising, registering
 
-__all__ = ["attending", "calendars", "organising", "registering"]
+__all__ = ["attending", "calendars", "feedback", "organising", "registering"]

@@ -1,4 +1,4 @@
-"""The door: who came and who did not. And what those who came said of it."""
+"""The door: who came and who did not."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.events import rules, sql
-from services.events.actions.organising import STAFF, visible
+from services.events.actions.organising import STAFF
 from services.events.rules import Arrival
 from services.events.sql.attending import Coming, Seat, Sitting
-from shared import claims, clock, crypto, errors, passes, uploads, wire
+from shared import claims, clock, errors, passes, uploads, wire
 from shared.assertion import Caller
 from shared.collection.actions import GIVEN_BACK
 from shared.crypto import Keyring
-from shared.db import Tx, referee
+from shared.db import Tx
 from shared.uploads import UploadIn
 
 MARKERS: Final = STAFF | {"volunteer"}
 """Who stands at the door."""
-GONE: Final = frozenset({"released", "lapsed", "lost"})
-"""Who has given the place back is not meant, if somebody of the same registration has not."""
+GONE: Final = frozenset({"released", "lapsed"})
+"""States of a claim whose place was given back."""
 
 
 async def mark(tx: Tx, keys: Keyring, who: Caller, report: UploadIn, told: Arrival) -> dict[str, Any]:
@@ -101,7 +101,7 @@ async def _seat(tx: Tx, keys: Keyring, who: Caller, told: Arrival) -> Seat:
     if not seats:
         raise errors.NotThere
     if len({one.person_id for one in seats}) > 1:
-        left = {one.person_id for one in seats if one.state not in GONE}
+        left = {one.person_id for one in seats if one.state not in GONE}  # who alone has not given it back is meant
         if len(left) != 1:
             raise errors.Unprocessable.at("/person", "missing")
         seats = [one for one in seats if one.person_id in left]
@@ -152,69 +152,3 @@ async def listed(
         who.require(MARKERS, event["community"], event["place_id"])
     sittings, people = await sql.attending.listed(tx, event_id)
     return event, sittings, people
-
-
-async def say(  # noqa: PLR0913 - who, of what, and what
-    tx: Tx,
-    keys: Keyring,
-    who: Caller,
-    kind: str,
-    event_id: uuid.UUID,
-    *,
-    person_id: uuid.UUID | None,
-    stars: int,
-    text: str,
-) -> tuple[uuid.UUID, datetime]:
-    """What somebody who came says of an event, once."""
-    who.known()
-    await visible(tx, who, kind, event_id)
-    no = who.holder_no if person_id in (None, who.person_id) else _acted_for(who, person_id)
-    if no is None:
-        raise errors.NotAllowed
-    begins = await sql.attending.attended(tx, event_id, no)
-    if begins is None:
-        raise errors.NotAttended
-    if begins > clock.now():
-        raise errors.TooEarly(opens_at=clock.local(begins))  # ticked off already: the door opens before it begins
-    feedback_id = clock.uuid7()
-    sealed = crypto.seal(keys, text, table="feedback", column="text", row=str(feedback_id)) if text else None
-    with referee({"one_feedback_per_person": errors.Exists}):
-        made_at = await sql.attending.insert_feedback(tx, feedback_id, event_id, no, stars, sealed)
-    return feedback_id, made_at
-
-
-def _acted_for(who: Caller, person_id: uuid.UUID | None) -> int | None:
-    for one in who.acts_for:
-        if one.person_id == person_id and (one.services is None or "events" in one.services):
-            return one.holder_no
-    raise errors.NotYours
-
-
-async def said(
-    tx: Tx,
-    keys: Keyring,
-    who: Caller,
-    kind: str,
-    event_id: uuid.UUID,
-    after: tuple[datetime, uuid.UUID] | None,
-    limit: int,
-) -> tuple[int, float | None, list[dict[str, Any]]]:
-    """How many said something of an event, their stars on average, and (staff only) what; never who."""
-    _, _, is_staff = await visible(tx, who, kind, event_id)
-    count, average = await sql.attending.average(tx, event_id)
-    rows = await sql.attending.feedback(tx, event_id, after, limit) if is_staff else []
-    return (
-        count,
-        average,
-        [
-            {
-                "id": row["id"],
-                "stars": row["stars"],
-                "text": crypto.unseal(keys, row["text"], table="feedback", column="text", row=str(row["id"]))
-                if row["text"] is not None
-                else "",
-                "made_at": row["made_at"],
-            }
-            for row in rows
-        ],
-    )

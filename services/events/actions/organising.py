@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from services.events import notices, rules, sql
+from services.events.actions import faults
 from services.events.rules import Description, Fault, Session
 from services.events.sql.slots import Rule
 from shared import claims, clock, errors
@@ -35,30 +36,10 @@ Matches = Callable[[object], None]
 """Refuses unless the caller read this version."""
 
 
-def _named(faults: Iterable[Fault]) -> list[dict[str, str]]:
-    return [{"in": "body", "pointer": one.pointer, "code": one.code} for one in faults]
-
-
-def _wrong(faults: Iterable[Fault]) -> None:
-    """Refuse what is wrong in the body: what is fixed since the publication is a conflict, all else is unprocessable."""
-    found = list(faults)[:50]
-    if not found:
-        return
-    named = _named(found)
-    if any(one.code == "fixed" for one in found):
-        raise errors.Conflict(
-            say(
-                "What was published stays: cancel it and announce another.", "已发布的内容不能更改，请取消后另行发布。"
-            ),
-            errors=named,
-        )
-    raise errors.Unprocessable(errors=named)
-
-
 async def _checked(tx: Tx, who: Caller, told: Description, place_id: uuid.UUID | None = None) -> int:
     """Refuse what no event could be; the number of the account that organises."""
     who.require(STAFF, told.community, place_id)
-    _wrong(
+    faults.refuse(
         [
             *rules.overlapping(told.sessions),
             *rules.late_deadlines(told),
@@ -66,7 +47,7 @@ async def _checked(tx: Tx, who: Caller, told: Description, place_id: uuid.UUID |
         ]
     )
     if told.regions and (unknown := await places.unknown_regions(tx, told.regions)):
-        _wrong([Fault(f"/audience/regions/{told.regions.index(unknown[0])}", "unknown")])
+        faults.refuse([Fault(f"/audience/regions/{told.regions.index(unknown[0])}", "unknown")])
     return who.known()
 
 
@@ -77,8 +58,8 @@ def _new(sessions: Sequence[Session]) -> list[Session]:
 async def draft(tx: Tx, who: Caller, kind: str, told: Description) -> uuid.UUID:
     """A new event, seen by staff only."""
     account_no = await _checked(tx, who, told)
-    _wrong(Fault(f"/sessions/{n}/id", "unknown") for n, one in enumerate(told.sessions) if one.id is not None)
-    _wrong(rules.past(told.sessions, clock.now()))
+    faults.refuse(Fault(f"/sessions/{n}/id", "unknown") for n, one in enumerate(told.sessions) if one.id is not None)
+    faults.refuse(rules.past(told.sessions, clock.now()))
     event_id = await sql.events.insert(tx, kind, account_no, told, rules.span(told.sessions))
     await sql.events.insert_sessions(tx, event_id, _new(told.sessions))
     return event_id
@@ -128,8 +109,8 @@ async def _replace(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID, told: De
     if event["state"] == "draft":
         known = {one.id for one in before}
         strange = [n for n, one in enumerate(told.sessions) if one.id is not None and one.id not in known]
-        _wrong(Fault(f"/sessions/{n}/id", "unknown") for n in strange)
-        _wrong(rules.past(told.sessions, clock.now()))
+        faults.refuse(Fault(f"/sessions/{n}/id", "unknown") for n in strange)
+        faults.refuse(rules.past(told.sessions, clock.now()))
         await sql.events.update(tx, event_id, told, rules.span(told.sessions), state="draft")
         await sql.events.delete_sessions(tx, event_id)
         await sql.events.insert_sessions(tx, event_id, _new(told.sessions))
@@ -141,8 +122,8 @@ async def _change(tx: Tx, event: Any, before: list[Session], told: Description, 
     """Change what is published; whether somebody is to be released."""
     now = clock.now()
     told = dataclasses.replace(told, sessions=rules.recognised(before, told.sessions))
-    faults, gone, added = rules.replaced(before, told.sessions, now)
-    _wrong([*faults, *_fixed(event, told, now)])
+    found, gone, added = rules.replaced(before, told.sessions, now)
+    faults.refuse([*found, *_fixed(event, told, now)])
     added = _new(added)
     named = {one.id: one.title for one in told.sessions}
     kept = [
@@ -153,7 +134,7 @@ async def _change(tx: Tx, event: Any, before: list[Session], told: Description, 
     slots = await sql.slots.slots(tx, event["id"])
     await claims.lock_slots(tx, (one.id for one in slots))
     slots = await sql.slots.slots(tx, event["id"])  # looked at again: they are locked now
-    _wrong(_bound(event, told, slots))
+    faults.refuse(_bound(event, told, slots))
     open_taken = [one.taken for one in slots if one.state == "open" and one.ends_at > now]
     if open_taken and told.seats < max(open_taken):
         raise errors.CapacityTaken.at("/seats", "capacity_taken", taken=max(open_taken))
@@ -233,7 +214,7 @@ async def _venue(
         raise errors.VenueMissing.at("/venue_group_id", "venue_missing")
     place_id: uuid.UUID = had[0].place_id
     if event["place_id"] is not None and event["place_id"] != place_id:
-        _wrong([Fault("/venue_group_id", "fixed")])
+        faults.refuse([Fault("/venue_group_id", "fixed")])
     return place_id
 
 
@@ -261,7 +242,7 @@ async def publish(tx: Tx, who: Caller, kind: str, event_id: uuid.UUID) -> None:
     now = clock.now()
     if over := [*rules.past(sessions, now), *rules.past_deadlines(event["closes_at"], event["cancel_by"], now)]:
         raise errors.Conflict(
-            say("A session or a deadline is over already.", "有场次或期限已经过期。"), errors=_named(over)
+            say("A session or a deadline is over already.", "有场次或期限已经过期。"), errors=faults.named(over)
         )
     place_id = await _venue(tx, event, event["venue_group_id"], sessions, who.known(), now)
     await sql.events.publish(tx, event_id, place_id)
@@ -317,11 +298,11 @@ async def _release_some(tx: Tx, event_id: uuid.UUID) -> int:
     slot_ids = await sql.slots.taken_though_cancelled(tx, event_id)
     await claims.lock_slots(tx, slot_ids)
     claimed = await sql.slots.releasable(tx, slot_ids) if slot_ids else []
-    event = await sql.slots.subject(tx, event_id)
-    if not claimed or event is None:
+    state = await sql.slots.state(tx, event_id)
+    if not claimed or state is None:
         tx.discard()
         return 0
-    reason = "event_cancelled" if event["state"] == "cancelled" else "session_cancelled"
+    reason = "event_cancelled" if state == "cancelled" else "session_cancelled"
     freed = await claims.free(tx, [one.id for one in claimed], state="released", reason=reason)
     by_id = {one.id: one for one in claimed}
     groups: dict[uuid.UUID, list[Freed]] = {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.events import notices, rules, sql
+from services.events.actions import faults
 from services.events.rules import Fault
 from shared import claiming, clock, crypto, errors, wire
 from shared.crypto import Keyring
@@ -87,26 +88,21 @@ async def _refused(tx: Tx, one: Making, events: dict[uuid.UUID, Any]) -> errors.
     if event_id is None or event is None:
         return errors.GrantMissing()
     if one.guests:
-        return _wrong([Fault("/guests", "nameless")])  # everybody has a name here
+        return faults.refusal([Fault("/guests", "nameless")])  # everybody has a name here
     if any(slot.subject_id != event_id for slot in one.grant.slots):
-        return _wrong([Fault("/slot_ids", "several_events")])
+        return faults.refusal([Fault("/slot_ids", "several_events")])
     if event["state"] == "cancelled":
         return errors.Cancelled()
     if event["state"] not in rules.OPEN:
         return errors.Closed()
     if one.series_id is not None and event["kind"] != "series":
-        return _wrong([Fault("/series_id", "not_a_series")])
+        return faults.refusal([Fault("/series_id", "not_a_series")])
     if one.series_id is None and event["kind"] == "series":
         everybody = {claim.holder_no for claim in one.grant.claims}
         if everybody != await sql.registrations.inside(tx, event_id, list(everybody), one.grant.group_id):
-            return _wrong([Fault("/slot_id", "whole_series")])  # a session that was added later is for those inside
-    return _wrong(rules.answer_faults(event["questions"], one.answers))
-
-
-def _wrong(faults: Sequence[Fault]) -> errors.Refusal | None:
-    if not faults:
-        return None
-    return errors.Unprocessable(errors=[{"in": "body", "pointer": one.pointer, "code": one.code} for one in faults])
+            # A session that was added later is for those inside.
+            return faults.refusal([Fault("/slot_id", "whole_series")])
+    return faults.refusal(rules.answer_faults(event["questions"], one.answers))
 
 
 async def details(tx: Tx, keys: Keyring, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:

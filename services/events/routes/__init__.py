@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.events.actions import registering
-from services.events.routes import calendars, door, organised, registrations
+from services.events.routes import calendars, door, feedback, organised, registrations
 from services.events.schemas import RegistrationIn, RegistrationOut
 from shared import claiming, web
 from shared.collection.routes import router as collected
@@ -13,7 +13,9 @@ app = web.service_app(
     "Events",
     [
         organised.router("event", "events"),
+        feedback.router("event", "events"),
         organised.router("series", "series"),
+        feedback.router("series", "series"),
         registrations.router,
         collected(registrations.COLLECTION, RegistrationOut),
         door.router,

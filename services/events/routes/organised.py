@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.events import schemas, sql
 from services.events.actions import attending, organising
-from services.events.schemas import CancelIn, EventIn, EventOut, FeedbackIn, FeedbackListOut, FeedbackOut
+from services.events.schemas import CancelIn, EventIn, EventOut
 from shared import clock, errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.places import sheets
@@ -60,7 +60,7 @@ def router(kind: str, collection: str) -> APIRouter:
         dependencies=[Depends(web.caller)],  # nothing is answered but through the gateway, public or not
     )
     _add_events(made, kind, collection)
-    _add_after(made, kind, collection)
+    _add_list(made, kind, collection)
     return made
 
 
@@ -215,15 +215,12 @@ def _add_events(made: APIRouter, kind: str, collection: str) -> None:
         return await _shown(ctx, who, kind, event_id)
 
 
-def _add_after(made: APIRouter, kind: str, collection: str) -> None:
-    """Who came, and what they said."""
-
-    def named(verb: str) -> str:
-        return f"events.{collection}.{verb}"
+def _add_list(made: APIRouter, kind: str, collection: str) -> None:
+    """Who comes, and who came."""
 
     @made.get(
         "/{event_id}/attendance",
-        operation_id=named("attendance"),
+        operation_id=f"events.{collection}.attendance",
         response_model=schemas.AttendanceListOut,
         summary=say("Who comes, came, or did not (staff, volunteers)", "签到名单（工作人员、志愿者）"),
         responses={
@@ -250,7 +247,11 @@ def _add_after(made: APIRouter, kind: str, collection: str) -> None:
                 capacity=one.capacity,
                 taken=one.taken,
                 waiting=one.waiting,
-                people=tuple(Attendee(who.name, who.state, who.channel, 1) for who in people if who.slot_id == one.id),
+                people=tuple(
+                    Attendee(person.name, person.state, person.channel, 1)
+                    for person in people
+                    if person.slot_id == one.id
+                ),
             )
             for one in sittings
         ]
@@ -261,38 +262,3 @@ def _add_after(made: APIRouter, kind: str, collection: str) -> None:
         return Response(
             sheets.as_page(event["title"], listed, lang), headers=private, media_type="text/html; charset=utf-8"
         )
-
-    @made.get(
-        "/{event_id}/feedback",
-        operation_id=named("read_feedback"),
-        response_model=FeedbackListOut,
-        summary=say("How it was: the average; words for staff", "评价：平均分；文字仅工作人员可见"),
-    )
-    async def read_feedback(
-        event_id: EventId, ctx: Wide, who: Who, limit: Limit = 50, cursor: Cursor = None
-    ) -> Response:
-        after = pages.after(cursor, datetime, uuid.UUID)
-        count, average, items = await ctx.db.read(attending.said, ctx.keys, who, kind, event_id, after, limit + 1)
-        last = items[limit - 1] if len(items) > limit else None
-        return web.json(
-            FeedbackListOut(
-                count=count,
-                average=average,
-                items=[FeedbackOut(**one) for one in items[:limit]],
-                next=pages.cursor(last["made_at"], last["id"]) if last is not None else None,
-            )
-        )
-
-    @made.post(
-        "/{event_id}/feedback",
-        operation_id=named("say_feedback"),
-        status_code=201,
-        response_model=FeedbackOut,
-        summary=say("Say how it was, once, if one came", "评价活动（到场者，限一次）"),
-        responses=refuses(errors.NotAttended, errors.TooEarly, errors.Exists, errors.NotYours),
-    )
-    async def say_feedback(event_id: EventId, told: FeedbackIn, ctx: Ctx, who: Who) -> Response:
-        feedback_id, made_at = await ctx.db.run(
-            attending.say, ctx.keys, who, kind, event_id, person_id=told.person, stars=told.stars, text=told.text
-        )
-        return web.json(FeedbackOut(id=feedback_id, stars=told.stars, text=told.text, made_at=made_at), 201)

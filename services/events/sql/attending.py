@@ -1,22 +1,20 @@
-"""Who came, and what they said of it."""
+"""Who is to come, and who came."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from shared import clock
 from shared.db import Tx
-
-ZONE = "Asia/Shanghai"
 
 
 class Seat(NamedTuple):
     """Somebody's claim in a session, as the door sees it."""
 
     claim_id: uuid.UUID
-    group_id: uuid.UUID
     registration_id: uuid.UUID | None
     slot_id: uuid.UUID
     event_id: uuid.UUID
@@ -29,8 +27,7 @@ class Seat(NamedTuple):
 
 
 _SEAT = """
-    SELECT c.id, c.group_id, c.resource_id, c.slot_id, s.subject_id, c.community, c.place_id, h.id, c.state, c.starts_at,
-           c.ends_at
+    SELECT c.id, c.resource_id, c.slot_id, s.subject_id, c.community, c.place_id, h.id, c.state, c.starts_at, c.ends_at
     FROM claims c JOIN slots s ON s.id = c.slot_id JOIN holders h ON h.no = c.holder_no
 """
 
@@ -65,7 +62,7 @@ async def at_the_door(
           AND s.service = 'events' AND s.starts_at > $1::timestamptz - interval '26 hours'
           AND s.starts_at < $1::timestamptz + CASE WHEN $4 THEN interval '31 days' ELSE interval '26 hours' END
           AND CASE WHEN $4 THEN s.starts_at > $1
-              ELSE (s.starts_at AT TIME ZONE '{ZONE}')::date = ($1 AT TIME ZONE '{ZONE}')::date
+              ELSE (s.starts_at AT TIME ZONE '{clock.ZONE}')::date = ($1 AT TIME ZONE '{clock.ZONE}')::date
                 OR (s.starts_at <= $1 AND s.ends_at >= $1) END
           AND ($3::uuid IS NULL OR s.subject_id = $3)
           AND EXISTS (SELECT 1 FROM unnest($2::text[]) AS p WHERE starts_with(s.community, p))
@@ -76,17 +73,6 @@ async def at_the_door(
         is_ahead,
     )
     return [Seat(*row) for row in rows]
-
-
-async def attended(tx: Tx, event_id: uuid.UUID, holder_no: int) -> datetime | None:
-    """When the first session of it begins to which somebody came; None when they came to none."""
-    begins: datetime | None = await tx.value(
-        "SELECT min(s.starts_at) FROM claims c JOIN slots s ON s.id = c.slot_id "
-        "WHERE s.subject_id = $1 AND c.holder_no = $2 AND c.state = 'attended'",
-        event_id,
-        holder_no,
-    )
-    return begins
 
 
 class Coming(NamedTuple):
@@ -128,36 +114,3 @@ async def listed(tx: Tx, event_id: uuid.UUID) -> tuple[list[Sitting], list[Comin
         [row["id"] for row in sittings],
     )
     return [Sitting(*row) for row in sittings], [Coming(*row) for row in people]
-
-
-async def insert_feedback(
-    tx: Tx, feedback_id: uuid.UUID, event_id: uuid.UUID, holder_no: int, stars: int, text: bytes | None
-) -> datetime:
-    """What somebody said; the moment it was."""
-    made: datetime = await tx.value(
-        "INSERT INTO feedback (id, event_id, holder_no, stars, text) VALUES ($1, $2, $3, $4, $5) RETURNING made_at",
-        feedback_id,
-        event_id,
-        holder_no,
-        stars,
-        text,
-    )
-    return made
-
-
-async def average(tx: Tx, event_id: uuid.UUID) -> tuple[int, float | None]:
-    """How many said something, and their stars on average."""
-    row = await tx.row("SELECT count(*), round(avg(stars), 2)::float8 FROM feedback WHERE event_id = $1", event_id)
-    return (row[0], row[1]) if row is not None else (0, None)
-
-
-async def feedback(tx: Tx, event_id: uuid.UUID, after: tuple[datetime, uuid.UUID] | None, limit: int) -> list[Any]:
-    """What was said, the latest first: id, stars, text (sealed), made_at. Not by whom."""
-    return await tx.fetch(
-        "SELECT id, stars, text, made_at FROM feedback WHERE event_id = $1 "
-        "AND ($2::timestamptz IS NULL OR (made_at, id) < ($2, $3::uuid)) ORDER BY made_at DESC, id DESC LIMIT $4",
-        event_id,
-        after[0] if after else None,
-        after[1] if after else None,
-        limit,
-    )

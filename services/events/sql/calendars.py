@@ -26,9 +26,9 @@ async def delete(tx: Tx, account_no: int) -> None:
 
 
 async def calendar(tx: Tx, secret_hash: bytes) -> Any | None:
-    """Whose calendar it is: id, holder_no, person_id, used_at. None of a closed account."""
+    """Whose calendar it is: id, person_id, used_at. None of a closed account."""
     return await tx.row(
-        "SELECT k.id, h.no AS holder_no, h.id AS person_id, k.used_at FROM calendars k "
+        "SELECT k.id, h.id AS person_id, k.used_at FROM calendars k "
         "JOIN accounts a ON a.no = k.account_no JOIN holders h ON h.id = a.person_id "
         "WHERE k.secret_hash = $1 AND a.closed_at IS NULL",
         secret_hash,

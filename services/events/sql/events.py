@@ -201,7 +201,7 @@ async def mark_held(tx: Tx) -> int:
     )
 
 
-async def venue(tx: Tx, group_id: uuid.UUID, account_no: int, community: str, *, lock: bool = True) -> list[Claimed]:
+async def venue(tx: Tx, group_id: uuid.UUID, account_no: int, community: str) -> list[Claimed]:
     """The confirmed slots of a booking that may serve as this account's venue; none when it may not.
 
     It was made by the same account, or by an account whose role reaches the event's community, and it is held by a
@@ -216,9 +216,8 @@ async def venue(tx: Tx, group_id: uuid.UUID, account_no: int, community: str, *,
           AND (c.account_no = $2 OR EXISTS (
                   SELECT 1 FROM roles r WHERE r.account_no = c.account_no AND r.role IN ('staff', 'manager', 'operator')
                   AND starts_with($3, r.prefix) AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())))
-        ORDER BY c.id
-        """
-        + ("FOR SHARE OF c" if lock else ""),
+        ORDER BY c.id FOR SHARE OF c
+        """,
         group_id,
         account_no,
         community,

@@ -54,7 +54,6 @@ class Slot(NamedTuple):
     id: uuid.UUID
     state: str
     ends_at: datetime
-    opens_at: datetime | None
     taken: int
     waiting: int
 
@@ -62,8 +61,7 @@ class Slot(NamedTuple):
 async def slots(tx: Tx, event_id: uuid.UUID) -> list[Slot]:
     """An event's slots, in the order of their ids; unlocked, or locked already."""
     rows = await tx.fetch(
-        "SELECT id, state, ends_at, opens_at, taken, waiting FROM slots WHERE subject_id = $1 AND service = 'events' "
-        "ORDER BY id",
+        "SELECT id, state, ends_at, taken, waiting FROM slots WHERE subject_id = $1 AND service = 'events' ORDER BY id",
         event_id,
     )
     return [Slot(*row) for row in rows]
@@ -152,6 +150,7 @@ async def registered(tx: Tx, event_id: uuid.UUID) -> list[int]:
     return [row[0] for row in rows]
 
 
-async def subject(tx: Tx, event_id: uuid.UUID) -> Any | None:
+async def state(tx: Tx, event_id: uuid.UUID) -> str | None:
     """State of the event with this id, whatever its kind."""
-    return await tx.row("SELECT id, state, kind FROM events WHERE id = $1", event_id)
+    found: str | None = await tx.value("SELECT state FROM events WHERE id = $1", event_id)
+    return found
