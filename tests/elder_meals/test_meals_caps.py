@@ -19,7 +19,7 @@ from services.elder_meals.sql import orders as sql
 from shared import clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
-from tests.elder_meals.kitchens import ORDERS, Kitchen
+from tests.elder_meals.kitchens import HOME, ORDERS, Kitchen
 from tests.gateway import doors
 from tests.gateway.test_front import Front, examined, is_problem, opened
 from tests.town import Resident, Town, soon
@@ -27,7 +27,7 @@ from tests.town import Resident, Town, soon
 
 @pytest.fixture(scope="module")
 def front(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("caps")
+    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("speaking")
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(copy_of(server, template))
         yield stack.enter_context(opened(url, keys, doors.demo(folder)))
@@ -82,6 +82,45 @@ def test_nothing_is_capped_without_a_cap_and_everything_with_none_to_spend(front
     refused = kitchen.order(proxy_of(front.town, poor, 0), ("小米粥", 1), elder=poor, collect=True)
     assert is_problem(refused, 409, "cap_reached")
     assert front.town.one("SELECT count(*) FROM claims WHERE holder_no = %s AND is_active", poor.holder_no) == 0
+
+
+@pytest.mark.parametrize(("cap", "moment"), [(1, "speaking"), (None, "speaking"), (100_000, "hold_proxies")])
+def test_a_proxy_that_is_revoked_while_the_order_is_in_flight_orders_nothing(
+    front: Front, monkeypatch: pytest.MonkeyPatch, cap: int | None, moment: str
+) -> None:
+    kitchen = Kitchen(front)
+    (elder,) = kitchen.elder(82)
+    son = proxy_of(front.town, elder, cap)
+    proxy = front.town.one("SELECT id FROM relations WHERE actor_id = %s", son.person_id)
+    look, gone = getattr(sql, moment), []
+
+    async def after_the_end(tx: Any, *about: Any, **more: Any) -> Any:
+        if not gone:
+            path = f"/v1/identity/me/proxies/{proxy}"
+            gone.append((await front.client.delete(path, headers=elder.headers(front.keys))).status_code)
+        return await look(tx, *about, **more)
+
+    monkeypatch.setattr(sql, moment, after_the_end)
+    assert is_problem(kitchen.order(son, elder=elder, collect=True), 403, "not_yours")
+    assert gone == [204]
+    assert front.town.one("SELECT count(*) FROM claims WHERE holder_no = %s AND is_active", elder.holder_no) == 0
+    assert kitchen.order(elder, collect=True).status_code == 201
+
+
+def test_guardians_order_without_a_cap_and_what_waits_outlives_one_of_two(front: Front) -> None:
+    kitchen = Kitchen(front)
+    kitchen.put("policy", {"is_exclusive": False})
+    child, mother, father = front.town.residents(3, community=HOME)
+    for parent in (mother, father):
+        front.town.relate(parent, child)
+    made = kitchen.order(mother, ("红烧肉", 9), elder=child, collect=True)
+    assert made.status_code == 201, made.text
+    pair, ended = (mother.account_no, child.person_id), "UPDATE relations SET ends_at = now() WHERE actor_id = %s"
+    role = front.parts.db.of("linli_elder_meals")
+    front.town.do(ended, mother.person_id)
+    assert front.runner.run(role.read(sql.speaking, [pair])) == {pair: None}
+    front.town.do(ended, father.person_id)
+    assert front.runner.run(role.read(sql.speaking, [pair])) == {}
 
 
 @contextlib.contextmanager

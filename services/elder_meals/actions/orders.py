@@ -38,7 +38,7 @@ class Making(NamedTuple):
     diet: tuple[str, ...] | None = None
     note: str | None = None
     is_for_another: bool = False
-    """Whether somebody else ordered it in the app: their cap is looked up."""
+    """Whether somebody else ordered it in the app: whether they may, and their cap, is looked up."""
 
     @property
     def day(self) -> date:
@@ -77,7 +77,7 @@ async def make_orders(
     """
     known = await _look(tx, several)
     decided = [_decide(keys, one, known) for one in several]
-    refused = await _within_caps(tx, several, decided, skip_locked=skip_locked)
+    refused = await _may_be(tx, several, decided, skip_locked=skip_locked)
     made, answers = await claiming.confirm(tx, several, refused, skip_locked=skip_locked)
     by_id = {one.id: what for one, what in zip(several, decided, strict=True) if isinstance(what, _Decided)}
     nos = await _write(tx, keys, [(one, by_id[one.id]) for one in made]) if made else {}
@@ -153,24 +153,31 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
     return _Decided(terms, lines, (price, subsidy, fee, price - subsidy + fee), said)
 
 
-async def _within_caps(
+async def _may_be(
     tx: Tx, several: Sequence[Making], decided: Sequence[_Decided | errors.Refusal], *, skip_locked: bool
 ) -> list[errors.Refusal | Skip | None]:
-    """Why orders cannot be, with those that would be more than a proxy may spend in the month of the meal.
+    """Why orders cannot be: also for whom the account may not act any more, or not for so much in the month of the meal.
 
-    A proxy's orders are weighed one after another, against what stands once the proxy is held.
+    A proxy's orders are weighed one after another, against what stands once the proxy is held. One that was not had is
+    looked for anew: it may have ended.
     """
     refused: list[errors.Refusal | Skip | None] = [one if isinstance(one, errors.Refusal) else None for one in decided]
     pairs = {(one.account_no, one.grant.claims[0].person_id) for one in several if one.is_for_another}
-    caps = await sql.caps(tx, sorted(pairs)) if pairs else {}
-    if not caps:
+    if not pairs:
         return refused
-    had = await sql.hold_proxies(tx, sorted(cap.relation_id for cap in caps.values()), skip_locked=skip_locked)
+    speaking = await sql.speaking(tx, sorted(pairs))
+    capped = sorted(cap.relation_id for cap in speaking.values() if cap is not None)
+    had = await sql.hold_proxies(tx, capped, skip_locked=skip_locked) if capped else set()
     keys = [(one.account_no, one.grant.claims[0].person_id, one.day.replace(day=1)) for one in several]
-    spent = dict(await sql.spent(tx, sorted({key for key in keys if key[:2] in caps})))
+    spent = dict(await sql.spent(tx, sorted({key for key in keys if speaking.get(key[:2])}))) if capped else {}
     for n, (key, what) in enumerate(zip(keys, decided, strict=True)):
-        cap = caps.get(key[:2])
-        if cap is None or not several[n].is_for_another or isinstance(what, errors.Refusal):
+        if not several[n].is_for_another:
+            continue
+        if key[:2] not in speaking:
+            refused[n] = errors.NotYours.at("/persons/0", "not_yours")
+            continue
+        cap = speaking[key[:2]]
+        if cap is None or isinstance(what, errors.Refusal):
             continue
         before, pays = spent.get(key, 0), what.sums[3]
         if cap.relation_id not in had:

@@ -116,23 +116,32 @@ class Cap(NamedTuple):
     cap_fen: int
 
 
-async def caps(tx: Tx, pairs: Sequence[tuple[int, uuid.UUID]]) -> dict[tuple[int, uuid.UUID], Cap]:
-    """The caps of these accounts for these elders, where they are proxies who have one."""
+_IN_FORCE = (
+    "r.starts_at <= clock_timestamp() AND (r.ends_at IS NULL OR r.ends_at > clock_timestamp()) "
+    "AND (r.services IS NULL OR 'elder-meals' = ANY (r.services))"
+)
+"""By the clock: what was ended while this transaction was under way has ended."""
+
+
+async def speaking(tx: Tx, pairs: Sequence[tuple[int, uuid.UUID]]) -> dict[tuple[int, uuid.UUID], Cap | None]:
+    """Which of these accounts may act for these elders now, each with the cap of a proxy who has one.
+
+    Of a child that has a guardian the arbiter has decided: an ask that waits outlives the guardian who made it.
+    """
     rows = await tx.fetch(
         "SELECT k.no, k.person_id, r.id, r.cap_fen FROM unnest($1::bigint[], $2::uuid[]) AS k(no, person_id) "
-        "JOIN accounts a ON a.no = k.no JOIN relations r ON r.actor_id = a.person_id AND r.person_id = k.person_id "
-        "WHERE r.kind = 'proxy' AND r.cap_fen IS NOT NULL AND r.starts_at <= now() "
-        "AND (r.ends_at IS NULL OR r.ends_at > now())",
+        "JOIN accounts a ON a.no = k.no JOIN relations r ON r.person_id = k.person_id "
+        f"AND (r.actor_id = a.person_id OR r.kind = 'guardian') WHERE {_IN_FORCE} ORDER BY r.cap_fen NULLS FIRST",
         [no for no, _ in pairs],
         [person_id for _, person_id in pairs],
     )
-    return {(row[0], row[1]): Cap(row[2], row[3]) for row in rows}
+    return {(row[0], row[1]): Cap(row[2], row[3]) if row[3] is not None else None for row in rows}
 
 
 async def hold_proxies(tx: Tx, relation_ids: Sequence[uuid.UUID], *, skip_locked: bool) -> set[uuid.UUID]:
-    """Hold these proxies, so that their orders are weighed one after another; those that were had."""
+    """Hold these proxies, so that their orders are weighed one after another; those that were had and still are proxies."""
     rows = await tx.fetch(
-        "WITH had AS (SELECT id FROM relations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+        f"WITH had AS (SELECT id FROM relations r WHERE id = ANY($1::uuid[]) AND {_IN_FORCE} ORDER BY id FOR NO KEY UPDATE"
         + (" SKIP LOCKED" if skip_locked else "")
         + ") UPDATE relations r SET used_at = now() FROM had WHERE r.id = had.id RETURNING r.id",
         relation_ids,
