@@ -25,7 +25,7 @@ CHECKS: Final = {
             SELECT id, 'elder-meals.order.made' AS type, 1 AS times FROM meal_orders
             UNION ALL SELECT order_id, 'elder-meals.order.visited', count(*) FROM meal_outcomes GROUP BY order_id
             UNION ALL SELECT standing_id, 'elder-meals.standing.refused', count(*) FROM standing_runs
-                      WHERE state = 'refused' GROUP BY standing_id
+                      WHERE state = 'refused' AND code NOT IN ('away', 'ended') GROUP BY standing_id
             UNION ALL SELECT id, 'elder-meals.welfare.opened', 1 FROM welfare_checks
             UNION ALL SELECT check_id, 'elder-meals.welfare.escalated', count(*) FROM welfare_steps
                       WHERE kind = 'escalated' GROUP BY check_id

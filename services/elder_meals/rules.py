@@ -305,6 +305,11 @@ def masked(phone: str | None) -> str | None:
     return f"{digits[:3]}****{digits[-4:]}" if len(digits) >= 10 else "****" + digits[-2:]
 
 
+AWAY: Final = "away"
+ENDED: Final = "ended"
+"""Why a day of a standing order was left out although it had begun; in both cases its elder knows, and nobody is told."""
+
+
 def meal_days(first: date, days: int, weekdays: Collection[int], starts_on: date, until: date | None) -> list[date]:
     """The days of a standing order among the next ones."""
     ahead = (first + timedelta(days=n) for n in range(days))

@@ -33,9 +33,7 @@ async def order_standing(context: Context) -> int:
     settled = 0
     for run in await context.db.read(elders_sql.asking):
         try:
-            key = f"standing-{run['standing_id']}-{run['day']}"
-            status, answer = await context.ask(run["account_no"], SERVICE, run["body"], key)
-            settled += await context.db.run(standing.end_run, run, status, answer)
+            settled += await context.db.run(standing.settle, context.ask, run["standing_id"], run["day"])
         except Exception:  # one that cannot be asked for keeps no other elder waiting
             log.exception("standing_order_not_asked", standing=str(run["standing_id"]), day=str(run["day"]))
     return settled

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from services.elder_meals import tasks
+from services.elder_meals.actions import standing as actions
+from services.elder_meals.sql import elders as sql
 from shared import clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
@@ -85,6 +90,103 @@ def test_days_away_are_left_out_and_come_back_when_the_absence_does(kitchen: Kit
     kitchen.says("DELETE", f"/v1/elder-meals/absences/{absence['id']}", elder)
     kitchen.work("order_standing")
     assert days(kitchen, elder) == [kitchen.day(n) for n in (2, 3, 4, 5)]
+
+
+def begun(kitchen: Kitchen) -> None:
+    """The worker has written down what is wanted, and has not asked for it yet."""
+    context = kitchen.context
+    kitchen.front.runner.run(context.db.run(actions.begin_runs, context.keys, clock.today()))
+
+
+def test_who_says_they_are_away_before_the_worker_asks_gets_nothing_until_they_are_back(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    made = standing(kitchen, elder, until=kitchen.day(3))
+    begun(kitchen)
+    away = {"from": kitchen.day(3), "to": kitchen.day(4)}
+    absence = kitchen.says("POST", "/v1/elder-meals/absences", elder, 201, json=away)
+    for _ in range(2):
+        kitchen.work("order_standing")
+    assert days(kitchen, elder) == [kitchen.day(2)]
+    assert (kitchen.day(3), "refused", "away") in runs(kitchen, elder, made)
+    assert kitchen.notices(made["id"]) == []
+    assert examined(kitchen.front) == []
+    kitchen.says("DELETE", f"/v1/elder-meals/absences/{absence['id']}", elder)
+    kitchen.work("order_standing")
+    assert days(kitchen, elder) == [kitchen.day(2), kitchen.day(3)]
+    assert examined(kitchen.front) == []
+
+
+def test_what_ends_before_the_worker_asks_orders_no_more(kitchen: Kitchen, front: Front) -> None:
+    ends, shortens = kitchen.elder(count=2)
+    ended, shortened = (standing(kitchen, one) for one in (ends, shortens))
+    begun(kitchen)
+    kitchen.says("DELETE", f"{STANDING}/{ended['id']}", ends)
+    body = {name: shortened[name] for name in ("kitchen_id", "weekdays", "window", "lines", "starts_on")}
+    kitchen.says("PUT", f"{STANDING}/{shortened['id']}", shortens, json=body | {"until": kitchen.day(2)})
+    kitchen.work("order_standing")
+    assert (days(kitchen, ends), days(kitchen, shortens)) == ([], [kitchen.day(2)])
+    assert {one[1:] for one in runs(kitchen, ends, ended)} == {("refused", "ended")}
+    assert kitchen.notices(ended["id"]) == kitchen.notices(shortened["id"]) == []
+    assert examined(front) == []
+
+
+def said_while_asking(kitchen: Kitchen, front: Front) -> tuple[Any, str]:
+    """An elder says that they are away just when the worker asks for their meal: the absence and the order."""
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder)
+    made = standing(kitchen, elder, until=kitchen.day(2))
+    context, sayings = kitchen.context, []
+    ask = context.ask
+    assert ask is not None
+
+    async def away() -> Any:
+        body = {"from": kitchen.day(2), "to": kitchen.day(2)}
+        return await front.client.post("/v1/elder-meals/absences", json=body, headers=elder.headers(front.keys))
+
+    async def meanwhile(account_no: int, service: str, body: Mapping[str, Any], key: str) -> Any:
+        if key.startswith(f"standing-{made['id']}"):
+            sayings.append(asyncio.create_task(away()))
+            await asyncio.wait(sayings, timeout=0.5)
+        return await ask(account_no, service, body, key)
+
+    async def work() -> list[Any]:
+        await tasks.order_standing(dataclasses.replace(context, ask=meanwhile))
+        return [(await one).json() for one in sayings]
+
+    (absence,) = front.runner.run(work())
+    return absence, str(kitchen.town.one("SELECT id FROM meal_orders WHERE person_id = %s", elder.person_id))
+
+
+def test_an_absence_that_is_said_while_the_worker_asks_is_told_of_the_order(kitchen: Kitchen, front: Front) -> None:
+    absence, order = said_while_asking(kitchen, front)
+    assert absence["orders"] == [order]
+    told = kitchen.outcome(order, kitchen.courier, "unanswered").json()
+    assert (told["welfare_check_id"], told["reasons"]) == (None, ["elder_is_absent"])
+
+
+def test_control_without_holding_the_standing_order_the_absence_misses_it(
+    kitchen: Kitchen, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def not_held(_tx: Any, _person_id: uuid.UUID) -> None:
+        pass
+
+    monkeypatch.setattr(sql, "hold_standings", not_held)
+    absence, order = said_while_asking(kitchen, front)
+    assert absence["orders"] == []
+    told = kitchen.outcome(order, kitchen.courier, "unanswered").json()
+    assert told["welfare_check_id"] is not None, "they said that they are away, and are worried about"
+
+
+def test_a_worker_that_died_before_an_absence_was_said_has_ordered_all_the_same(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    made = standing(kitchen, elder, until=kitchen.day(2))
+    kitchen.work("order_standing")
+    forgets = "UPDATE standing_runs SET state = 'asking', order_id = NULL, changed_at = %s WHERE standing_id = %s"
+    kitchen.town.do(forgets, clock.now() - timedelta(minutes=1), made["id"])
+    away = {"from": kitchen.day(2), "to": kitchen.day(2)}
+    kitchen.says("POST", "/v1/elder-meals/absences", elder, 201, json=away)
+    kitchen.work("order_standing")
+    assert runs(kitchen, elder, made) == [(kitchen.day(2), "ordered", None)]
 
 
 def test_a_refusal_is_told_once_and_not_tried_again(kitchen: Kitchen) -> None:

@@ -84,10 +84,14 @@ def is_staff_only(who: Caller, person: Any) -> bool:
 async def create_absence(
     tx: Tx, who: Caller, person_id: uuid.UUID | None, first: date, last: date
 ) -> tuple[uuid.UUID, list[uuid.UUID]]:
-    """An elder is away: nothing more is ordered by itself, and a closed door alarms nobody. What is ordered stays."""
+    """An elder is away: nothing more is ordered by itself, and a closed door alarms nobody. What is ordered stays.
+
+    An ask of a standing order that is under way is waited for, so that its order is told here and is older than this.
+    """
     row = await elder(tx, who, whom(who, person_id))
     if last < clock.today():
         raise errors.Unprocessable.at("/to", "past")
+    await sql.hold_standings(tx, row["id"])
     absence_id = await sql.insert_absence(tx, row["id"], row["community"], who.known(), first, last)
     return absence_id, await orders.of_person(tx, row["id"], first, last)
 
@@ -123,6 +127,7 @@ async def withdraw_absence(tx: Tx, who: Caller, absence_id: uuid.UUID) -> tuple[
     await elder(tx, who, row["person_id"])
     if row["state"] == "active":
         await sql.withdraw_absence(tx, absence_id)
+        await sql.ask_again(tx, row["person_id"], max(row["first"], clock.today()), row["last"])
     else:
         tx.discard()
     return await read_absence(tx, who, absence_id)

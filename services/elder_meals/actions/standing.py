@@ -19,6 +19,7 @@ from shared.crypto import Keyring
 from shared.db import Tx
 from shared.notices import announce
 from shared.places import sql as places
+from shared.web import Ask
 
 Matches = Callable[[object], None]
 AHEAD_DAYS: Final = 9
@@ -256,8 +257,31 @@ class _Menus:
         return self._needs[person_id]
 
 
-async def end_run(tx: Tx, run: Any, status: int, answer: Mapping[str, Any]) -> bool:
-    """Write down what became of an ask, and tell it when it was refused; False when it is to be asked again."""
+async def settle(tx: Tx, ask: Ask, standing_id: uuid.UUID, day: date) -> bool:
+    """Ask for one day if it is wanted still, and write down what became of it; False when it is to be asked again.
+
+    The standing order is held meanwhile: whoever ends it, or says that the elder is away, waits for an ask under way and
+    is told of its order. A day that is wanted no more is left out as if it had never begun, without a notice.
+    """
+    run = await sql.held_run(tx, standing_id, day)
+    if run is None:
+        tx.discard()
+        return False
+    code = None
+    if run["state"] != "active" or not rules.meal_days(day, 1, run["weekdays"], run["starts_on"], run["until"]):
+        code = rules.ENDED
+    elif await sql.away(tx, [run["person_id"]], day, day):
+        code = rules.AWAY
+    if code is None:
+        key = f"standing-{standing_id}-{day}"
+        return await _end_run(tx, run, *await ask(run["account_no"], SERVICE, run["body"], key))
+    order_id = await sql.order_of(tx, run["person_id"], uuid.UUID(run["body"]["slot_id"]), run["changed_at"])
+    if order_id is not None:  # a worker died before it could write down what it was answered
+        return await sql.end_run(tx, standing_id, day, "ordered", None, order_id)
+    return await sql.end_run(tx, standing_id, day, "refused", code, None)
+
+
+async def _end_run(tx: Tx, run: Any, status: int, answer: Mapping[str, Any]) -> bool:
     order_id, code = answer.get("id"), answer.get("code")
     if rules.is_passing(status, code):
         tx.discard()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
+from services.elder_meals import rules
 from shared import errors
 from shared.db import Referees, Tx, referee
 
@@ -232,10 +233,50 @@ async def end_run(
 
 
 async def asking(tx: Tx) -> list[Any]:
-    """Runs of which nobody knows yet what became of them, with whose they are."""
+    """Runs of which nobody knows yet what became of them."""
     return await tx.fetch(
-        "SELECT r.standing_id, r.day, r.body, s.account_no, s.holder_no, s.community, s.state FROM standing_runs r "
-        "JOIN standing_orders s ON s.id = r.standing_id WHERE r.state = 'asking' ORDER BY r.day, r.standing_id LIMIT 1000"
+        "SELECT standing_id, day FROM standing_runs WHERE state = 'asking' ORDER BY day, standing_id LIMIT 1000"
+    )
+
+
+async def held_run(tx: Tx, standing_id: uuid.UUID, day: date) -> Any | None:
+    """Such a run with its standing order, held together; None when somebody else holds them, or has settled it."""
+    return await tx.row(
+        "SELECT r.standing_id, r.day, r.body, r.changed_at, s.account_no, s.holder_no, s.person_id, s.community, s.weekdays, "
+        "s.starts_on, s.until, s.state FROM standing_runs r JOIN standing_orders s ON s.id = r.standing_id "
+        "WHERE r.standing_id = $1 AND r.day = $2 AND r.state = 'asking' FOR NO KEY UPDATE SKIP LOCKED",
+        standing_id,
+        day,
+    )
+
+
+async def order_of(tx: Tx, person_id: uuid.UUID, slot_id: uuid.UUID, since: datetime) -> uuid.UUID | None:
+    """The first order that was made for an elder out of a window since then, whatever became of it."""
+    found: uuid.UUID | None = await tx.value(
+        "SELECT id FROM meal_orders WHERE person_id = $1 AND slot_id = $2 AND made_at >= $3 ORDER BY made_at LIMIT 1",
+        person_id,
+        slot_id,
+        since,
+    )
+    return found
+
+
+async def hold_standings(tx: Tx, person_id: uuid.UUID) -> None:
+    """Hold what orders by itself for an elder: no ask is under way from here on."""
+    await tx.execute(
+        "SELECT FROM standing_orders WHERE person_id = $1 AND state = 'active' ORDER BY id FOR NO KEY UPDATE", person_id
+    )
+
+
+async def ask_again(tx: Tx, person_id: uuid.UUID, first: date, last: date) -> None:
+    """Ask after all for what was left out on these days because the elder was away."""
+    await tx.execute(
+        "UPDATE standing_runs r SET state = 'asking', code = NULL, changed_at = now() FROM standing_orders s "
+        "WHERE s.id = r.standing_id AND s.person_id = $1 AND r.day BETWEEN $2 AND $3 AND r.code = $4",
+        person_id,
+        first,
+        last,
+        rules.AWAY,
     )
 
 
@@ -244,8 +285,9 @@ async def insert_absence(
 ) -> uuid.UUID:
     """An absence, said now; for the same days it is the one there is, so that taking it back leaves none."""
     made: uuid.UUID = await tx.value(
-        "INSERT INTO absences (person_id, community, account_no, first, last) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (person_id, first, last) WHERE state = 'active' DO UPDATE SET made_at = now() RETURNING id",
+        "INSERT INTO absences (person_id, community, account_no, first, last, made_at) "
+        "VALUES ($1, $2, $3, $4, $5, clock_timestamp()) ON CONFLICT (person_id, first, last) WHERE state = 'active' "
+        "DO UPDATE SET made_at = clock_timestamp() RETURNING id",
         person_id,
         community,
         account_no,
