@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from services.partners import outward
-from services.partners.actions import pushing
+from services.partners.actions import making_out, pushing
 from services.partners.actions.pushing import Call
 from services.partners.sql import opening, reading
 from services.partners.sql import pushing as pushing_sql
@@ -36,7 +36,7 @@ _calling: dict[int, asyncio.Task[int]] = {}
 async def fan_out(context: Context) -> int:
     """Make out deliveries for whatever was stamped."""
     made = 0
-    while some := await context.db.run(pushing.fan_out):
+    while some := await context.db.run(making_out.fan_out):
         made += some
     return made
 

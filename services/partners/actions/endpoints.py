@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from services.partners import rules, signing
-from services.partners.actions import reach
+from services.partners.actions import making_out, reach
 from services.partners.sql import endpoints as sql
 from services.partners.sql import keys as keys_sql
 from shared import clock, crypto, db, errors
@@ -118,7 +118,10 @@ async def listed(tx: Tx, caller: Caller, after: tuple[datetime, uuid.UUID] | Non
 async def replace(
     tx: Tx, caller: Caller, endpoint_id: uuid.UUID, wanted: Wanted, matches: Callable[[Any], None]
 ) -> Any:
-    """Change an endpoint. A new address, and one that was disabled, must show again that it is theirs."""
+    """Change an endpoint. A new address, and one that was disabled, must show again that it is theirs.
+
+    New filters, or another key, hold from now on: of what was stamped before, it hears what they cover and the old ones did.
+    """
     row = await readable(tx, caller, endpoint_id, locked=True)
     matches(row)
     if row["account_no"] != caller.account_no:  # staff may stop an endpoint of their region, and nothing else
@@ -127,14 +130,19 @@ async def replace(
         wanted = Wanted(
             row["url"], tuple(row["types"]), row["community"], row["ordering"], row["description"], enabled=False
         )
-        key_id = row["key_id"]
+        key_id, place_id = row["key_id"], row["place_id"]
     else:
-        key_id = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types).key_id
+        way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
+        key_id, place_id = way.key_id, way.filter.place_id
         if wanted.enabled:
             await _is_alone(tx, caller, endpoint_id, wanted)
     again = wanted.enabled and (wanted.url != row["url"] or row["state"] == "disabled")
     state = "disabled" if not wanted.enabled else "unproven" if again else row["state"]
     reason = None if wanted.enabled else row["reason"] or "by_owner"
+    before, after = (row["types"], row["community"], row["key_id"]), (list(wanted.types), wanted.community, key_id)
+    turns = wanted.enabled and row["state"] != "disabled" and before != after
+    if turns:
+        await making_out.settle(tx, endpoint_id)
     with db.referee(_REFEREES):
         await sql.replace(
             tx,
@@ -148,9 +156,13 @@ async def replace(
                 state,
                 reason,
                 key_id,
-                row["state"] == "disabled"
-                or (list(wanted.types), wanted.community) != (row["types"], row["community"]),
+                row["state"] == "disabled",
             ),
+        )
+    if turns:
+        pattern = rules.pattern(wanted.types)
+        await sql.give_up(
+            tx, endpoint_id, await sql.uncovered(tx, endpoint_id, None, pattern, wanted.community, place_id)
         )
     if again and await sql.due_challenge(tx, endpoint_id) is None:
         await sql.add_delivery(tx, endpoint_id, wanted.community, "challenge", clock.uuid7())

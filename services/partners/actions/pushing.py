@@ -1,4 +1,4 @@
-"""Pushing: deliveries are made out with the position they are for, leased, called outside of any transaction, recorded."""
+"""Pushing: deliveries are leased, called outside of any transaction, recorded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.partners import notices, rules, signing
-from services.partners.actions import reach
 from services.partners.actions.endpoints import unsealed
 from services.partners.outward import Came
-from services.partners.sql import endpoints as endpoints_sql
 from services.partners.sql import pushing as sql
-from services.partners.sql.pushing import Result, Share
+from services.partners.sql.pushing import Result
 from shared import clock, wire
 from shared import notices as told
 from shared.crypto import Keyring
@@ -25,36 +23,8 @@ LEASE_SECONDS: Final = 60
 """Longer than a call may take; what a killed worker held is due again after it."""
 EACH: Final = 16
 """Calls at once to one healthy endpoint."""
-STEP: Final = 1000
-"""Positions made out at once for one endpoint."""
 MOST_BYTES: Final = 20_000
 _jitter = random.SystemRandom()
-
-
-async def fan_out(tx: Tx) -> int:
-    """Make out deliveries for what was stamped, together with how far each endpoint is; how many endpoints got on.
-
-    One transaction: whatever crashes when, nothing is left out and nothing is made out twice.
-    """
-    head = await endpoints_sql.head(tx)
-    rows = await sql.behind(tx, head, 200, reach.PUSHED)
-    if not rows:
-        tx.discard()
-        return 0
-    shares = [
-        Share(
-            row["id"],
-            row["community"],
-            row["position"],
-            min(row["position"] + STEP, head),
-            rules.pattern(row["types"]) if row["may"] else "^$",
-            rules.pattern(row["key_types"] if row["key_types"] is not None else ["*"]),
-            row["place_id"],
-        )
-        for row in rows
-    ]
-    await sql.make_out(tx, shares)
-    return len(rows)
 
 
 @dataclass(frozen=True, slots=True)

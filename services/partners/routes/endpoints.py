@@ -97,12 +97,13 @@ async def read(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     response_model=EndpointOut,
     summary=say("Change, stop or take up an endpoint", "修改、停用或恢复接口"),
     description=say(
-        "A new address, and one that was disabled, gets a challenge first. Staff of its region may stop it.",
-        "更换地址或恢复停用的接口须重新验证。本区域管理人员可将其停用。",
+        "A new address, and one that was disabled, gets a challenge first. New filters hold from now on: what the old ones "
+        "covered, too, is not lost. Staff of its region may stop it.",
+        "更换地址或恢复停用的接口须重新验证。新的筛选条件即时生效，新旧条件均涵盖的通知不会遗漏。本区域管理人员可将其停用。",
     ),
     responses=refuses(errors.ConditionMissing, errors.Changed, errors.NotInScope, errors.Exists),
 )
-async def replace(endpoint_id: uuid.UUID, told: EndpointEditIn, request: Request, ctx: Ctx, who: Who) -> Response:
+async def replace(endpoint_id: uuid.UUID, told: EndpointEditIn, request: Request, ctx: Wide, who: Who) -> Response:
     row = await ctx.db.run(
         actions.replace, who, endpoint_id, _wanted(told, ctx), lambda found: web.require_match(request, _etag(found))
     )

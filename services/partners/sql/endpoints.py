@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from services.partners.sql.reading import REACHED
+from services.partners.sql.reading import COVERED, REACHED
+from shared import regions
 from shared.assertion import Key
 from shared.db import Tx
 
@@ -98,7 +99,8 @@ async def is_there(
 async def replace(tx: Tx, endpoint_id: uuid.UUID, values: Sequence[Any]) -> None:
     """Change an endpoint: (url, types, community, ordering, description, state, reason, key_id, begins at head).
 
-    What it hears of is what comes behind its position; one that begins anew leaves out what is between.
+    What it hears of is what comes behind its position; one that begins anew leaves out what is between, and filters hold
+    from there on.
     """
     await tx.execute(
         """
@@ -110,6 +112,41 @@ async def replace(tx: Tx, endpoint_id: uuid.UUID, values: Sequence[Any]) -> None
         """,
         endpoint_id,
         *values,
+    )
+
+
+async def uncovered(
+    tx: Tx,
+    endpoint_id: uuid.UUID,
+    delivery_id: uuid.UUID | None,
+    pattern: str,
+    community: str,
+    place_id: uuid.UUID | None,
+) -> list[uuid.UUID]:
+    """Deliveries of notices that these filters do not cover: this one, or of all that are due there."""
+    rows = await tx.fetch(
+        f"""
+        {regions.FORMER.format(prefixes="ARRAY[$4::text]")}
+        SELECT d.id FROM deliveries d JOIN notices n ON n.position = d.position
+        WHERE d.endpoint_id = $1 AND CASE WHEN $2::uuid IS NULL THEN d.state = 'due' ELSE d.id = $2 END
+          AND (n.type !~ $3 OR NOT {COVERED.format(place="$5::uuid", prefix="$4")})
+        """,
+        endpoint_id,
+        delivery_id,
+        pattern,
+        community,
+        place_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def give_up(tx: Tx, endpoint_id: uuid.UUID, delivery_ids: Sequence[uuid.UUID] | None = None) -> None:
+    """Send nothing of what is due there any more, or none of these; challenges are no notices."""
+    await tx.execute(
+        "UPDATE deliveries SET state = 'failed', done_at = now(), leased_until = NULL WHERE endpoint_id = $1 "
+        "AND state = 'due' AND kind <> 'challenge' AND ($2::uuid[] IS NULL OR id = ANY($2))",
+        endpoint_id,
+        delivery_ids,
     )
 
 

@@ -11,10 +11,10 @@ from services.partners.sql.reading import REACHED
 from shared.db import Tx
 
 
-async def behind(tx: Tx, head: int, most: int, roles: Collection[str]) -> list[Any]:
+async def behind(tx: Tx, head: int, most: int, roles: Collection[str], *, only: uuid.UUID | None = None) -> list[Any]:
     """Enabled endpoints for which deliveries are to be made out, locked; another worker's are passed over.
 
-    `may`: by a key, or by one of these roles for all of the region.
+    `only` is one that is asked for, proven or not. `may`: by a key, or by one of these roles for all of the region.
     """
     return await tx.fetch(
         """
@@ -24,11 +24,13 @@ async def behind(tx: Tx, head: int, most: int, roles: Collection[str]) -> list[A
                       AND r.role = ANY($3::text[]) AND r.place_id IS NULL
                       AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())) AS may
         FROM endpoints e LEFT JOIN partner_keys k ON k.id = e.key_id
-        WHERE e.state = 'enabled' AND e.position < $1 ORDER BY e.id LIMIT $2 FOR UPDATE OF e SKIP LOCKED
+        WHERE e.position < $1 AND CASE WHEN $4::uuid IS NULL THEN e.state = 'enabled' ELSE e.id = $4 END
+        ORDER BY e.id LIMIT $2 FOR UPDATE OF e SKIP LOCKED
         """,
         head,
         most,
         list(roles),
+        only,
     )
 
 

@@ -17,6 +17,8 @@ REACHED = """CASE WHEN {place} IS NULL THEN starts_with(n.community, {prefix})
 """Whether a notice is within reach: below a region, or about something at a place there, wherever it begins."""
 _FROM = "starts_with(n.community, {prefix}) OR (n.community, {prefix}) IN (SELECT old_code, prefix FROM former)"
 """Whether a notice was announced below this prefix, or under a code that ended and that a region below it follows."""
+COVERED = f"""CASE WHEN {{place}} IS NULL THEN {_FROM} ELSE {REACHED} END"""
+"""Whether a notice is within reach, also where it was announced under a code that ended."""
 
 
 async def bounds(tx: Tx) -> Any:
