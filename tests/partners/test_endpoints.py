@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.gateway.test_front import Front, examined
+from services.gateway import credentials
+from services.partners import tasks
+from services.partners.sql import keys
+from tests.gateway.test_front import Front, examined, is_problem
 from tests.partners.sink import Sink
-from tests.partners.town import System, a_manager, a_system, an_endpoint, announce, push
+from tests.partners.town import System, a_manager, a_system, an_endpoint, announce, context, push
 
 OTHER = "test.other.came"
 BELOW = "330411105204"
@@ -77,4 +82,62 @@ def test_a_wider_key_does_not_reach_back_behind_the_change(front: Front, sink: S
     push(front)
     push(front)
     assert sorted(positions(sink)) == [2, 3], "also where nothing was proven yet"
+    assert examined(front) == []
+
+
+def test_a_key_that_was_revoked_makes_and_changes_nothing_while_it_is_still_believed(
+    front: Front, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "FACTS_SECONDS", 3600.0)
+    manager = a_manager(front)
+    system = a_system(front, manager)
+    like = a_system(front, manager, account_id=system.told["account_id"])
+    endpoint = an_endpoint(front, like, sink.url("/like"))
+    assert system.get("partners/notices").status_code == 200
+    assert front.ask("DELETE", f"/v1/partners/keys/{system.id}", manager).status_code == 200
+    body = {"url": sink.url(), "types": ["*"], "community": "330411105"}
+    assert system.get("partners/notices").status_code == 200, "believed"
+    assert is_problem(system.ask("POST", "partners/endpoints", json=body), 401, "not_known")
+    assert is_problem(put(system, endpoint, description="mine"), 401, "not_known")
+    assert front.town.one("SELECT count(*) FROM endpoints WHERE key_id = %s", uuid.UUID(system.id)) == 0
+    assert examined(front) == []
+
+
+def test_who_makes_an_endpoint_waits_for_who_revokes_its_key(front: Front, sink: Sink) -> None:
+    system = a_system(front)
+    body = {"url": sink.url(), "types": ["*"], "community": "330411105"}
+    headers = {"Authorization": f"Bearer {system.told['key']}"}
+    assert system.get("partners/notices").status_code == 200
+
+    async def at_once() -> httpx.Response:
+        async with context(front).db.transaction() as tx:
+            await keys.revoke(tx, uuid.UUID(system.id))
+            making = asyncio.create_task(front.client.post("/v1/partners/endpoints", json=body, headers=headers))
+            while not await tx.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            ):
+                assert not making.done(), making.result().text
+                await asyncio.sleep(0.01)
+        return await making
+
+    assert is_problem(front.runner.run(at_once()), 401, "not_known")
+
+
+def test_nothing_goes_to_the_endpoint_of_a_revoked_key_whatever_it_says(front: Front, sink: Sink) -> None:
+    manager = a_manager(front)
+    system = a_system(front, manager)
+    like = a_system(front, manager, account_id=system.told["account_id"])
+    endpoint = an_endpoint(front, system, sink.url())
+    announce(front)
+    front.runner.run(tasks.fan_out(context(front)))
+    front.town.do("UPDATE partner_keys SET revoked_at = now() WHERE id = %s", uuid.UUID(system.id))
+    announce(front)
+    assert push(front) == 0
+    times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    again = like.ask("POST", f"partners/endpoints/{endpoint['id']}/recover", json=times)
+    assert is_problem(again, 403, "not_allowed")
+    assert put(like, endpoint).status_code == 200, "a key that is good takes it over"
+    announce(front)
+    push(front)
+    assert positions(sink) == [1, 3]
     assert examined(front) == []

@@ -41,7 +41,7 @@ class Wanted:
 
 async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[Any, str]:
     """A new endpoint and its secret. It gets a challenge first, and hears of what is stamped from now on."""
-    way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
+    way = await _way(tx, caller, wanted)
     endpoint_id, secret, seed = clock.uuid7(), signing.new_secret(), signing.new_seed()
     await _is_alone(tx, caller, endpoint_id, wanted)
     with db.referee(_REFEREES):
@@ -64,6 +64,14 @@ async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[A
         )
     await sql.add_delivery(tx, endpoint_id, wanted.community, "challenge", clock.uuid7())
     return await sql.read(tx, endpoint_id), secret
+
+
+async def _way(tx: Tx, caller: Caller, wanted: Wanted) -> reach.Reach:
+    """The way in which a caller reaches what is wanted; its key is not revoked before this is done, nor was it."""
+    way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
+    if way.key_id is not None and not await keys_sql.is_live(tx, way.key_id):
+        raise errors.NotKnown if caller.key is not None else errors.NotInScope
+    return way
 
 
 async def _is_alone(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, wanted: Wanted) -> None:
@@ -122,17 +130,21 @@ async def replace(
 
     New filters, or another key, hold from now on: of what was stamped before, it hears what they cover and the old ones did.
     """
+    row = await readable(tx, caller, endpoint_id)
+    matches(row)
+    way = None
+    if row["account_no"] == caller.account_no:
+        way = await _way(tx, caller, wanted)  # the key is locked before the endpoint, as by who revokes it
+    elif wanted.enabled:
+        raise errors.NotAllowed  # staff may stop an endpoint of their region, and nothing else
     row = await readable(tx, caller, endpoint_id, locked=True)
     matches(row)
-    if row["account_no"] != caller.account_no:  # staff may stop an endpoint of their region, and nothing else
-        if wanted.enabled:
-            raise errors.NotAllowed
+    if way is None:
         wanted = Wanted(
             row["url"], tuple(row["types"]), row["community"], row["ordering"], row["description"], enabled=False
         )
         key_id, place_id = row["key_id"], row["place_id"]
     else:
-        way = reach.within(await reach.of(tx, caller, reach.PUSHED), wanted.community, wanted.types)
         key_id, place_id = way.key_id, way.filter.place_id
         if wanted.enabled:
             await _is_alone(tx, caller, endpoint_id, wanted)
@@ -301,6 +313,8 @@ async def _recover(
     row = await readable(tx, caller, endpoint_id)
     found = await keys_sql.read(tx, row["key_id"]) if row["key_id"] is not None else None
     if found is None and not await sql.hears(tx, row["account_no"], row["community"], reach.PUSHED):
+        raise errors.NotAllowed
+    if found is not None and found["revoked_at"] is not None:
         raise errors.NotAllowed
     count = await sql.recover(
         tx,

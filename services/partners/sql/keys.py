@@ -82,6 +82,12 @@ async def live(tx: Tx, account_no: int) -> list[Any]:
     )
 
 
+async def is_live(tx: Tx, key_id: uuid.UUID) -> bool:
+    """Whether a key is not revoked, which it cannot be before this transaction has ended."""
+    found = await tx.row("SELECT revoked_at FROM partner_keys WHERE id = $1 FOR SHARE", key_id)
+    return found is not None and found["revoked_at"] is None
+
+
 async def revoke(tx: Tx, key_id: uuid.UUID) -> None:
     """End a key, and what was asked for with it."""
     await tx.execute("UPDATE partner_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL", key_id)
