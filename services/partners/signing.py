@@ -19,6 +19,18 @@ def new_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
+def kept(earlier: Sequence[tuple[str, datetime]]) -> str:
+    """Earlier secrets, each with the moment until which it signs along, as they are kept together."""
+    return "\n".join(f"{secret} {until.isoformat()}" for secret, until in earlier)
+
+
+def earlier(told: str, until: datetime, now: datetime) -> list[tuple[str, datetime]]:
+    """Of the secrets that were kept together those that still sign; `until` is for one that was kept without its moment."""
+    lines = [line.partition(" ") for line in told.split("\n")]
+    found = [(secret, datetime.fromisoformat(moment) if moment else until) for secret, _, moment in lines]
+    return [one for one in found if one[1] > now]
+
+
 def new_seed() -> str:
     """A private key for `v1a` signatures; it never leaves the house."""
     return "whsk_" + base64.b64encode(secrets.token_bytes(32)).decode()

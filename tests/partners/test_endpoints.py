@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from services.gateway import credentials
-from services.partners import tasks
+from services.partners import signing, tasks
+from services.partners.actions import endpoints
 from services.partners.sql import keys
+from shared import clock
 from tests.gateway.test_front import Front, examined, is_problem
 from tests.partners.sink import Sink
 from tests.partners.town import System, a_manager, a_system, an_endpoint, announce, context, push
@@ -141,3 +145,51 @@ def test_nothing_goes_to_the_endpoint_of_a_revoked_key_whatever_it_says(front: F
     push(front)
     assert positions(sink) == [1, 3]
     assert examined(front) == []
+
+
+def test_every_secret_before_signs_along_for_a_day_of_its_own(front: Front, sink: Sink) -> None:
+    system = a_system(front)
+    endpoint = an_endpoint(front, system, sink.url())
+    path = f"partners/endpoints/{endpoint['id']}/secret"
+    secrets = [endpoint["secret"]]
+    for _ in range(8):
+        rotated = system.ask("POST", f"{path}/rotate")
+        assert rotated.status_code == 200
+        secrets.append(rotated.json()["secret"])
+    assert is_problem(system.ask("POST", f"{path}/rotate"), 409, "conflict")
+    assert system.get(path).json() == rotated.json(), "a refusal changes nothing"
+    announce(front)
+    push(front)
+    (heard,) = sink.notices()
+    for secret in secrets:
+        assert Webhook(secret).verify(heard.body, heard.headers)
+    kept = front.town.one("SELECT endpoints::text FROM endpoints")
+    assert not any(one.removeprefix("whsec_") in kept for one in secrets)
+
+
+def test_a_secret_that_was_kept_alone_signs_until_its_day_is_over(front: Front, sink: Sink) -> None:
+    system = a_system(front)
+    endpoint = an_endpoint(front, system, sink.url())
+    id_, first = uuid.UUID(endpoint["id"]), endpoint["secret"]
+    rotate = f"partners/endpoints/{id_}/secret/rotate"
+    second = system.ask("POST", rotate).json()["secret"]
+    alone = endpoints.sealed(front.keys, id_, "previous_sealed", first)
+    front.town.do("UPDATE endpoints SET previous_sealed = %s", alone)
+    front.town.do("UPDATE endpoints SET previous_until = now() + interval '1 hour'")
+    third = system.ask("POST", rotate).json()["secret"]
+    sealed = front.town.one("SELECT previous_sealed FROM endpoints")
+    now = clock.now()
+    kept = signing.earlier(endpoints.unsealed(front.keys, id_, "previous_sealed", bytes(sealed)), now, now)
+    assert [secret for secret, _ in kept] == [second, first]
+    assert [round((until - now) / timedelta(hours=1)) for _, until in kept] == [24, 1]
+    turned = signing.kept([(second, now + timedelta(hours=23)), (first, now - timedelta(seconds=1))])
+    front.town.do(
+        "UPDATE endpoints SET previous_sealed = %s", endpoints.sealed(front.keys, id_, "previous_sealed", turned)
+    )
+    announce(front)
+    push(front)
+    (heard,) = sink.notices()
+    for secret in (second, third):
+        assert Webhook(secret).verify(heard.body, heard.headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(first).verify(heard.body, heard.headers)

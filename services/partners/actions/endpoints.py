@@ -22,6 +22,9 @@ TABLE: Final = "endpoints"
 WINDOW: Final = 5000
 SECONDS: Final = 3.0
 """How long one request recovers; the rest is asked for again."""
+EARLIER: Final = 8
+"""Secrets before that sign along at most."""
+SIGNS_ALONG: Final = timedelta(days=1)
 _REFEREES: Referees = {"endpoints_community_fkey": lambda: errors.Unprocessable.at("/community", "unknown_region")}
 _MARGIN: Final = timedelta(hours=1)
 """Positions are given in the order of commits, not of moments: so much earlier and later is looked, too."""
@@ -88,6 +91,14 @@ def sealed(keys: Keyring, endpoint_id: uuid.UUID, column: str, secret: str) -> b
 def unsealed(keys: Keyring, endpoint_id: uuid.UUID, column: str, kept: bytes) -> str:
     """A kept secret as it signs."""
     return crypto.unseal(keys, kept, table=TABLE, column=column, row=str(endpoint_id))
+
+
+def earlier(keys: Keyring, endpoint_id: uuid.UUID, row: Any, now: datetime) -> list[tuple[str, datetime]]:
+    """The secrets before that still sign, each with its moment, the latest first."""
+    if row["previous_sealed"] is None:
+        return []
+    told = unsealed(keys, endpoint_id, "previous_sealed", row["previous_sealed"])
+    return signing.earlier(told, row["previous_until"], now)
 
 
 async def readable(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, *, owned: bool = False, locked: bool = False) -> Any:
@@ -199,20 +210,28 @@ async def secret(tx: Tx, caller: Caller, keys: Keyring, endpoint_id: uuid.UUID) 
 
 
 async def rotate(tx: Tx, caller: Caller, keys: Keyring, endpoint_id: uuid.UUID) -> tuple[str, datetime]:
-    """A new secret; the one before signs along for a day."""
+    """A new secret; each one before signs along for a day of its own. Refuses when too many do."""
     await readable(tx, caller, endpoint_id, owned=True, locked=True)
     row = await sql.secrets(tx, endpoint_id)
     if row is None:
         raise errors.NotThere
-    before = unsealed(keys, endpoint_id, "secret_sealed", row["secret_sealed"])
+    now = clock.now()
+    until = now + SIGNS_ALONG
+    before = [
+        (unsealed(keys, endpoint_id, "secret_sealed", row["secret_sealed"]), until),
+        *earlier(keys, endpoint_id, row, now),
+    ]
+    if len(before) > EARLIER:
+        raise errors.Conflict
     fresh = signing.new_secret()
-    made = await sql.rotate(
+    await sql.rotate(
         tx,
         endpoint_id,
         sealed(keys, endpoint_id, "secret_sealed", fresh),
-        sealed(keys, endpoint_id, "previous_sealed", before),
+        sealed(keys, endpoint_id, "previous_sealed", signing.kept(before)),
+        until,
     )
-    return fresh, made["previous_until"]
+    return fresh, until
 
 
 async def test(tx: Tx, caller: Caller, endpoint_id: uuid.UUID) -> Shown:

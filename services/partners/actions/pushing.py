@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.partners import notices, rules, signing
-from services.partners.actions.endpoints import unsealed
+from services.partners.actions.endpoints import earlier, unsealed
 from services.partners.outward import Came
 from services.partners.sql import pushing as sql
 from services.partners.sql.pushing import Result
@@ -82,8 +82,7 @@ async def _disable(tx: Tx, endpoint_id: uuid.UUID, reason: str) -> None:
 def _call(keys: Keyring, row: Mapping[str, Any]) -> Call:
     endpoint_id: uuid.UUID = row["endpoint_id"]
     shared = [unsealed(keys, endpoint_id, "secret_sealed", row["secret_sealed"])]
-    if row["previous_sealed"] is not None:
-        shared.append(unsealed(keys, endpoint_id, "previous_sealed", row["previous_sealed"]))
+    shared += [secret for secret, _ in earlier(keys, endpoint_id, row, clock.now())]
     seed = unsealed(keys, endpoint_id, "seed_sealed", row["seed_sealed"])
     echo = challenge(shared[0], row["id"]) if row["kind"] == "challenge" else None
     body = body_of(row, echo)

@@ -137,6 +137,11 @@ async def secret(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     operation_id="partners.endpoints.rotate",
     response_model=SecretOut,
     summary=say("A new secret; the one before signs along for a day", "更换签名密钥，旧密钥继续签名 24 小时"),
+    description=say(
+        "Each secret before has a day of its own; while eight of them sign along there is no new one (409).",
+        "每个旧密钥各自继续签名 24 小时；已有八个旧密钥仍在签名时不可再更换（409）。",
+    ),
+    responses=refuses(errors.Conflict),
 )
 async def rotate(endpoint_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     told, until = await ctx.db.run(actions.rotate, who, ctx.keys, endpoint_id)

@@ -162,14 +162,16 @@ async def secrets(tx: Tx, endpoint_id: uuid.UUID) -> Any | None:
     )
 
 
-async def rotate(tx: Tx, endpoint_id: uuid.UUID, secret_sealed: bytes, previous_sealed: bytes) -> Any:
-    """A new secret; the one before signs along for a day."""
-    return await tx.row(
-        "UPDATE endpoints SET secret_sealed = $2, previous_sealed = $3, previous_until = now() + interval '24 hours' "
-        "WHERE id = $1 RETURNING previous_until",
+async def rotate(
+    tx: Tx, endpoint_id: uuid.UUID, secret_sealed: bytes, previous_sealed: bytes, previous_until: datetime
+) -> None:
+    """A new secret; those before sign along, the last of them until then."""
+    await tx.execute(
+        "UPDATE endpoints SET secret_sealed = $2, previous_sealed = $3, previous_until = $4 WHERE id = $1",
         endpoint_id,
         secret_sealed,
         previous_sealed,
+        previous_until,
     )
 
 

@@ -131,7 +131,7 @@ async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: boo
         """
         SELECT d.id, d.endpoint_id, d.kind, d.notice_id, d.position, d.attempts, d.made_at, e.url, e.community,
                e.secret_sealed, e.seed_sealed, e.failing_since IS NOT NULL AS fails,
-               CASE WHEN e.previous_until > now() THEN e.previous_sealed END AS previous_sealed,
+               e.previous_until, CASE WHEN e.previous_until > now() THEN e.previous_sealed END AS previous_sealed,
                n.type, n.occurred_at, n.community AS notice_community, n.subject, n.data, k.place_id
         FROM deliveries d JOIN endpoints e ON e.id = d.endpoint_id LEFT JOIN notices n ON n.position = d.position
         LEFT JOIN partner_keys k ON k.id = e.key_id
