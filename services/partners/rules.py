@@ -65,7 +65,7 @@ def retry_after(told: str | None, now: datetime) -> float | None:
     if told is None:
         return None
     told = told.strip()
-    if re.fullmatch(r"[0-9]{1,9}", told):
+    if re.fullmatch(r"[0-9]+", told):
         seconds = float(told)
     else:
         try:

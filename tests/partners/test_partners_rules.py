@@ -80,7 +80,7 @@ def test_it_is_tried_for_three_days_at_least() -> None:
 
 @pytest.mark.parametrize(
     ("told", "seconds"),
-    [("120", 120), ("0", 0), ("99999999", 86400), (format_datetime(NOW + timedelta(minutes=5), usegmt=True), 300),
+    [("120", 120), ("0", 0), ("99999999", 86400), ("9" * 11, 86400), ("9" * 5000, 86400), (format_datetime(NOW + timedelta(minutes=5), usegmt=True), 300),
      (format_datetime(NOW - timedelta(minutes=5), usegmt=True), 0), (format_datetime(NOW + timedelta(days=9), usegmt=True), 86400),
      ("soon", None), ("-1", None), ("", None), ("1e9", None), (None, None), ("９", None)],
 )  # fmt: skip
