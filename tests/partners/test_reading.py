@@ -67,6 +67,15 @@ def test_filters_of_the_reader_and_of_the_key(front: Front) -> None:
     assert one_type.poll("?types=test.fact.*")["items"] == []
 
 
+@pytest.mark.parametrize(
+    "after", ["-1", "x", "", "1" + "0" * 30, "0_0", "%2B0", "0.0", "%200", "latest2", "9999999999999999"]
+)
+def test_what_is_no_position_is_said_to_be_wrong_once(shared_front: Front, after: str) -> None:
+    refused = a_system(shared_front).get(f"partners/notices?after={after}")
+    assert is_problem(refused, 422)
+    assert [(one["in"], one["pointer"]) for one in refused.json()["errors"]] == [("query", "/after")]
+
+
 def test_a_key_of_one_place_hears_of_that_place_only(front: Front) -> None:
     manager, (who,) = a_manager(front), front.town.residents()
     other, policy = uuid.uuid4(), uuid.uuid4()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import StringConstraints
+from pydantic import StringConstraints, WithJsonSchema
 
 from services import notice_types
 from services.partners.actions import reach
@@ -29,7 +29,14 @@ from shared.web import EVERYWHERE, Ctx, Who, Wide, refuses
 
 router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHERE)
 
-Position = Annotated[int, Query(ge=0, le=LAST)]
+Behind = Annotated[
+    str,
+    StringConstraints(pattern=r"^(latest|[0-9]{1,16})$"),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "maximum": LAST, "minimum": 0}, {"const": "latest", "type": "string"}]}
+    ),
+]
+"""Text to the parser: of a number or a word it would say twice what is wrong, and it takes `1_0` for a number."""
 Name = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,79}$"),
@@ -53,7 +60,7 @@ async def poll(
     ctx: Wide,
     who: Who,
     after: Annotated[
-        Position | Literal["latest"] | None,
+        Behind | None,
         Query(description=say("A position, or `latest`.", "位置，或 `latest`。")),
     ] = None,
     types: Annotated[
@@ -70,7 +77,8 @@ async def poll(
     wait: Annotated[int, Query(ge=0, le=30, description=say("Seconds to wait.", "等待秒数。"))] = 0,
 ) -> Response:
     kinds = reach.known([kind for one in types or ["*"] for kind in one.split(",")], where="query")
-    found = await actions.poll(ctx.db, who, actions.Wanted(after, kinds, community or "", limit), wait, ctx.stopping)
+    behind: int | Literal["latest"] | None = None if after is None else "latest" if after == "latest" else int(after)
+    found = await actions.poll(ctx.db, who, actions.Wanted(behind, kinds, community or "", limit), wait, ctx.stopping)
     return web.plain_json({"items": found.items, "next": found.next, "done": found.done})
 
 
