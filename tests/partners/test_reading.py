@@ -76,6 +76,15 @@ def test_what_is_no_position_is_said_to_be_wrong_once(shared_front: Front, after
     assert [(one["in"], one["pointer"]) for one in refused.json()["errors"]] == [("query", "/after")]
 
 
+def test_a_reader_of_a_region_that_there_is_not_is_not_made(front: Front) -> None:
+    system = a_system(front)
+    refused = system.ask("PUT", "partners/consumers/one", json={"community": "330411105999"})
+    assert is_problem(refused, 422)
+    told = [(one["pointer"], one["code"]) for one in refused.json()["errors"]]
+    assert told == [("/community", "unknown_region")]
+    assert system.ask("PUT", "partners/consumers/one", json={"community": "330411105204"}).status_code == 201
+
+
 def test_a_key_of_one_place_hears_of_that_place_only(front: Front) -> None:
     manager, (who,) = a_manager(front), front.town.residents()
     other, policy = uuid.uuid4(), uuid.uuid4()

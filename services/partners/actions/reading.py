@@ -106,9 +106,11 @@ async def put_consumer(
 ) -> tuple[Any, bool]:
     """Make a reader, or change its filters; whether it is new."""
     ways = await reach.of(tx, caller)
-    community = community if community is not None else ways[0].filter.prefix
+    told, community = community, community if community is not None else ways[0].filter.prefix
     if not any(community.startswith(one.filter.prefix) for one in ways):
         raise errors.NotInScope
+    if told is not None and not await sql.is_region(tx, told):
+        raise errors.Unprocessable.at("/community", "unknown_region")
     reach.some_of(ways, types)
     bounds = await sql.bounds(tx)
     position = bounds["head"] if start == "latest" else bounds["floor"]

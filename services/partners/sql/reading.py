@@ -98,6 +98,11 @@ async def consumers(tx: Tx, account_no: int, after: str, limit: int) -> list[Any
     )
 
 
+async def is_region(tx: Tx, community: str) -> bool:
+    """Whether there is such a region."""
+    return bool(await tx.value("SELECT EXISTS (SELECT FROM regions WHERE code = $1)", community))
+
+
 async def put_consumer(tx: Tx, account_no: int, name: str, types: Sequence[str], community: str, position: int) -> Any:
     """Make a reader that begins behind a position; of one that is there, only the filters change."""
     return await tx.row(
