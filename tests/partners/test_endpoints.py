@@ -193,3 +193,52 @@ def test_a_secret_that_was_kept_alone_signs_until_its_day_is_over(front: Front, 
         assert Webhook(secret).verify(heard.body, heard.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook(first).verify(heard.body, heard.headers)
+
+
+def test_only_what_would_be_sent_is_sent_again(front: Front, sink: Sink) -> None:
+    system = a_system(front)
+    endpoint = an_endpoint(front, system, sink.url())
+    path = f"partners/endpoints/{endpoint['id']}"
+    assert system.ask("POST", f"{path}/test").status_code == 202
+    announce(front)
+    push(front)
+    kept = system.get(f"{path}/deliveries").json()
+    by_kind = {one["kind"]: f"partners/deliveries/{one['id']}/resend" for one in kept["items"]}
+    for kind in ("challenge", "test"):
+        assert is_problem(system.ask("POST", by_kind[kind]), 409, "conflict")
+    assert system.get(f"{path}/deliveries").json() == kept, "a refusal changes nothing"
+    assert put(system, endpoint, url=sink.url("/new")).json()["state"] == "unproven"
+    assert system.ask("POST", by_kind["challenge"]).status_code == 202, "any challenge that is echoed proves it"
+    push(front)
+    assert system.ask("POST", by_kind["notice"]).status_code == 202
+    push(front)
+    assert positions(sink, "/new") == [1]
+    assert put(system, endpoint, types=[OTHER]).status_code == 200
+    assert is_problem(system.ask("POST", by_kind["notice"]), 409, "conflict"), "no longer asked for"
+    assert push(front) == 0
+    assert examined(front) == []
+
+
+def test_of_what_was_due_before_an_endpoint_was_disabled_nothing_is_sent(front: Front, sink: Sink) -> None:
+    system = a_system(front)
+    endpoint = an_endpoint(front, system, sink.url())
+    path = f"partners/endpoints/{endpoint['id']}"
+    announce(front, 2)
+    assert system.ask("POST", f"{path}/test").status_code == 202
+    front.runner.run(tasks.fan_out(context(front)))
+    assert put(system, endpoint, enabled=False).json()["state"] == "disabled"
+    times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    assert is_problem(system.ask("POST", f"{path}/recover", json=times), 409, "conflict")
+    kept = system.get(f"{path}/deliveries").json()
+    for one in kept["items"]:
+        assert is_problem(system.ask("POST", f"partners/deliveries/{one['id']}/resend"), 409, "conflict")
+    assert system.get(f"{path}/deliveries").json() == kept
+    assert put(system, endpoint, enabled=True).json()["state"] == "unproven"
+    announce(front)
+    push(front)
+    push(front)
+    assert positions(sink) == [3], "from now on"
+    assert system.ask("POST", f"{path}/recover", json=times).json()["recovered"] == 2, "but who asks for it gets it"
+    push(front)
+    assert sorted(positions(sink)) == [1, 2, 3]
+    assert examined(front) == []

@@ -182,7 +182,9 @@ async def replace(
                 row["state"] == "disabled",
             ),
         )
-    if turns:
+    if row["state"] == "disabled":
+        await sql.give_up(tx, endpoint_id)  # from now on
+    elif turns:
         pattern = rules.pattern(wanted.types)
         await sql.give_up(
             tx, endpoint_id, await sql.uncovered(tx, endpoint_id, None, pattern, wanted.community, place_id)
@@ -234,11 +236,17 @@ async def rotate(tx: Tx, caller: Caller, keys: Keyring, endpoint_id: uuid.UUID) 
     return fresh, until
 
 
-async def test(tx: Tx, caller: Caller, endpoint_id: uuid.UUID) -> Shown:
-    """Something to look at, due now: the challenge where it was not echoed yet, else a test."""
+async def _live(tx: Tx, caller: Caller, endpoint_id: uuid.UUID) -> Any:
+    """An endpoint to which something is to be sent, locked; refuses one that is disabled."""
     row = await readable(tx, caller, endpoint_id, locked=True)
     if row["state"] == "disabled":
         raise errors.Conflict
+    return row
+
+
+async def test(tx: Tx, caller: Caller, endpoint_id: uuid.UUID) -> Shown:
+    """Something to look at, due now: the challenge where it was not echoed yet, else a test."""
+    row = await _live(tx, caller, endpoint_id)
     delivery_id = await sql.due_challenge(tx, endpoint_id) if row["state"] == "unproven" else None
     if delivery_id is None:
         kind = "challenge" if row["state"] == "unproven" else "test"
@@ -284,8 +292,19 @@ async def delivery(tx: Tx, caller: Caller, delivery_id: uuid.UUID) -> Shown:
 
 
 async def resend(tx: Tx, caller: Caller, delivery_id: uuid.UUID) -> Shown:
-    """Send something again, whatever became of it."""
-    await delivery(tx, caller, delivery_id)
+    """Send a notice again, whatever became of it, or the challenge that was not echoed yet; a test is asked for anew.
+
+    Refuses a notice that the endpoint's filters no longer cover.
+    """
+    found = (await delivery(tx, caller, delivery_id)).delivery
+    row = await _live(tx, caller, found["endpoint_id"])
+    if found["kind"] != "notice":
+        if (found["kind"], row["state"]) != ("challenge", "unproven"):
+            raise errors.Conflict
+    elif await sql.uncovered(
+        tx, row["id"], delivery_id, rules.pattern(row["types"]), row["community"], row["place_id"]
+    ):
+        raise errors.Conflict
     await sql.resend(tx, delivery_id)
     return await delivery(tx, caller, delivery_id)
 
@@ -315,6 +334,8 @@ async def recover(db: Database, caller: Caller, endpoint_id: uuid.UUID, since: d
 async def _range(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, since: datetime) -> tuple[int, int]:
     """Positions behind which to begin, and where an endpoint is: the first moment is found by halving."""
     row = await readable(tx, caller, endpoint_id)
+    if row["state"] == "disabled":
+        raise errors.Conflict
     low, high = 0, row["position"]
     while low < high:
         middle = (low + high + 1) // 2
@@ -329,7 +350,7 @@ async def _range(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, since: datetime
 async def _recover(
     tx: Tx, caller: Caller, endpoint_id: uuid.UUID, positions: tuple[int, int], moments: tuple[datetime, datetime]
 ) -> tuple[int, datetime | None]:
-    row = await readable(tx, caller, endpoint_id)
+    row = await _live(tx, caller, endpoint_id)
     found = await keys_sql.read(tx, row["key_id"]) if row["key_id"] is not None else None
     if found is None and not await sql.hears(tx, row["account_no"], row["community"], reach.PUSHED):
         raise errors.NotAllowed

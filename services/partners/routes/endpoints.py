@@ -201,6 +201,7 @@ async def list_deliveries(
         "What failed or was never sent becomes due. `next` is set when there is more: ask again with it as `since`.",
         "失败或未推送的通知将重新推送。若有剩余，`next` 不为空：以其作为 `since` 再次请求。",
     ),
+    responses=refuses(errors.Conflict),
 )
 async def recover(endpoint_id: uuid.UUID, told: RecoverIn, ctx: Wide, who: Who) -> Response:
     found = await actions.recover(ctx.db, who, endpoint_id, told.since, told.until)
@@ -223,6 +224,11 @@ async def read_delivery(delivery_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
     operation_id="partners.deliveries.resend",
     response_model=DeliveryOut,
     summary=say("Send this again", "重新推送"),
+    description=say(
+        "A notice that the endpoint is still to hear of, or the challenge as long as it was not echoed.",
+        "仍在接口接收范围内的通知，或尚未回应的验证。",
+    ),
+    responses=refuses(errors.Conflict),
 )
-async def resend(delivery_id: uuid.UUID, ctx: Ctx, who: Who) -> Response:
+async def resend(delivery_id: uuid.UUID, ctx: Wide, who: Who) -> Response:
     return web.json(_out(await ctx.db.run(actions.resend, who, delivery_id)), 202)
