@@ -242,3 +242,8 @@ def test_of_what_was_due_before_an_endpoint_was_disabled_nothing_is_sent(front: 
     push(front)
     assert sorted(positions(sink)) == [1, 2, 3]
     assert examined(front) == []
+
+
+def test_deliveries_are_nobodys_without_a_token(shared_front: Front) -> None:
+    for method, path in (("GET", f"deliveries/{uuid.uuid4()}"), ("POST", f"deliveries/{uuid.uuid4()}/resend")):
+        assert is_problem(shared_front.ask(method, f"/v1/partners/{path}"), 401, "not_known")

@@ -284,6 +284,7 @@ async def deliveries(
 
 async def delivery(tx: Tx, caller: Caller, delivery_id: uuid.UUID) -> Shown:
     """One delivery of an endpoint that the caller may see."""
+    caller.known()
     row = await sql.delivery(tx, delivery_id)
     if row is None:
         raise errors.NotThere
