@@ -19,6 +19,7 @@ from shared import clock
 from tests.gateway.test_front import Front, examined, is_problem
 from tests.partners.sink import Sink
 from tests.partners.town import System, a_manager, a_system, an_endpoint, announce, context, push
+from tests.town import COMMUNITY
 
 OTHER = "test.other.came"
 BELOW = "330411105204"
@@ -72,6 +73,19 @@ def test_what_is_due_and_no_longer_asked_for_is_not_sent(front: Front, sink: Sin
     push(front)
     assert (positions(sink, "/before"), positions(sink, "/after")) == ([], [2])
     assert examined(front) == []
+
+
+def test_what_is_due_from_a_region_that_was_followed_is_still_sent(front: Front, sink: Sink) -> None:
+    system = a_system(front)
+    endpoint = an_endpoint(front, system, sink.url(), community=BELOW)
+    announce(front, 1, community=BELOW)
+    announce(front, 1, OTHER, community=BELOW)
+    front.runner.run(tasks.fan_out(context(front)))
+    front.town.do("INSERT INTO region_changes VALUES (%s, %s, 'merge', true, '2026-01-01')", BELOW, COMMUNITY)
+    front.town.do("UPDATE endpoints SET community = %s", COMMUNITY)
+    assert put(system, endpoint, types=["test.fact.came"]).status_code == 200
+    push(front)
+    assert positions(sink) == [1]
 
 
 def test_a_wider_key_does_not_reach_back_behind_the_change(front: Front, sink: Sink) -> None:
