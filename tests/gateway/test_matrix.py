@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from services import SERVICES
 from services.cli.town import personas
 from shared import clock
 from shared.tokens import verify
@@ -103,16 +104,13 @@ def least(schema: dict[str, Any], name: str = "") -> Any:  # noqa: C901, PLR0912
 
 HOMES = {one.key: one.community for one in personas.PERSONAS}
 BODIES: dict[str, dict[str, Any]] = {
-    "booking.facilities.replace": {"kind": "fitness_centre"},
-    "childcare.rooms.replace": {"kind": "children_room"},
-    "elder-meals.kitchens.replace": {"kind": "kitchen"},
     "childcare.visits.sign_in": {"code": "ABCD-EFGH"},
     "childcare.visits.sign_out": {"code": "123456"},
     "childcare.collectors.create": {"name": "外婆"},
     "childcare.rooms.count": {"count": 0},
     "partners.endpoints.replace": {"url": "https://partner.example/hook", "types": ["*"]},
 }
-"""What a body must say besides the least that the document asks for."""
+"""What a body must say besides the least that the document asks for; of what kind places are is read where they are made."""
 
 
 def body_of(operation: Operation, persona: str) -> Any:
@@ -235,18 +233,30 @@ class Maker:
             self.everybody.known.own[one] |= {self.persons[other] for other in personas}
 
 
+SEEN_BY = {
+    "elder-meals": MEALS,
+    "childcare": ROOM,
+    "events": several("organiser manager operator staff"),
+}
+"""Who has to do with a claim besides whoever made it, where these are others than those who run the fitness centre."""
+RUN_BY = {"elder-meals": ("steward", several("kitchen")), "childcare": ("steward", several("carer"))}
+"""Who may rule a service's places, and who works there; elsewhere the town's manager and her staff."""
+PLACES = [
+    (found[1], found[2])
+    for one in OPERATIONS
+    if one.method == "POST" and (found := re.fullmatch(r"/v1/([^/]+)/([^/]+)/{place_id}/closures", one.path))
+]
+"""The services that have places, each with what it calls them."""
+
+
 def make_claims(maker: Maker) -> dict[str, Any]:
     """One of each kind; what was answered."""
     found: dict[str, Any] = {}
-    for service, collection, name, others in (
-        ("booking", "reservations", "reservation_id", HALL),
-        ("elder-meals", "orders", "order_id", MEALS),
-        ("childcare", "visits", "visit_id", ROOM),
-        ("events", "registrations", "registration_id", several("organiser manager operator staff")),
-    ):
-        wish = WISHES[service](maker.everybody)
+    for service, path in ((one.name, f"/v1/{one.name}/{one.collection}") for one in SERVICES if one.collection):
+        wish, others = WISHES[service](maker.everybody), SEEN_BY.get(service, HALL)
         key = f"the-{service}-of-{wish.persona}"
-        found[service] = maker.made(wish.persona, f"/v1/{service}/{collection}", wish.body, **{"Idempotency-Key": key})
+        found[service] = maker.made(wish.persona, path, wish.body, **{"Idempotency-Key": key})
+        (name,) = {one.names[0] for one in OPERATIONS if re.fullmatch(path + r"/{\w+}", one.path)}
         maker.is_there(name, found[service]["id"], wish.persona, others)
         if service == "booking":
             maker.is_there("group_id", found[service]["group_id"], wish.persona, HALL)
@@ -256,11 +266,8 @@ def make_claims(maker: Maker) -> dict[str, Any]:
 
 
 def make_places(maker: Maker, claims: dict[str, Any]) -> None:
-    for service, collection, owner, others in (
-        ("booking", "facilities", "manager", HALL),
-        ("elder-meals", "kitchens", "steward", several("kitchen")),
-        ("childcare", "rooms", "steward", several("carer")),
-    ):
+    for service, collection in PLACES:
+        owner, others = RUN_BY.get(service, ("manager", HALL))
         place = claims[service]["slot"]["facility"]["id"]
         under = f"/v1/{service}/{collection}/"
         maker.is_there("place_id", place, owner, others, under)
@@ -268,6 +275,8 @@ def make_places(maker: Maker, claims: dict[str, Any]) -> None:
         shut = {"starts_at": far.isoformat(), "ends_at": (far + timedelta(hours=1)).isoformat(), "reason": "因故"}
         closure = maker.made(owner, f"{under}{place}/closures", shut)
         maker.is_there("closure_id", closure["id"], owner, others, under)
+        kind = maker.everybody.ask(owner, "GET", under + place).json()["kind"]
+        BODIES[f"{service}.{collection}.replace"] = {"kind": kind}
 
 
 def make_meals(maker: Maker, order: dict[str, Any]) -> None:
@@ -446,19 +455,21 @@ LET_IN = {
     "*.read_closure": PUBLIC,
     "*.occupancy": PUBLIC,
     "childcare.rooms.now": PUBLIC,
-    "booking.facilities.read": PUBLIC,
-    "childcare.rooms.read": PUBLIC,
-    "elder-meals.kitchens.read": PUBLIC,
     "elder-meals.dishes.list": PUBLIC,
     "elder-meals.dishes.read": PUBLIC,
     "elder-meals.menus.list": PUBLIC,
     "elder-meals.menus.read": PUBLIC,
+    **{f"{service}.{places}.read": PUBLIC for service, places in PLACES},
     "events.events.read": PUBLIC,
     "events.series.read": PUBLIC,
     "events.*.read_feedback": PUBLIC,
     "events.*.attendance": several("organiser volunteer"),
-    "booking.facilities.replace*": OWNERS,
-    "booking.facilities.delete": OWNERS,
+    **{
+        f"{service}.{places}.{verb}": OWNERS
+        for service, places in PLACES
+        for verb in ("replace*", "delete")
+        if service not in RUN_BY
+    },
     "elder-meals.kitchens.replace*": DESK,
     "elder-meals.kitchens.delete": DESK,
     "elder-meals.kitchens.create_slot": DESK,
