@@ -290,7 +290,7 @@ class Outcome(Base):
 
     __table_args__ = (
         CheckConstraint("kind IN ('delivered', 'to_neighbour', 'refused', 'unanswered')", name="outcome_kind_known"),
-        UniqueConstraint("order_id", "kind", name="one_outcome_of_a_kind_per_order"),
+        UniqueConstraint("order_id", "kind", "at", name="one_outcome_of_a_kind_per_moment"),
         Index("one_end_per_order", "order_id", unique=True, postgresql_where=text("kind <> 'unanswered'")),
     )
 

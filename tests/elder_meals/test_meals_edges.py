@@ -568,6 +568,27 @@ def test_an_elder_has_one_open_check_and_its_ladder_is_climbed_to_the_end(kitche
     kitchen.town.do("UPDATE welfare_checks SET closed_at = now() WHERE id = %s", id_)
 
 
+def test_a_door_that_stays_shut_again_is_looked_after_again(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    first = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()["welfare_check_id"]
+    assert is_problem(kitchen.outcome(order["id"], kitchen.courier, "unanswered"), 409, "already_recorded"), (
+        "somebody looks"
+    )
+    before = clock.now().isoformat()
+    ends = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "closed", "outcome": "safe_asleep"}
+    kitchen.says("POST", f"/v1/elder-meals/welfare-checks/{first}/steps", kitchen.manager, json=ends)
+    told = kitchen.outcome(order["id"], kitchen.courier, "unanswered", at=before)
+    assert is_problem(told, 409, "already_recorded"), "what was told late is what is over"
+    again = kitchen.outcome(order["id"], kitchen.courier, "unanswered").json()
+    assert again["reasons"] == []
+    assert again["welfare_check_id"] not in (None, first)
+    assert kitchen.notices(order["id"]).count("elder-meals.order.visited") == 2
+    assert kitchen.says("GET", f"/v1/elder-meals/welfare-checks/{again['welfare_check_id']}", elder)["state"] == "open"
+    assert kitchen.outcome(order["id"], kitchen.courier, "delivered").status_code == 200
+    assert examined(front) == []
+
+
 def test_a_kitchen_hears_what_becomes_of_its_meals_and_whom_it_worries_about(front: Front) -> None:
     kitchen = Kitchen(front)
     (elder,) = kitchen.elder()

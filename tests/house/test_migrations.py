@@ -360,3 +360,27 @@ def test_of_an_absence_that_was_sent_twice_one_stands(database_url: str) -> None
     ]
     migrate.downgrade(database_url, before)
     assert town.one("SELECT count(*) FROM absences") == 4
+
+
+def test_a_door_that_stayed_shut_twice_has_been_so_once_on_the_way_back(database_url: str) -> None:
+    before = next(one.down_revision for one in SCRIPTS.walk_revisions() if one.path.endswith("_shut_again.py"))
+    assert isinstance(before, str)
+    town = Town(database_url)
+    (elder,) = town.residents()
+    order = town.one(
+        "INSERT INTO meal_orders (id, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, "
+        "portions, terms_version, price_fen, subsidy_fen, fee_fen, pay_fen) VALUES (uuidv7(), uuidv7(), uuidv7(), '33', %s, "
+        "uuidv7(), %s, %s, '2026-12-01', '2026-12-01', 1, 0, 0, 0, 0, 0) RETURNING id",
+        *(elder.account_no, elder.holder_no, elder.person_id),
+    )
+    for kind, minute in (("unanswered", 1), ("unanswered", 9), ("delivered", 10)):
+        town.do(
+            "INSERT INTO meal_outcomes (id, order_id, community, kind, at, account_no) "
+            "VALUES (uuidv7(), %s, '33', %s, '2026-12-01 11:00+08'::timestamptz + %s * interval '1 minute', 1)",
+            *(order, kind, minute),
+        )
+    told = "SELECT kind, extract(minute FROM at)::int FROM meal_outcomes ORDER BY at"
+    migrate.downgrade(database_url, before)
+    assert town.all(told) == [("unanswered", 9), ("delivered", 10)], "what was told last, as the order says it"
+    migrate.upgrade(database_url)
+    assert town.all(told) == [("unanswered", 9), ("delivered", 10)]

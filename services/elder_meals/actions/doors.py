@@ -67,7 +67,7 @@ async def record(
     facts = (order_id, order["group_id"], order["community"], order["holder_no"])
     found = [notices.order_came_to(*facts, outcome, report.at)]
     if outcome == "unanswered":
-        check_id, more, opened = await _nobody_opened(tx, order, report, terms)
+        check_id, more, opened = await _nobody_opened(tx, now, report, terms)
         reasons += more
         found += opened
     await announce(tx, found)
@@ -112,8 +112,14 @@ async def _nobody_opened(
 ) -> tuple[uuid.UUID | None, list[str], list[Notice]]:
     """The welfare check that this opens or finds open; none for somebody who said they are away since the meal was ordered.
 
-    Whoever orders after that expects the meal: that nobody opens is as alarming as on any other day.
+    Whoever orders after that expects the meal: that nobody opens is as alarming as on any other day. So it is when the
+    courier goes back after the first check has ended; what is told again while somebody still looks is known.
     """
+    last = await sql.last_check(tx, order["person_id"])
+    is_open = last is not None and last["closed_at"] is None
+    known = [order["outcome_at"], last["closed_at"] if last is not None else None]
+    if order["outcome"] == "unanswered" and (is_open or any(one is not None and report.at <= one for one in known)):
+        raise errors.AlreadyRecorded
     away = await elders.away(tx, [order["person_id"]], order["day"], order["day"])
     if any(one["made_at"] >= order["made_at"] for one in away):
         return None, ["elder_is_absent"], []
@@ -122,7 +128,8 @@ async def _nobody_opened(
     whose = [order["person_id"], order["holder_no"], order["place_id"], order["community"], order["id"]]
     made = await sql.open_check(tx, [*whose, report.at, ladder, due_at])
     if made is None:
-        return await sql.check_of(tx, order["person_id"]), ["check_was_open"], []
+        last = await sql.last_check(tx, order["person_id"])
+        return last["id"] if last is not None else None, ["check_was_open"], []
     opened = notices.welfare_opened(made, order, report.at)
     return made, [], [opened]
 

@@ -10,7 +10,7 @@ from typing import Any
 from shared import errors
 from shared.db import Referees, Tx, referee
 
-_REFEREES: Referees = dict.fromkeys(("one_end_per_order", "one_outcome_of_a_kind_per_order"), errors.AlreadyRecorded)
+_REFEREES: Referees = dict.fromkeys(("one_end_per_order", "one_outcome_of_a_kind_per_moment"), errors.AlreadyRecorded)
 
 
 async def couriers(
@@ -140,12 +140,13 @@ async def open_check(tx: Tx, values: Sequence[Any]) -> uuid.UUID | None:
     return made
 
 
-async def check_of(tx: Tx, person_id: uuid.UUID) -> uuid.UUID | None:
-    """The open welfare check of an elder."""
-    found: uuid.UUID | None = await tx.value(
-        "SELECT id FROM welfare_checks WHERE person_id = $1 AND state = 'open'", person_id
+async def last_check(tx: Tx, person_id: uuid.UUID) -> Any | None:
+    """The newest welfare check of an elder, locked, which is the open one if there is one: id, closed_at."""
+    return await tx.row(
+        "SELECT id, closed_at FROM welfare_checks WHERE person_id = $1 ORDER BY closed_at DESC NULLS FIRST, id DESC "
+        "LIMIT 1 FOR NO KEY UPDATE",
+        person_id,
     )
-    return found
 
 
 _CHECK = """

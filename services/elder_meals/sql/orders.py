@@ -99,7 +99,8 @@ async def order(tx: Tx, order_id: uuid.UUID, *, locked: bool = False) -> Any | N
     """One order, for whoever brings it."""
     return await tx.row(
         "SELECT id, no, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions, "
-        "region, sealed, outcome, made_at FROM meal_orders WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
+        "region, sealed, outcome, outcome_at, made_at FROM meal_orders WHERE id = $1"
+        + (" FOR NO KEY UPDATE" if locked else ""),
         order_id,
     )
 
