@@ -146,7 +146,13 @@ class Kitchen:
         } | body
         if elder is not None:
             told["persons"] = [str(elder.person_id)]
+        if not told.keys() & {"deliver_to", "collect"} and not self.has_door(elder or who):
+            told["collect"] = True
         return self.front.ask("POST", ORDERS, who, key=key or uuid.uuid4().hex, json=told)
+
+    def has_door(self, elder: Resident) -> bool:
+        """Whether anything is known of an elder, so where they live; who has no door fetches the meal."""
+        return bool(self.town.one("SELECT count(*) FROM elder_profiles WHERE person_id = %s", elder.person_id))
 
     def outcome(self, order: str, who: Resident, outcome: str, **more: Any) -> httpx.Response:
         body = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": outcome} | more

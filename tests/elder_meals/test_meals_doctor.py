@@ -34,6 +34,7 @@ def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.T
         made.says("POST", f"/v1/elder-meals/welfare-checks/{check}/steps", made.courier, json=closed)
         for lines in ([{"dish_id": made.dishes["小米粥"]}], None):
             body = {"kitchen_id": made.id, "weekdays": list(range(7)), "window": "午餐", "until": made.day(3)}
+            body["collect"] = True
             told = body | ({"lines": lines} if lines else {"portions": 9})
             who = standing if lines else made.elder()[0]
             made.says("POST", "/v1/elder-meals/standing-orders", who, 201, json=told)

@@ -213,6 +213,17 @@ def test_a_door_outside_the_area_is_refused_and_a_meal_can_be_fetched(kitchen: K
     assert (fetched["deliver_to"], fetched["fee_fen"]) == (None, 0)
 
 
+def test_a_meal_that_goes_nowhere_is_not_ordered(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    kitchen.knows(elder, deliver_to=None)
+    for who, how in ((elder, {}), (kitchen.manager, {"elder": elder, "channel": "desk"})):
+        refused = kitchen.order(who, n=5, deliver_to=None, **how)
+        assert is_problem(refused, 422)
+        assert codes(refused) == [("/deliver_to", "missing")]
+    assert kitchen.town.one("SELECT count(*) FROM claims WHERE holder_no = %s AND is_active", elder.holder_no) == 0
+    assert kitchen.order(elder, n=5, collect=True).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("age", "home", "subsidy", "code"),
     [

@@ -232,6 +232,7 @@ def test_two_workers_order_each_standing_meal_once(two: Two) -> None:
             "weekdays": list(range(7)),
             "window": "午餐",
             "lines": [{"dish_id": two.kitchen.dishes["红烧肉"]}],
+            "collect": True,
             "starts_on": two.kitchen.day(4),
             "until": two.kitchen.day(6),
         }

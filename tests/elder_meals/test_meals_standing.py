@@ -14,6 +14,7 @@ import pytest
 from services.elder_meals import tasks
 from services.elder_meals.actions import standing as actions
 from services.elder_meals.sql import elders as sql
+from services.gateway.tasks import stamp_notices
 from shared import clock, embedded
 from shared.crypto import Keyring
 from tests.conftest import copy_of
@@ -51,6 +52,8 @@ def standing(kitchen: Kitchen, who: Resident, elder: Resident | None = None, sta
     } | body
     if elder is not None:
         told["person_id"] = str(elder.person_id)
+    if "collect" not in told and not kitchen.has_door(elder or who):
+        told["collect"] = True
     return kitchen.says("POST", STANDING, who, status, json=told)
 
 
@@ -201,6 +204,23 @@ def test_a_refusal_is_told_once_and_not_tried_again(kitchen: Kitchen) -> None:
     assert "fish" not in told
 
 
+def test_a_meal_that_goes_nowhere_is_told_to_the_family_and_one_that_is_fetched_goes_on(
+    kitchen: Kitchen, front: Front
+) -> None:
+    (elder, other), (son,) = kitchen.elder(count=2), kitchen.town.residents()
+    kitchen.town.relate(son, elder, "proxy")
+    made = standing(kitchen, son, elder, until=kitchen.day(2), collect=False)
+    fetched = standing(kitchen, other, until=kitchen.day(2), collect=True)
+    assert (made["collect"], fetched["collect"]) == (False, True)
+    kitchen.work("order_standing")
+    assert runs(kitchen, son, made) == [(kitchen.day(2), "refused", "no_address")]
+    front.runner.run(stamp_notices(front.parts))
+    heard = {one["subject"]: one["data"] for one in kitchen.says("GET", "/v1/notices?limit=500", son)["items"]}
+    assert heard[made["id"]] == {"date": kitchen.day(2), "code": "no_address"}
+    (order,) = kitchen.says("GET", "/v1/elder-meals/orders", other)["items"]
+    assert (order["deliver_to"], order["fee_fen"]) == (None, 0)
+
+
 def test_the_dish_of_the_day_is_one_that_suits(kitchen: Kitchen) -> None:
     (elder,) = kitchen.elder()
     kitchen.knows(elder, allergens=["soy", "fish"])
@@ -324,6 +344,7 @@ def test_a_change_counts_from_the_next_day_that_is_ordered(kitchen: Kitchen, fro
         "weekdays": ALL_WEEK,
         "window": "午餐",
         "lines": [{"dish_id": kitchen.dishes["清蒸鱼"]}],
+        "collect": True,
         "until": kitchen.day(3),
     }
     path = f"{STANDING}/{made['id']}"

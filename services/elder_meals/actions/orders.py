@@ -131,6 +131,8 @@ def _decide(keys: Keyring, one: Making, known: _Known) -> _Decided | errors.Refu
         return errors.DietConflict(errors=found)
     terms = known.terms[window.place_id]
     door = None if one.is_collected else one.deliver_to or profile.get("deliver_to")
+    if door is None and not one.is_collected:  # nobody would bring it, and nobody come for it
+        return errors.Unprocessable.at("/deliver_to", "missing")
     if one.deliver_to is not None and one.deliver_to["region"] in known.nowhere:
         return errors.Unprocessable.at("/deliver_to/region", "unknown")
     if door is not None and not rules.delivers_to(door["region"], terms.area):

@@ -241,6 +241,7 @@ class _Menus:
                 return None, "diet_conflict" if left else "full"
             lines = [{"dish_id": str(dish.id), "portions": meal["portions"]}]
         body = {"slot_id": str(slot_id), "persons": [str(row["person_id"])], "lines": lines}
+        body |= {"collect": True} if meal.get("collect") else {}
         return (body if meal["channel"] == "app" else body | {"channel": meal["channel"]}), None
 
     async def _of(self, place_id: uuid.UUID) -> dict[date, dishes.Menu]:
@@ -288,7 +289,8 @@ async def _end_run(tx: Tx, run: Any, status: int, answer: Mapping[str, Any]) -> 
         return False
     if status < 400 and order_id is not None:
         return await sql.end_run(tx, run["standing_id"], run["day"], "ordered", None, uuid.UUID(str(order_id)))
-    code = code or "conflict"
+    wrong = {(one.get("pointer"), one.get("code")) for one in answer.get("errors") or ()}
+    code = "no_address" if ("/deliver_to", "missing") in wrong else code or "conflict"
     if await sql.end_run(tx, run["standing_id"], run["day"], "refused", code, None):
         await announce(
             tx,

@@ -50,6 +50,7 @@ def _out(row: Any, runs: Sequence[Any]) -> StandingOut:
         window=row["title"],
         lines=[LineIn.model_validate(one) for one in meal["lines"]] if "lines" in meal else None,
         portions=meal.get("portions", 1),
+        collect=meal.get("collect", False),
         starts_on=row["starts_on"],
         until=row["until"],
         state=row["state"],
@@ -71,8 +72,8 @@ async def _shown(ctx: Context, who: Who, standing_id: uuid.UUID, status: int = 2
     summary=say("Order the same meal on the same weekdays", "长期订餐"),
     description=say(
         "Each day is ordered by itself when its window opens, once; days away and closed days are left out. What is refused is "
-        "told by a notice.",
-        "每日时段开放后自动下单一次，外出和停业日除外；未成功的会发送通知。",
+        "told by a notice: `no_address` when the elder's profile says no door and the meal is not fetched.",
+        "每日时段开放后自动下单一次，外出和停业日除外；未成功的会发送通知：长者档案无送餐地址且非自取时为 `no_address`。",
     ),
     responses=refuses(errors.Exists),
 )

@@ -109,6 +109,13 @@ class StandingIn(In):
         ),
     )
     portions: Portions = 1
+    collect: bool = Field(
+        default=False,
+        description=say(
+            "Eaten or fetched at the kitchen; else it is brought where the elder's profile says.",
+            "到店就餐或自取；否则送至长者档案中的地址。",
+        ),
+    )
     starts_on: Day | None = None
     until: Day | None = None
 
@@ -124,9 +131,10 @@ class StandingIn(In):
 
     def said(self) -> dict[str, Any]:
         """The meal as it is stored."""
+        where = {"collect": True} if self.collect else {}
         if self.lines is None:
-            return {"dish_of_the_day": True, "portions": self.portions}
-        return {"lines": [{"dish_id": str(one.dish_id), "portions": one.portions} for one in self.lines]}
+            return {"dish_of_the_day": True, "portions": self.portions, **where}
+        return {"lines": [{"dish_id": str(one.dish_id), "portions": one.portions} for one in self.lines], **where}
 
 
 class RunOut(Out):
@@ -150,6 +158,7 @@ class StandingOut(Out):
     window: str
     lines: list[LineIn] | None
     portions: int
+    collect: bool = False
     starts_on: date
     until: date | None
     state: str = Field(description=say("active or ended.", "active 生效中，ended 已结束。"))

@@ -64,7 +64,10 @@ class OrderIn(ClaimIn):
     lines: Lines
     deliver_to: DeliverTo | None = Field(
         default=None,
-        description=say("Left out: where the elder's profile says.", "省略则送至长者档案中的地址。"),
+        description=say(
+            "Left out: where the elder's profile says; needed if it says nothing and the meal is not fetched.",
+            "省略则送至长者档案中的地址；档案无地址且非自取时必填。",
+        ),
     )
     collect: bool = Field(
         default=False, description=say("Eaten or fetched at the kitchen.", "到店就餐或自取，不需配送。")
