@@ -156,14 +156,17 @@ class Kitchen:
 
     def outcome(self, order: str, who: Resident, outcome: str, **more: Any) -> httpx.Response:
         body = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "outcome": outcome} | more
-        self.comes(order)
+        self.comes(order, body["at"])
         if who in (self.courier, self.other_courier):
             self.on_a_round(order)
         return self.front.ask("POST", f"{ORDERS}/{order}/outcome", who, json=body)
 
-    def comes(self, order: str) -> None:
-        """The hour of a meal has come: earlier nobody may say what became of it."""
-        self.town.do("UPDATE meal_orders SET starts_at = now() - interval '6 hours' WHERE id = %s", order)
+    def comes(self, order: str, at: str = "now") -> None:
+        """The hour of a meal has come, and it was ordered before: earlier nobody may say what became of it."""
+        self.town.do(
+            "UPDATE meal_orders SET starts_at = now() - interval '6 hours', made_at = least(made_at, %s) WHERE id = %s",
+            *(at, order),
+        )
 
     def on_a_round(self, order: str) -> None:
         """A meal that goes to a door is on somebody's round, or on one that any courier may take."""

@@ -37,7 +37,8 @@ async def record(
 ) -> dict[str, Any]:
     """What happened to a meal at its door; the same report again is answered the same.
 
-    Nobody opened: a welfare check begins, unless the elder said they are away.
+    What was decided without a network has happened: what stands against it is answered as reasons. Nobody opened: a
+    welfare check begins, unless the elder said they are away.
     """
     order = await _at_the_door(tx, who, order_id)
     earlier = await uploads.begin(tx, who, "elder-meals.outcome", report, order_id)
@@ -46,23 +47,26 @@ async def record(
     group = await claims.group(tx, order["group_id"])
     await claims.lock_slots(tx, (one["slot_id"] for one in group.claims) if group else ())
     group = await claims.group(tx, order["group_id"])
+    reasons = ["recorded_late"] if clock.now() - report.at > LATE else []
     if group is None or group.state not in ("confirmed", "attended"):
-        raise errors.Conflict(say("This meal was given back.", "此餐已取消。"))
-    if report.at < order["starts_at"] - EARLY:
-        raise errors.TooEarly(opens_at=clock.local(order["starts_at"] - EARLY))
-    if outcome in ("delivered", "to_neighbour"):
+        _stands_against(
+            report, reasons, "given_back", errors.Conflict(say("This meal was given back.", "此餐已取消。"))
+        )
+    opens_at = max(order["starts_at"] - EARLY, order["made_at"] - SKEW)
+    if report.at < opens_at:
+        raise errors.TooEarly(opens_at=clock.local(opens_at))
+    if group is not None and outcome in ("delivered", "to_neighbour"):
         await claims.attend(tx, [one["id"] for one in group.claims])
     now = await orders.order(tx, order_id, locked=True)
     if now is None or now["outcome"] in rules.FINAL:
         raise errors.AlreadyRecorded
     terms = rules.terms_of(*(await places.terms(tx, [order["place_id"]])).get(order["place_id"], (0, {})))
-    if outcome == "to_neighbour":
-        await _neighbour_may(tx, keys, terms, order["person_id"])
+    if outcome == "to_neighbour" and not await _neighbour_may(tx, keys, terms, order["person_id"]):
+        _stands_against(report, reasons, errors.NeighbourNotAgreed.code, errors.NeighbourNotAgreed())
     row_id = clock.uuid7()
     sealed = seal(keys, "outcome", row_id, said) if any(said.values()) else None
     await sql.insert_outcome(tx, [row_id, order_id, order["community"], outcome, report.at, who.account_no, sealed])
     await orders.set_outcome(tx, order_id, outcome, report.at)
-    reasons = ["recorded_late"] if clock.now() - report.at > LATE else []
     check_id = None
     facts = (order_id, order["group_id"], order["community"], order["holder_no"])
     found = [notices.order_came_to(*facts, outcome, report.at)]
@@ -100,11 +104,18 @@ async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID) -> Any:
     raise errors.NotThere
 
 
-async def _neighbour_may(tx: Tx, keys: Keyring, terms: Terms, person_id: uuid.UUID) -> None:
+def _stands_against(report: UploadIn, reasons: list[str], code: str, refusal: errors.Refusal) -> None:
+    """Refuse what is to be decided now; what has happened all the same is written down with its reason."""
+    if not report.decided:
+        raise refusal
+    reasons.append(code)
+
+
+async def _neighbour_may(tx: Tx, keys: Keyring, terms: Terms, person_id: uuid.UUID) -> bool:
+    """Whether the elder and the kitchen have agreed that a neighbour takes a meal."""
     row = await elders.profile(tx, person_id)
     profile = unseal(keys, "profile", person_id, row["sealed"] if row is not None else None)
-    if not terms.neighbour_allowed or not (profile.get("neighbour") or {}).get("consent"):
-        raise errors.NeighbourNotAgreed
+    return terms.neighbour_allowed and bool((profile.get("neighbour") or {}).get("consent"))
 
 
 async def _nobody_opened(

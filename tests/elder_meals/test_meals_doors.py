@@ -1,0 +1,95 @@
+"""What is said at doors and of ways: what is late, early, or of a meal that was given back; and meals that somebody fetches."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared import clock, embedded
+from shared.crypto import Keyring
+from tests.conftest import copy_of
+from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen
+from tests.gateway import doors
+from tests.gateway.test_front import Front, examined, is_problem, opened
+
+
+@pytest.fixture(scope="module")
+def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
+    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("doors")
+    settings = doors.demo(folder, account_burst=100_000, address_burst=100_000)
+    with copy_of(server, template) as url, opened(url, keys, settings) as front:
+        yield Kitchen(front)
+        assert examined(front) == [], "after all of it"
+
+
+@pytest.fixture
+def front(kitchen: Kitchen) -> Front:
+    return kitchen.front
+
+
+def given_back(kitchen: Kitchen) -> Any:
+    """A meal on its way, and nobody wants it any more."""
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()
+    kitchen.on_a_round(order["id"])
+    assert kitchen.says("DELETE", order["href"], elder)["state"] == "released"
+    return order
+
+
+# ---------------------------------------------------------------- what has happened all the same
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "refused"])
+def test_what_happened_to_a_meal_that_was_given_back_is_written_down(
+    kitchen: Kitchen, front: Front, outcome: str
+) -> None:
+    order = given_back(kitchen)
+    taken = "SELECT taken FROM slots WHERE id = %s"
+    before = kitchen.town.one(taken, kitchen.window(3))
+    for said in ({}, {"decided": False}):
+        assert is_problem(kitchen.outcome(order["id"], kitchen.courier, outcome, **said), 409, "conflict")
+    told = kitchen.outcome(order["id"], kitchen.courier, outcome, decided=True)
+    assert (told.status_code, told.json()["reasons"]) == (200, ["given_back"])
+    read = front.get(order["href"], kitchen.manager).json()
+    assert (read["state"], read["outcome"]) == ("released", outcome), "its place is somebody else's by now"
+    assert kitchen.town.one(taken, kitchen.window(3)) == before
+    assert kitchen.says("DELETE", order["href"], kitchen.manager)["state"] == "released"
+    assert examined(front) == []
+
+
+def test_nobody_is_forgotten_because_the_meal_was_given_back(kitchen: Kitchen) -> None:
+    told = kitchen.outcome(given_back(kitchen)["id"], kitchen.courier, "unanswered", decided=True).json()
+    assert told["reasons"] == ["given_back"]
+    assert told["welfare_check_id"] is not None
+
+
+def test_a_meal_that_a_neighbour_has_already_is_written_down(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()["id"]
+    assert is_problem(kitchen.outcome(order, kitchen.courier, "to_neighbour"), 409, "neighbour_not_agreed")
+    told = kitchen.outcome(order, kitchen.courier, "to_neighbour", decided=True).json()
+    assert told["reasons"] == ["neighbour_not_agreed"]
+
+
+# ---------------------------------------------------------------- too early
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "unanswered"])
+def test_nothing_happens_to_a_meal_before_it_is_ordered(kitchen: Kitchen, front: Front, outcome: str) -> None:
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=4, deliver_to=DOOR).json()["id"]
+    kitchen.comes(order)
+    kitchen.on_a_round(order)
+    for minutes, status in ((32, 409), (6, 409), (4, 200)):
+        at = (clock.now() - timedelta(minutes=minutes)).isoformat()
+        report = {"id": str(uuid.uuid4()), "at": at, "outcome": outcome}
+        answer = front.ask("POST", f"{ORDERS}/{order}/outcome", kitchen.courier, json=report)
+        assert answer.status_code == status, answer.text
+        if status == 409:
+            assert is_problem(answer, 409, "too_early")
+            assert answer.json()["opens_at"] > at
+            assert kitchen.town.one("SELECT count(*) FROM welfare_checks WHERE order_id = %s", order) == 0
