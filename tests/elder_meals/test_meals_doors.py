@@ -16,6 +16,8 @@ from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen
 from tests.gateway import doors
 from tests.gateway.test_front import Front, examined, is_problem, opened
 
+PLAN = "/v1/elder-meals/rounds/plan"
+
 
 @pytest.fixture(scope="module")
 def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
@@ -93,3 +95,28 @@ def test_nothing_happens_to_a_meal_before_it_is_ordered(kitchen: Kitchen, front:
             assert is_problem(answer, 409, "too_early")
             assert answer.json()["opens_at"] > at
             assert kitchen.town.one("SELECT count(*) FROM welfare_checks WHERE order_id = %s", order) == 0
+
+
+# ---------------------------------------------------------------- ways
+
+
+def test_a_meal_that_was_given_back_is_no_open_stop(front: Front) -> None:
+    kitchen = Kitchen(front, days=1)
+    first, second = (kitchen.order(one, deliver_to=DOOR).json() for one in kitchen.elder(count=2))
+    body = {"slot_id": kitchen.window()}
+
+    def stops(method: str = "GET") -> list[tuple[int, int]]:
+        if method == "POST":
+            found = kitchen.says("POST", PLAN, kitchen.cook, json=body)["items"]
+        else:
+            found = kitchen.says("GET", f"/v1/elder-meals/rounds?slot={kitchen.window()}", kitchen.courier)["items"]
+        return [(one["stops_total"], one["stops_open"]) for one in found]
+
+    assert stops("POST") == [(2, 2)]
+    kitchen.says("DELETE", first["href"], kitchen.manager)
+    assert stops() == [(2, 1)]
+    assert kitchen.outcome(second["id"], kitchen.courier, "unanswered").status_code == 200
+    assert stops() == [(2, 1)], "somebody may go there again"
+    kitchen.says("DELETE", second["href"], kitchen.manager)
+    assert stops() == [(2, 0)]
+    assert stops("POST") == [(1, 0)]

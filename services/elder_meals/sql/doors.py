@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+from services.elder_meals.sql.orders import LIVES
 from shared import errors
 from shared.db import Referees, Tx, referee
 
@@ -76,12 +77,12 @@ async def insert_round(tx: Tx, values: Sequence[Any], order_ids: Sequence[uuid.U
     return made
 
 
-_ROUND = """
+_ROUND = f"""
     SELECT r.id, r.place_id, r.community, r.slot_id, r.day, r.n, r.courier_no, p.name AS place_name, p.lat, p.lon,
            w.starts_at, w.ends_at, h.id AS courier_id, h.name AS courier_name,
            (SELECT count(*) FROM stops s WHERE s.round_id = r.id) AS total,
            (SELECT count(*) FROM stops s JOIN meal_orders o ON o.id = s.order_id
-            WHERE s.round_id = r.id AND (o.outcome IS NULL OR o.outcome = 'unanswered')) AS open
+            WHERE s.round_id = r.id AND (o.outcome IS NULL OR o.outcome = 'unanswered') AND {LIVES}) AS open
     FROM rounds r JOIN places p ON p.id = r.place_id JOIN slots w ON w.id = r.slot_id
     LEFT JOIN accounts a ON a.no = r.courier_no LEFT JOIN holders h ON h.id = a.person_id
 """

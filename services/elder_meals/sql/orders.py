@@ -150,10 +150,11 @@ async def hold_proxies(tx: Tx, relation_ids: Sequence[uuid.UUID], *, skip_locked
     return {row[0] for row in rows}
 
 
-_LIVES = (
+LIVES = (
     "EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.slot_id = o.slot_id "
     "AND c.state IN ('confirmed', 'attended'))"
 )
+"""Whether nobody has given the order `o` back."""
 
 
 async def spent(tx: Tx, months: Sequence[tuple[int, uuid.UUID, date]]) -> dict[tuple[int, uuid.UUID, date], int]:
@@ -174,7 +175,7 @@ async def spent(tx: Tx, months: Sequence[tuple[int, uuid.UUID, date]]) -> dict[t
 async def to_cook(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Any]:
     """Orders of these windows that nobody has cancelled, in the order of their numbers: id, no, slot_id, outcome, sealed."""
     return await tx.fetch(
-        f"SELECT o.id, o.no, o.slot_id, o.outcome, o.sealed FROM meal_orders o WHERE o.slot_id = ANY($1::uuid[]) AND {_LIVES} "
+        f"SELECT o.id, o.no, o.slot_id, o.outcome, o.sealed FROM meal_orders o WHERE o.slot_id = ANY($1::uuid[]) AND {LIVES} "
         "ORDER BY o.no",
         list(slot_ids),
     )
@@ -183,7 +184,7 @@ async def to_cook(tx: Tx, slot_ids: Sequence[uuid.UUID]) -> list[Any]:
 async def to_bring(tx: Tx, slot_id: uuid.UUID) -> list[Any]:
     """Orders of a window that go to a door and have come to no end, locked: id, region, sealed."""
     return await tx.fetch(
-        f"SELECT o.id, o.region, o.sealed FROM meal_orders o WHERE o.slot_id = $1 AND o.region IS NOT NULL AND {_LIVES} "
+        f"SELECT o.id, o.region, o.sealed FROM meal_orders o WHERE o.slot_id = $1 AND o.region IS NOT NULL AND {LIVES} "
         "AND (o.outcome IS NULL OR o.outcome = 'unanswered') ORDER BY o.id FOR NO KEY UPDATE OF o",
         slot_id,
     )
@@ -192,7 +193,7 @@ async def to_bring(tx: Tx, slot_id: uuid.UUID) -> list[Any]:
 async def of_person(tx: Tx, person_id: uuid.UUID, first: date, last: date) -> list[uuid.UUID]:
     """Orders of an elder on these days that nobody has cancelled."""
     rows = await tx.fetch(
-        f"SELECT o.id FROM meal_orders o WHERE o.person_id = $1 AND o.day BETWEEN $2 AND $3 AND {_LIVES} ORDER BY o.day, o.no",
+        f"SELECT o.id FROM meal_orders o WHERE o.person_id = $1 AND o.day BETWEEN $2 AND $3 AND {LIVES} ORDER BY o.day, o.no",
         person_id,
         first,
         last,
