@@ -105,8 +105,8 @@ TYPES: Final = (
         OrderOutcome,
         say("the order", "订单"),
         say(
-            "Somebody was at the door: `outcome` is delivered, to_neighbour, refused or unanswered.",
-            "送餐员已到门口：`outcome` 为 delivered、to_neighbour、refused 或 unanswered。",
+            "Somebody was at the door, or the meal was to be fetched: `outcome` is delivered, to_neighbour, refused or unanswered.",
+            "送餐员已到门口，或已到自取时间：`outcome` 为 delivered、to_neighbour、refused 或 unanswered。",
         ),
         {"group_id": _GROUP, "outcome": "delivered", "at": _NOON},
     ),
@@ -141,7 +141,7 @@ TYPES: Final = (
         "elder-meals.welfare.opened",
         WelfareOpened,
         say("the welfare check", "探视任务"),
-        say("Nobody opened the door to a meal.", "送餐时无人应门。"),
+        say("Nobody opened the door to a meal, or came to fetch it.", "送餐时无人应门，或自取的餐无人来取。"),
         {"order_id": _ORDER, "kitchen_id": _SLOT, "opened_at": _NOON},
     ),
     NoticeType(

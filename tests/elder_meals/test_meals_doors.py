@@ -120,3 +120,18 @@ def test_a_meal_that_was_given_back_is_no_open_stop(front: Front) -> None:
     kitchen.says("DELETE", second["href"], kitchen.manager)
     assert stops() == [(2, 0)]
     assert stops("POST") == [(1, 0)]
+
+
+# ---------------------------------------------------------------- what is fetched
+
+
+def test_a_meal_that_is_fetched_goes_to_no_neighbour_and_who_does_not_come_is_looked_after(kitchen: Kitchen) -> None:
+    elders = kitchen.elder(count=3)
+    kitchen.knows(elders[0], neighbour={"name": "张阿姨", "consent": True})
+    one, two, three = (kitchen.order(elder, n=5, collect=True).json()["id"] for elder in elders)
+    wrong = kitchen.outcome(one, kitchen.cook, "to_neighbour")
+    assert is_problem(wrong, 409, "conflict")
+    assert "is fetched" in wrong.json()["detail"]
+    assert kitchen.outcome(one, kitchen.cook, "delivered").status_code == 200
+    assert kitchen.outcome(two, kitchen.cook, "refused").status_code == 200
+    assert kitchen.outcome(three, kitchen.cook, "unanswered").json()["welfare_check_id"] is not None

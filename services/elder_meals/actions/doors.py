@@ -37,8 +37,8 @@ async def record(
 ) -> dict[str, Any]:
     """What happened to a meal at its door; the same report again is answered the same.
 
-    What was decided without a network has happened: what stands against it is answered as reasons. Nobody opened: a
-    welfare check begins, unless the elder said they are away.
+    What was decided without a network has happened: what stands against it is answered as reasons. Nobody opened,
+    or came to fetch it: a welfare check begins, unless the elder said they are away.
     """
     order = await _at_the_door(tx, who, order_id)
     earlier = await uploads.begin(tx, who, "elder-meals.outcome", report, order_id)
@@ -55,6 +55,10 @@ async def record(
     opens_at = max(order["starts_at"] - EARLY, order["made_at"] - SKEW)
     if report.at < opens_at:
         raise errors.TooEarly(opens_at=clock.local(opens_at))
+    if outcome == "to_neighbour" and order["region"] is None:
+        raise errors.Conflict(
+            say("This meal is fetched: no neighbour takes it at a door.", "此餐为到店自取，不能登记邻居代收。")
+        )
     if group is not None and outcome in ("delivered", "to_neighbour"):
         await claims.attend(tx, [one["id"] for one in group.claims])
     now = await orders.order(tx, order_id, locked=True)

@@ -133,9 +133,14 @@ class Position(In):
 
 
 class OutcomeIn(UploadIn):
-    """What happened at a door."""
+    """What happened at a door, or to a meal that is fetched."""
 
-    outcome: Ending
+    outcome: Ending = Field(
+        description=say(
+            "Of a meal that is fetched, `delivered`: handed out; `unanswered`: nobody came; `to_neighbour` is refused.",
+            "自取的餐：`delivered` 为已领取，`unanswered` 为无人来取，不能登记 `to_neighbour`。",
+        )
+    )
     position: Position | None = None
     note: Text | None = None
 
@@ -155,7 +160,7 @@ class OutcomeOut(Out):
         )
     )
     welfare_check_id: uuid.UUID | None = Field(
-        description=say("Opened because nobody answered.", "无人应门时发起的探视任务。")
+        description=say("Opened because nobody answered, or came.", "无人应门或无人来取时发起的探视任务。")
     )
 
 
@@ -199,7 +204,7 @@ class RungOut(Out):
 
 
 class CheckOut(Out):
-    """A welfare check: somebody did not open, and what was done about it."""
+    """A welfare check: somebody did not open or come for their meal, and what was done about it."""
 
     id: uuid.UUID
     person: NamedOut
