@@ -135,3 +135,14 @@ def test_a_meal_that_is_fetched_goes_to_no_neighbour_and_who_does_not_come_is_lo
     assert kitchen.outcome(one, kitchen.cook, "delivered").status_code == 200
     assert kitchen.outcome(two, kitchen.cook, "refused").status_code == 200
     assert kitchen.outcome(three, kitchen.cook, "unanswered").json()["welfare_check_id"] is not None
+
+
+# ---------------------------------------------------------------- steps
+
+
+def test_an_unknown_step_is_wrong_in_one_place(kitchen: Kitchen, front: Front) -> None:
+    body = {"id": str(uuid.uuid4()), "at": clock.now().isoformat(), "kind": "nope"}
+    path = f"/v1/elder-meals/welfare-checks/{uuid.uuid4()}/steps"
+    refused = front.ask("POST", path, kitchen.manager, json=body)
+    assert is_problem(refused, 422)
+    assert [one["pointer"] for one in refused.json()["errors"]] == ["/kind"]

@@ -167,7 +167,7 @@ class OutcomeOut(Out):
 class StepIn(UploadIn):
     """What was done about a closed door."""
 
-    kind: Doing | Literal["closed"] = Field(
+    kind: Literal[Doing, "closed"] = Field(
         description=say(
             "What was done; `closed`: the check is over.",
             "所做的事；`closed`：结束探视。",
