@@ -330,6 +330,40 @@ def test_a_standing_order_that_makes_no_sense_is_refused(kitchen: Kitchen, bad: 
     standing(kitchen, elder, status=422, **bad)
 
 
+def wrong(refused: Any) -> list[tuple[str, str]]:
+    return [(one["pointer"], one["code"]) for one in refused["errors"]]
+
+
+def test_a_standing_order_that_could_never_order_anything_is_refused(kitchen: Kitchen) -> None:
+    (elder,) = kitchen.elder()
+    day = clock.today() + timedelta(days=3)
+    never = {"starts_on": day.isoformat(), "until": (day + timedelta(days=1)).isoformat()}
+    last, next_ = day.weekday(), (day + timedelta(days=1)).weekday()
+    others = [one for one in ALL_WEEK if one not in (last, next_)]
+    bad: list[tuple[dict[str, Any], tuple[str, str]]] = [
+        ({"starts_on": "2020-01-01", "until": "2020-12-31"}, ("/until", "past")),
+        ({"starts_on": kitchen.day(-9), "until": kitchen.day(-1)}, ("/until", "past")),
+        (never | {"weekdays": others}, ("/weekdays", "never")),
+        ({"portions": 5}, ("/portions", "each_line_says_its_portions")),
+    ]
+    for told, where in bad:
+        assert wrong(standing(kitchen, elder, status=422, **told)) == [where], told
+    made = standing(kitchen, elder, **never, weekdays=[next_])
+    body = {"kitchen_id": str(kitchen.id), "weekdays": ALL_WEEK, "window": "午餐", "collect": True} | never
+    path = f"{STANDING}/{made['id']}"
+    for told, where in bad:
+        if "portions" not in told:
+            assert wrong(kitchen.says("PUT", path, elder, 422, json=body | told)) == [where], told
+    ends = {"starts_on": None, "until": kitchen.day(2)}
+    assert wrong(kitchen.says("PUT", path, elder, 422, json=body | ends)) == [("/until", "order")]
+    stranger = {"person_id": str(kitchen.elder()[0].person_id)}
+    assert wrong(kitchen.says("PUT", path, elder, 422, json=body | stranger)) == [("/person_id", "fixed")]
+    strange = {"kitchen_id": str(uuid.uuid4())}
+    assert wrong(kitchen.says("PUT", path, elder, 422, json=body | strange)) == [("/kitchen_id", "fixed")]
+    again = body | {"lines": made["lines"], "portions": made["portions"]}
+    assert kitchen.says("PUT", path, elder, json=again)["version"] == 2, "said again as it was read"
+
+
 def test_nobody_makes_one_for_a_stranger(kitchen: Kitchen) -> None:
     (elder, other) = kitchen.elder(count=2)
     assert standing(kitchen, other, elder, status=404)["code"] == "not_there"

@@ -59,14 +59,23 @@ async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
     )
 
 
-def _said(who: Caller, person: Any, wanted: Wanted, today: date) -> list[Any]:
-    """Weekdays, window, meal, begin and end as they are stored. What staff say is asked for as from the desk."""
+def _said(who: Caller, person: Any, wanted: Wanted, starts_on: date) -> list[Any]:
+    """Weekdays, window, meal, begin and end as they are stored. What staff say is asked for as from the desk.
+
+    Refused is what could never order anything.
+    """
+    starts_on, until, today = wanted.starts_on or starts_on, wanted.until, clock.today()
+    if until is not None and until < today:
+        raise errors.Unprocessable.at("/until", "past")
+    days = rules.meal_days(max(starts_on, today), 7, wanted.weekdays, starts_on, until)
+    if not days and until is not None and starts_on <= until:
+        raise errors.Unprocessable.at("/weekdays", "never")
     channel = "desk" if is_staff_only(who, person) else "app"
     return [
         sorted(wanted.weekdays),
         wanted.window,
         {**wanted.meal, "channel": channel},
-        wanted.starts_on or today,
+        starts_on,
         wanted.until,
     ]
 
@@ -108,12 +117,14 @@ async def replace_standing(
     matches(row["version"], is_staff_only(who, person))
     if row["state"] != "active":
         raise errors.AlreadyRecorded
-    if wanted.kitchen_id != row["place_id"] or wanted.person_id not in (None, row["person_id"]):
+    if wanted.person_id not in (None, row["person_id"]):
+        raise errors.Unprocessable.at("/person_id", "fixed")
+    if wanted.kitchen_id != row["place_id"]:
         raise errors.Unprocessable.at("/kitchen_id", "fixed")
     if wanted.window != row["title"]:
         await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
-    said = _said(who, person, wanted._replace(starts_on=wanted.starts_on or row["starts_on"]), row["starts_on"])
+    said = _said(who, person, wanted, row["starts_on"])
     await sql.update_standing(tx, standing_id, [who.account_no, *said])
 
 

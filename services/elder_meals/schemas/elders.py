@@ -6,7 +6,7 @@ import uuid
 from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from services.elder_meals.rules import Allergen, Diet, Texture
 from services.elder_meals.schemas.orders import (
@@ -108,7 +108,10 @@ class StandingIn(In):
             "Left out: the first dish of the day that suits the elder.", "省略则为当日第一道适合长者的菜。"
         ),
     )
-    portions: Portions = 1
+    portions: Portions = Field(
+        default=1,
+        description=say("Of the dish of the day: lines say their own.", "当日菜品的份数；指定菜品时在各行填写。"),
+    )
     collect: bool = Field(
         default=False,
         description=say(
@@ -118,6 +121,13 @@ class StandingIn(In):
     )
     starts_on: Day | None = None
     until: Day | None = None
+
+    @field_validator("portions")
+    @classmethod
+    def _is_of_the_dish_of_the_day(cls, portions: int, said: ValidationInfo) -> int:
+        if portions != 1 and said.data.get("lines") is not None:
+            raise ValueError("each line says its portions")
+        return portions
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
