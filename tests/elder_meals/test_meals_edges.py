@@ -406,6 +406,22 @@ def test_what_is_about_health_needs_the_elders_consent(kitchen: Kitchen, front: 
     assert b"nut" not in bytes(sealed)
 
 
+def test_what_is_said_twice_of_an_elder_is_known_once(kitchen: Kitchen, front: Front) -> None:
+    (elder,), (son,) = kitchen.elder(), kitchen.town.residents()
+    path = f"/v1/elder-meals/elders/{elder.person_id}"
+    told = kitchen.knows(elder, allergens=["nut", "egg", "egg"], diet=["low_salt", "halal", "low_salt"])
+    assert (told["allergens"], told["diet"]) == (["egg", "nut"], ["halal", "low_salt"])
+    contacts = [
+        {"name": "邻居"},
+        {"name": "邻居"},
+        *({"name": "儿子", "person_id": str(son.person_id)} for _ in range(2)),
+    ]
+    refused = front.ask("PUT", path, elder, json={"contacts": contacts})
+    assert is_problem(refused, 422)
+    assert codes(refused) == [("/contacts/3/person_id", "twice")]
+    assert len(kitchen.says("PUT", path, elder, json={"contacts": contacts[:3]})["contacts"]) == 3
+
+
 def test_a_proxy_for_other_services_learns_nothing(kitchen: Kitchen, front: Front) -> None:
     (elder,), (friend,) = kitchen.elder(), kitchen.town.residents()
     kitchen.town.relate(friend, elder, "proxy", services=["booking"])

@@ -64,6 +64,8 @@ async def replace_profile(
     for n, one in enumerate(told["contacts"]):
         if one["person_id"] is not None and uuid.UUID(one["person_id"]) not in known:
             raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "unknown")
+        if one["person_id"] is not None and one["person_id"] in [first["person_id"] for first in told["contacts"][:n]]:
+            raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "twice")
     if told["deliver_to"] is not None and await places.unknown_regions(tx, [told["deliver_to"]["region"]]):
         raise errors.Unprocessable.at("/deliver_to/region", "unknown")
     sealed = seal(keys, "profile", person_id, told)

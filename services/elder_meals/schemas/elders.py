@@ -59,6 +59,11 @@ class ElderIn(In):
     contacts: list[ContactIn] = Field(default_factory=list, max_length=10)
     note: Text | None = None
 
+    @field_validator("diet", "allergens")
+    @classmethod
+    def _has_each_once(cls, said: list[str]) -> list[str]:
+        return sorted(set(said))
+
 
 class NeighbourOut(Out):
     """Who may take a meal."""
