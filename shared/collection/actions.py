@@ -54,13 +54,19 @@ async def cancel(
     person_id: uuid.UUID | None,
     reason: str,
 ) -> ClaimOut:
-    """Give back places, all or one person's; doing it again changes nothing. Who has been there gives nothing back."""
+    """Give back places, all or one person's; doing it again changes nothing.
+
+    Who has been there gives nothing back, and what is over only staff do: it is theirs to say who did not come.
+    """
     row, group = await readable(tx, who, of, resource_id)
     mine = _acting(group, who, of)  # whoever was booked together with strangers gives back only their own place
     given = group._replace(claims=tuple(one for one in mine if person_id is None or one["person_id"] == person_id))
-    meant = [one["id"] for one in given.claims]
-    if not meant:
+    if not given.claims:
         raise errors.NotThere
+    still = [one for one in given.claims if not _is_over(one) or who.may(of.staff, row["community"], row["place_id"])]
+    if not still:
+        raise errors.TooLate
+    meant = [one["id"] for one in still]
     is_asked = of.releasing is not None and await _released_with(tx, who, of, row, group, meant)
     freed = await claims.release(tx, group.group_id, only=meant, reason=reason)
     if freed:
@@ -72,6 +78,10 @@ async def cancel(
     if any(one["state"] in ACTIVE for one in mine):  # freed here, or by somebody else meanwhile
         group = await claims.group(tx, group.group_id) or group
     return await _out(tx, keys, who, of, row, group)
+
+
+def _is_over(claim: Any) -> bool:
+    return claim["state"] in ACTIVE - {"attended"} and claim["ends_at"] <= clock.now()
 
 
 async def _released_with(

@@ -92,10 +92,10 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
         response_model=out,
         summary=of.words.cancel,
         description=say(
-            "Frees the places at once, also late. Cancelling again answers the same.",
-            "立即释放名额，逾期亦可取消。重复取消返回相同结果。",
+            "Frees the places at once, also late, until the session is over. Cancelling again answers the same.",
+            "立即释放名额，场次结束前均可取消，逾期亦可。重复取消返回相同结果。",
         ),
-        responses=refuses(errors.AlreadyRecorded, *of.refusals),
+        responses=refuses(errors.AlreadyRecorded, errors.TooLate, *of.refusals),
     )
     async def cancel(
         ctx: Ctx, who: Who, resource_id: uuid.UUID = which, person: OnlyPerson = None, reason: Reason = None

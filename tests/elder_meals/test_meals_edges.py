@@ -542,6 +542,25 @@ def test_what_was_done_before_nobody_opened_ends_no_check(kitchen: Kitchen, fron
         )
 
 
+def test_another_door_that_stays_shut_is_not_ended_with_what_was_done_before(kitchen: Kitchen, front: Front) -> None:
+    (elder,) = kitchen.elder()
+    one, two = (kitchen.order(elder, n=n, deliver_to=DOOR).json() for n in (3, 4))
+    kitchen.town.do(
+        "UPDATE meal_orders SET made_at = made_at - interval '1 hour' WHERE person_id = %s", elder.person_id
+    )
+    then = (clock.now() - timedelta(minutes=25)).isoformat()
+    check = kitchen.outcome(one["id"], kitchen.courier, "unanswered", at=then).json()["welfare_check_id"]
+    assert kitchen.outcome(two["id"], kitchen.courier, "unanswered").json()["welfare_check_id"] == check
+    path = f"/v1/elder-meals/welfare-checks/{check}/steps"
+    for minutes, kind, status in ((23, "knocked", 200), (23, "closed", 409), (0, "closed", 200)):
+        at = (clock.now() - timedelta(minutes=minutes)).isoformat()
+        ends = {"outcome": "safe_home"} if kind == "closed" else {}
+        body = {"id": str(uuid.uuid4()), "at": at, "kind": kind, **ends}
+        answer = front.ask("POST", path, kitchen.courier, json=body)
+        assert answer.status_code == status, answer.text
+    assert front.town.one("SELECT state FROM welfare_checks WHERE id = %s", check) == "closed"
+
+
 def test_what_is_to_be_done_next_is_what_nobody_has_done(front: Front) -> None:
     other = Kitchen(front, days=1)
     rungs = [(0, "called"), (5, "called"), (15, "neighbour"), (30, "on_site")]

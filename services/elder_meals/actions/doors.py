@@ -216,8 +216,11 @@ async def step(  # noqa: PLR0913 - what one step says
     check = await _check(tx, who, check_id, locked=True)
     if check["state"] == "closed":
         raise errors.AlreadyRecorded
-    if report.at < check["opened_at"] - SKEW:  # what was done before cannot have been about this door
-        raise errors.TooEarly(opens_at=clock.local(check["opened_at"]))
+    since = check["opened_at"]
+    if outcome is not None:  # another meal's door may have stayed shut since
+        since = max(since, await sql.last_shut(tx, check["person_id"]) or since)
+    if report.at < since - SKEW:  # what was done before cannot have been about this door
+        raise errors.TooEarly(opens_at=clock.local(since))
     row_id = clock.uuid7()
     sealed = seal(keys, "step", row_id, {"note": note}) if note else None
     values = [row_id, check_id, check["community"], kind, None, outcome, report.at, who.account_no, sealed]

@@ -150,6 +150,16 @@ async def last_check(tx: Tx, person_id: uuid.UUID) -> Any | None:
     )
 
 
+async def last_shut(tx: Tx, person_id: uuid.UUID) -> datetime | None:
+    """When an elder's door was last found shut, whichever meal it was."""
+    found: datetime | None = await tx.value(
+        "SELECT max(t.at) FROM meal_orders o JOIN meal_outcomes t ON t.order_id = o.id "
+        "WHERE o.person_id = $1 AND t.kind = 'unanswered'",
+        person_id,
+    )
+    return found
+
+
 _CHECK = """
     SELECT w.id, w.person_id, w.holder_no, w.place_id, w.community, w.order_id, w.state, w.opened_at, w.ladder, w.rung,
            w.due_at, w.closed_at, w.outcome, w.made_at, h.name AS person_name, p.name AS place_name

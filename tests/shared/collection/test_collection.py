@@ -243,6 +243,21 @@ def test_who_has_been_there_gives_nothing_back(booked: Booked, db: Run) -> None:
     assert booked.town.one("SELECT state FROM claims WHERE resource_id = %s", alone) == "attended"
 
 
+def test_what_is_over_is_given_back_by_staff_alone(booked: Booked, db: Run) -> None:
+    who, child = booked.town.residents(2)
+    made = booked.make(who, [who, child], [booked.town.slot(8, days=days) for days in (-1, 2)])
+    parent = caller(who, for_=[child])
+    states = "SELECT starts_at > now(), state FROM claims WHERE resource_id = %s GROUP BY 1, 2 ORDER BY 1"
+    for _ in range(2):
+        assert db(cancelling(parent, THINGS, made)).state == "confirmed"
+        assert booked.town.all(states, made) == [(False, "confirmed"), (True, "released")]
+    past = booked.make(who, [who], [booked.town.slot(8, days=-2)])
+    with pytest.raises(errors.TooLate):
+        db(cancelling(parent, THINGS, past))
+    staff = caller(booked.town.residents()[0], Role("staff", COMMUNITY))
+    assert db(cancelling(staff, THINGS, past)).state == "released"
+
+
 def test_a_cancel_that_waits_for_another_finds_nothing_to_ask_about(booked: Booked, db: Run) -> None:
     (who,) = booked.town.residents()
     made = booked.make(who, [who], [booked.town.slot(8)])
