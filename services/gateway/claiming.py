@@ -48,6 +48,8 @@ _ITS_ID: Final = b"the-id-of-the-request-that-is-told"
 """Stands for the request's id in a problem that is written before there is one who hears it."""
 KEY: Final = re.compile(r"[A-Za-z0-9._:-]{8,128}")
 _KEPT_BACK: Final = INTERNAL | {b"authorization", b"content-length", b"cookie", b"x-request-id"}
+OURS: Final = frozenset({errors.HoldLapsed.code, errors.AssertionMissing.code})
+"""What a service refuses because of us, and not because of who asked."""
 _JSON: Final = [(b"content-type", b"application/json")]
 
 
@@ -208,7 +210,7 @@ class Claiming:
             answer = await self.forward(service.name, call, grant=outcome.grant)
         except NoAnswer:
             return None
-        if answer.status >= 500 or answer.status == errors.TooMany.status or _code(answer) == errors.HoldLapsed.code:
+        if answer.status >= 500 or answer.status == errors.TooMany.status or code_of(answer) in OURS:
             return None
         self._note_service(service, call, outcome, answer)
         with contextlib.suppress(errors.InFlight):  # served at this very moment: it hears so by itself
@@ -227,7 +229,7 @@ class Claiming:
 
     def _note_service(self, service: Service, call: Call, outcome: Outcome, answer: Answer) -> None:
         """Remember a service's own refusal of what the arbiter had granted."""
-        code = _code(answer)
+        code = code_of(answer)
         if code is not None and outcome.grant is not None:
             persons = tuple(dict.fromkeys(claim.person_id for claim in outcome.grant.claims))
             self._refusals.note(
@@ -294,7 +296,7 @@ class Claiming:
         return of(201, shapes.shape(service, group), headers)
 
 
-def _code(answer: Answer) -> str | None:
+def code_of(answer: Answer) -> str | None:
     """Which problem an answer is."""
     with contextlib.suppress(ValueError, AttributeError):
         code = wire.loads(answer.body).get("code")

@@ -12,7 +12,7 @@ from services.gateway import actions, sql
 from services.gateway.arbiter import sql as ledger
 from services.gateway.arbiter import waiting
 from services.gateway.arbiter.asked import Asked, Outcome
-from services.gateway.claiming import Call
+from services.gateway.claiming import OURS, Call, code_of
 from services.gateway.parts import Parts
 from services.gateway.upstreams import NoAnswer
 from shared import claims, clock, crypto, days, errors, notices, wire
@@ -109,8 +109,7 @@ async def _settle(parts: Parts, asked: Asked, outcome: Outcome) -> str | None:
         return "unanswered"
     if answer.status < 400:
         return None
-    code = wire.loads(answer.body).get("code")
-    return "unanswered" if code in ("hold_lapsed", "assertion_missing") else "refused"  # ours, not theirs
+    return "unanswered" if code_of(answer) in OURS else "refused"
 
 
 async def ask(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,7 +32,7 @@ class Filter(NamedTuple):
 
     prefix: str
     pattern: str
-    place_id: object = None
+    place_id: uuid.UUID | None = None
 
 
 def pattern(types: Sequence[str]) -> str:

@@ -324,6 +324,7 @@ class WelfareCheck(Base):
         Index("one_open_welfare_check_per_elder", "person_id", unique=True, postgresql_where=text("state = 'open'")),
         Index("welfare_checks_due_at_idx", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("welfare_checks_made_at_idx", "made_at"),
+        Index("welfare_checks_person_id_closed_at_idx", "person_id", "closed_at"),
     )
 
 

@@ -445,6 +445,13 @@ def test_staff_who_booked_have_brought_nobody(room: Nursery) -> None:
     assert (came.status_code, came.json()["adult"]) == (200, None), came.text
 
 
+def test_nobody_goes_off_duty_before_they_came(room: Nursery) -> None:
+    room.on_duty()
+    then = clock.now() - timedelta(days=2)
+    gone = room.post(f"{room.path}/carers", room.carer, at=then, inside=False)
+    assert (gone.status_code, gone.json()["reasons"]) == (200, ["late", "before_duty"])
+
+
 def test_a_carer_may_fall_ill_and_then_nobody_else_comes_in(front: Front) -> None:
     room = Nursery(front, children_per_carer=1)
     second = room.carers()[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,7 +93,7 @@ def test_nothing_happens_to_a_meal_before_it_is_ordered(kitchen: Kitchen, front:
         assert answer.status_code == status, answer.text
         if status == 409:
             assert is_problem(answer, 409, "too_early")
-            assert answer.json()["opens_at"] > at
+            assert datetime.fromisoformat(answer.json()["opens_at"]) > datetime.fromisoformat(at)
             assert kitchen.town.one("SELECT count(*) FROM welfare_checks WHERE order_id = %s", order) == 0
 
 

@@ -53,7 +53,7 @@ async def sign_in(tx: Tx, keys: Keyring, who: Caller, of: Collection, visit_id: 
     if state not in ("confirmed", "attended"):
         _stands_against(told, reasons, str(state), errors.Cancelled())
     terms = await terms_of(tx, visit["place_id"])
-    room = await watched(tx, visit["place_id"], visit["community"], terms)
+    room = await watched(tx, visit["place_id"], visit["community"], terms.most_children)
     gone = await sql.doors.left_at(tx, visit_id, claim["id"]) if told.decided else None
     if gone is not None and told.at <= gone:  # told again under another id: the child is not there any more
         raise errors.AlreadyRecorded
@@ -105,7 +105,7 @@ async def sign_out(
         return uuid.UUID(earlier["id"]) if "id" in earlier else errors.by_code(earlier["refused"])()
     visit, group = await _visit(tx, who, of, visit_id)
     terms = await terms_of(tx, visit["place_id"])
-    room = await watched(tx, visit["place_id"], visit["community"], terms)
+    room = await watched(tx, visit["place_id"], visit["community"], terms.most_children)
     claim, inside = await _inside(tx, _claims_of(group, told.person))
     # What is to be decided is decided now, whatever a slow clock says; what was, not before the child had come.
     moment = clock.now() if told.decided is None else max(told.at, inside["since"])

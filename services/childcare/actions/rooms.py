@@ -63,8 +63,9 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
     if told.inside and not await sql.rooms.has_role(tx, person_id, ON_DUTY, place.community, place_id):
         raise errors.NotCarer
     terms = await terms_of(tx, place_id)
-    inside = await watched(tx, place_id, place.community, terms)
+    inside = await watched(tx, place_id, place.community, terms.most_children)
     reasons: list[str] = []
+    code = None
     if told.inside:
         await sql.rooms.begin_duty(tx, place_id, place.community, person_id, who.known(), told.at)
         inside = rules.with_carers(inside, 1)
@@ -83,7 +84,7 @@ async def carers(tx: Tx, who: Caller, place_id: uuid.UUID, told: CarerIn) -> Fac
             reasons.append(code)
             at = clock.local(told.at)
             await announce(tx, [notices.room_strained(place.community, duty["id"], place_id, [code], at)])
-    await sql.doors.write_room(tx, place_id, inside, is_unwatched=True if reasons else None)
+    await sql.doors.write_room(tx, place_id, inside, is_unwatched=True if code is not None else None)
     if rules.is_told_late(told.at, clock.now()):
         reasons.insert(0, "late")
     if rules.carers_needed(inside, terms) > inside.carers:
@@ -106,7 +107,7 @@ async def count(tx: Tx, keys: Keyring, who: Caller, place_id: uuid.UUID, told: C
     if earlier is not None:
         return await _counted(tx, uuid.UUID(earlier["id"]), earlier["reasons"])
     terms = await terms_of(tx, place_id)
-    known = await watched(tx, place_id, place.community, terms)
+    known = await watched(tx, place_id, place.community, terms.most_children)
     count_id, incident_id = clock.uuid7(), None
     if told.seen or known.children:
         inside = await sql.rooms.everybody_inside(tx, place_id)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 
 from services.childcare import notices, rules, sql
 from services.childcare.actions import ON_DUTY
-from services.childcare.rules import Room, Terms
-from shared import clock
+from services.childcare.rules import Room
+from shared import clock, errors
 from shared.db import Database, Tx
 from shared.notices import announce
 
 
-async def watched(tx: Tx, place_id: uuid.UUID, community: str, terms: Terms) -> Room:
-    """Who is in a room, locked. A carer whose role has ended goes off duty here, also if that leaves children alone."""
-    room = await sql.doors.locked_room(tx, place_id, community, terms.most_children)
+async def watched(tx: Tx, place_id: uuid.UUID, community: str, places: int) -> Room:
+    """Who is in a room of so many places, locked. A carer whose role has ended goes off duty here, also if that leaves children alone."""
+    room = await sql.doors.locked_room(tx, place_id, community, places)
     gone = await sql.rooms.end_lost_duties(tx, place_id, ON_DUTY)
     if not gone:
         return room
@@ -29,7 +30,9 @@ async def watched(tx: Tx, place_id: uuid.UUID, community: str, terms: Terms) -> 
 
 async def end_lost_duties(db: Database) -> int:
     """Take those off duty whose role has ended, wherever they are; in how many rooms."""
-    rooms = await db.read(sql.rooms.with_lost_duties, ON_DUTY)
-    for row in rooms:
-        await db.run(watched, row["place_id"], row["community"], Terms())
-    return len(rooms)
+    ended = 0
+    for row in await db.read(sql.rooms.with_lost_duties, ON_DUTY):
+        with contextlib.suppress(errors.Unavailable):  # somebody is at the door: the next round
+            await db.run(watched, row["place_id"], row["community"], row["places"])
+            ended += 1
+    return ended

@@ -49,9 +49,10 @@ async def has_role(tx: Tx, person_id: uuid.UUID, roles: Collection[str], communi
 
 
 async def with_lost_duties(tx: Tx, roles: Collection[str]) -> list[Any]:
-    """Rooms in which somebody is on duty who has none of these roles any more: place_id, community."""
+    """Rooms in which somebody is on duty who has none of these roles any more: place_id, community, places."""
     return await tx.fetch(
-        f"SELECT DISTINCT d.place_id, d.community FROM duties d WHERE d.ended_at IS NULL AND NOT {_HAS_ROLE}",
+        "SELECT DISTINCT d.place_id, d.community, s.places FROM duties d JOIN room_states s ON s.place_id = d.place_id "
+        f"WHERE d.ended_at IS NULL AND NOT {_HAS_ROLE}",
         list(roles),
     )
 

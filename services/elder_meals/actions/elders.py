@@ -88,7 +88,8 @@ async def create_absence(
 ) -> tuple[uuid.UUID, list[uuid.UUID]]:
     """An elder is away: nothing more is ordered by itself, and a closed door alarms nobody. What is ordered stays.
 
-    An ask of a standing order that is under way is waited for, so that its order is told here and is older than this.
+    An ask of a standing order that is under way is waited for, so that its order is told here and is older than this; for
+    two seconds, then the caller is told to try again.
     """
     row = await elder(tx, who, whom(who, person_id))
     if last < clock.today():

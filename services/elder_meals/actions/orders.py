@@ -186,7 +186,7 @@ async def _may_be(
             refused[n] = SKIPPED
         elif before + pays > cap.cap_fen:
             refused[n] = errors.CapReached(cap_fen=cap.cap_fen, spent_fen=before)
-        else:
+        elif several[n].grant.held_until > clock.now():  # who only waits spends nothing yet
             spent[key] = before + pays
     return refused
 

@@ -13,7 +13,7 @@ from services.elder_meals.schemas.elders import AbsenceIn, AbsenceOut, ElderIn, 
 from shared import errors, pages, web
 from shared.pages import Cursor, Limit, Page
 from shared.texts import say
-from shared.web import EVERYWHERE, Context, Ctx, Who, refuses
+from shared.web import EVERYWHERE, Context, Ctx, Who, Wide, refuses
 
 router = APIRouter(prefix=f"/v1/{SERVICE}", tags=["elders"], responses=EVERYWHERE)
 
@@ -87,7 +87,7 @@ def _told(out: AbsenceOut, status: int = 200, **headers: str) -> Response:
         "期间长期订餐暂停，无人应门不会触发探视。已订的餐保留，并在答复中列出；此后新订的餐视为本人在家，无人应门照常触发探视。",
     ),
 )
-async def create_absence(told: AbsenceIn, ctx: Ctx, who: Who) -> Response:
+async def create_absence(told: AbsenceIn, ctx: Wide, who: Who) -> Response:
     absence_id, _ = await ctx.db.run(actions.create_absence, who, told.person_id, told.first, told.last)
     row, orders = await ctx.db.read(actions.read_absence, who, absence_id)
     return _told(_absence(row, orders), 201, Location=f"/v1/{SERVICE}/absences/{absence_id}")
@@ -128,6 +128,6 @@ async def read_absence(absence_id: AbsenceId, ctx: Ctx, who: Who) -> Response:
     response_model=AbsenceOut,
     summary=say("The elder is there after all", "撤回外出报备"),
 )
-async def withdraw_absence(absence_id: AbsenceId, ctx: Ctx, who: Who) -> Response:
+async def withdraw_absence(absence_id: AbsenceId, ctx: Wide, who: Who) -> Response:
     row, orders = await ctx.db.run(actions.withdraw_absence, who, absence_id)
     return _told(_absence(row, orders))

@@ -159,7 +159,14 @@ class RunOut(Out):
     state: str = Field(
         description=say("asking, ordered or refused.", "asking 办理中，ordered 已下单，refused 被拒绝。")
     )
-    code: str | None = None
+    code: str | None = Field(
+        default=None,
+        description=say(
+            "Why it was refused: a code as an order hears it, or `no_address`; told by a notice. `away` and `ended` are not: "
+            "the elder is away, or it was wanted no more.",
+            "被拒原因：与下单相同的代码，或 `no_address`（均有通知）。`away` 外出、`ended` 已终止则不另行通知。",
+        ),
+    )
     order_id: uuid.UUID | None = None
 
 

@@ -359,7 +359,7 @@ def decide(
 def _repeated(ask: Ask, fold: Fold) -> Decision | None:
     """What an earlier ask with the same key means for this one; None when it is to be decided (again)."""
     if ask.serving and not ask.ranked:
-        return Replayed(ask.group_id, "left")  # off every list since its turn was read
+        return Replayed(ask.group_id, "left")  # off every list since its turn was read, or about to be
     seen = fold.keys.get((ask.account_no, ask.key))
     if seen is None and ask.previous is not None:
         seen = (ask.previous.fingerprint, ask.previous.group_id, ask.previous.state)

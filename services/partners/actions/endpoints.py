@@ -46,7 +46,7 @@ async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[A
     """A new endpoint and its secret. It gets a challenge first, and hears of what is stamped from now on."""
     way = await _way(tx, caller, wanted)
     endpoint_id, secret, seed = clock.uuid7(), signing.new_secret(), signing.new_seed()
-    await _is_alone(tx, caller, endpoint_id, wanted)
+    await _is_alone(tx, caller, endpoint_id, way.filter.place_id, wanted)
     with db.referee(_REFEREES):
         await sql.insert(
             tx,
@@ -77,9 +77,9 @@ async def _way(tx: Tx, caller: Caller, wanted: Wanted) -> reach.Reach:
     return way
 
 
-async def _is_alone(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, wanted: Wanted) -> None:
+async def _is_alone(tx: Tx, caller: Caller, endpoint_id: uuid.UUID, place_id: uuid.UUID | None, wanted: Wanted) -> None:
     """Who asks again because no answer came does not get everything twice from then on."""
-    if await sql.is_there(tx, endpoint_id, caller.known(), wanted.community, wanted.url, wanted.types):
+    if await sql.is_there(tx, endpoint_id, caller.known(), place_id, wanted.community, wanted.url, wanted.types):
         raise errors.Exists
 
 
@@ -158,7 +158,7 @@ async def replace(
     else:
         key_id, place_id = way.key_id, way.filter.place_id
         if wanted.enabled:
-            await _is_alone(tx, caller, endpoint_id, wanted)
+            await _is_alone(tx, caller, endpoint_id, place_id, wanted)
     again = wanted.enabled and (wanted.url != row["url"] or row["state"] == "disabled")
     state = "disabled" if not wanted.enabled else "unproven" if again else row["state"]
     reason = None if wanted.enabled else row["reason"] or "by_owner"

@@ -33,9 +33,8 @@ async def fan_out(tx: Tx) -> int:
 async def settle(tx: Tx, endpoint_id: uuid.UUID) -> None:
     """Make out for one endpoint whatever was stamped, while its filters and its key are still what they were."""
     head = await endpoints_sql.head(tx)
-    rows = await sql.behind(tx, head, 1, reach.PUSHED, only=endpoint_id)
-    if rows:
-        await sql.make_out(tx, [_share(row, head) for row in rows])
+    while rows := await sql.behind(tx, head, 1, reach.PUSHED, only=endpoint_id):
+        await sql.make_out(tx, [_share(row, min(row["position"] + STEP, head)) for row in rows])
 
 
 def _share(row: Any, until: int) -> Share:

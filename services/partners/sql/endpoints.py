@@ -80,18 +80,27 @@ async def several(
 
 
 async def is_there(
-    tx: Tx, endpoint_id: uuid.UUID, account_no: int, community: str, url: str, types: Sequence[str]
+    tx: Tx,
+    endpoint_id: uuid.UUID,
+    account_no: int,
+    place_id: uuid.UUID | None,
+    community: str,
+    url: str,
+    types: Sequence[str],
 ) -> bool:
     """Whether another endpoint of the account hears the same at the same address; it asks one at a time for an account."""
     await tx.execute("SELECT pg_advisory_xact_lock($1, hashint8($2))", _ONE_AT_A_TIME, account_no)
     found: bool = await tx.value(
-        "SELECT EXISTS (SELECT FROM endpoints WHERE account_no = $1 AND community = $2 AND url = $3 AND types <@ $4::text[] "
-        "AND types @> $4::text[] AND id <> $5 AND state <> 'disabled')",
+        "SELECT EXISTS (SELECT FROM endpoints e LEFT JOIN partner_keys k ON k.id = e.key_id "
+        "WHERE e.account_no = $1 AND e.community = $2 AND e.url = $3 AND e.types <@ $4::text[] AND e.types @> $4::text[] "
+        "AND e.id <> $5 AND e.state <> 'disabled' "
+        "AND k.place_id IS NOT DISTINCT FROM $6::uuid)",
         account_no,
         community,
         url,
         list(types),
         endpoint_id,
+        place_id,
     )
     return found
 

@@ -22,10 +22,10 @@ async def waits_of(tx: Tx, nos: Sequence[int], slot_ids: Sequence[uuid.UUID]) ->
 
 
 async def ranked(tx: Tx, group_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, frozenset[uuid.UUID]]:
-    """The slots on whose waiting lists these groups stand; who has left is missing, and nobody leaves unseen before the end."""
+    """The slots on whose waiting lists these groups stand; who has left, or is leaving, is missing, and nobody else leaves now."""
     rows = await tx.fetch(
         "SELECT w.group_id, w.slot_id FROM waits w JOIN asks k USING (account_no, key, group_id) "
-        "WHERE w.group_id = ANY($1::uuid[]) AND k.state = 'waiting' ORDER BY w.group_id, w.slot_id FOR UPDATE OF k",
+        "WHERE w.group_id = ANY($1::uuid[]) AND k.state = 'waiting' ORDER BY w.group_id, w.slot_id FOR UPDATE OF k SKIP LOCKED",
         group_ids,
     )
     found: dict[uuid.UUID, set[uuid.UUID]] = {}
