@@ -110,6 +110,8 @@ class Claiming:
         self._guards = guards
         self._refusals = refusals
         self._told: OrderedDict[tuple[str, Refused, uuid.UUID | None, str], tuple[float, Answer]] = OrderedDict()
+        self._asking: set[tuple[int | None, str | None]] = set()
+        """Accounts and keys of asks that wait, while their service is asked whether they may."""
         self._others_line = Readers("alternatives", db, alternatives)
         self._bodies = {f"/v1/{one.name}/{one.collection}": one for one in SERVICES if one.claims}
 
@@ -180,6 +182,8 @@ class Claiming:
         if isinstance(decision, Refused):
             raise refusal(decision)
         if isinstance(decision, Replayed):
+            if (call.caller.account_no, call.header(b"idempotency-key")) in self._asking:
+                raise errors.InFlight(retry_after=1)  # the service has not said yet whether it may wait
             answer = await self.show(service, call, decision.group_id)
             return Answer(answer.status, [*answer.headers, (b"idempotency-replayed", b"true")], answer.body)
         if isinstance(decision, Waiting):
@@ -206,8 +210,16 @@ class Claiming:
         """
         if outcome.grant is None:
             return None
+        asking = (call.caller.account_no, call.header(b"idempotency-key"))
+        self._asking.add(asking)
         try:
-            answer = await self.forward(service.name, call, grant=outcome.grant)
+            return await self._refusal_of(service, call, outcome, outcome.grant)
+        finally:
+            self._asking.discard(asking)
+
+    async def _refusal_of(self, service: Service, call: Call, outcome: Outcome, grant: Grant) -> Answer | None:
+        try:
+            answer = await self.forward(service.name, call, grant=grant)
         except NoAnswer:
             return None
         if answer.status >= 500 or answer.status == errors.TooMany.status or code_of(answer) in OURS:

@@ -72,7 +72,8 @@ async def cancel(
     if freed:
         await notices.announce(tx, [of.cancelled(given, freed)])
     elif not is_asked:
-        if all(one["state"] == "attended" for one in given.claims):
+        now = await claims.group(tx, group.group_id) or group  # somebody may have been ticked off at this moment
+        if all(one["state"] == "attended" for one in now.claims if one["id"] in meant):
             raise errors.AlreadyRecorded
         tx.discard()
     if any(one["state"] in ACTIVE for one in mine):  # freed here, or by somebody else meanwhile

@@ -242,3 +242,26 @@ def test_two_desks_and_two_adults_take_a_child_home_once(night: Nursery, front: 
     assert Counter(one.status_code for one in answers) == {200: 1, 409: 2}, [one.text for one in answers]
     assert [direction for direction, _ in went(front, child)] == ["in", "out"]
     assert examined(front) == []
+
+
+def test_what_was_done_offline_is_judged_by_the_list_as_it_was(night: Nursery, front: Front) -> None:
+    """Written after the hand-over, a line allows nothing; removed since, it did allow it."""
+    room = night
+    parent, child, visit = room.arrived()
+    was, since = front.town.residents(2)
+    line = add(front, parent, child, kind="allowed", person_id=str(was.person_id))
+    front.town.do("UPDATE collectors SET made_at = made_at - interval '2 hours'")
+    front.town.do("UPDATE relations SET starts_at = starts_at - interval '2 hours'")
+    front.town.do("UPDATE insides SET since = since - interval '1 hour'")
+    then = clock.now() - timedelta(minutes=20)
+    front.ask("DELETE", f"/v1/childcare/children/{child.person_id}/collectors/{line['id']}", parent)
+    add(front, parent, child, kind="allowed", person_id=str(since.person_id))
+    told = room.collect(visit, child, collector=str(was.person_id), at=then, decided=True)
+    assert "collector_unknown" not in told.json()["reasons"], told.text
+    assert opened(front, room) == []
+    other, second, theirs = room.arrived()
+    add(front, other, second, kind="allowed", person_id=str(since.person_id))
+    front.town.do("UPDATE insides SET since = since - interval '1 hour'")
+    told = room.collect(theirs, second, collector=str(since.person_id), at=then, decided=True)
+    assert "collector_unknown" in told.json()["reasons"]
+    assert opened(front, room) == ["collection"]

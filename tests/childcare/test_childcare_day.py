@@ -360,3 +360,19 @@ def test_whoever_brings_a_child_is_somebody_of_the_town(room: Nursery) -> None:
     late = room.bring(parent, visit, child, brought_by=nobody, decided=True)
     assert (late.status_code, late.json()["adult"], late.json()["reasons"]) == (200, None, ["adult_unknown"])
     assert room.now()["children"] == 1, "it is inside, whoever brought it"
+
+
+def test_who_was_there_today_need_not_come_tomorrow(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, (child, sister) = room.family(2)
+    days = [room.slot(), room.slot(24 * 60)]
+    told = {"slot_ids": [str(one) for one in days], "slot_id": None}
+    visit = room.booked(parent, days[0], child, sister, **told)
+    assert room.bring(parent, visit, child).status_code == 200
+    gone = front.ask("DELETE", visit["href"], parent)
+    assert gone.status_code == 200, gone.text
+    states = "SELECT slot_id = %s, holder_no = %s, state FROM claims WHERE group_id = %s AND state <> 'released'"
+    assert front.town.all(states, days[0], child.holder_no, visit["group_id"]) == [(True, True, "attended")]
+    assert (
+        is_problem(front.ask("DELETE", visit["href"] + f"?person={child.person_id}", parent), 409, "signed_in") is True
+    )

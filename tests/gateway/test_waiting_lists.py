@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx
 import pytest
 
 from services.gateway.arbiter import waiting
 from shared.crypto import Keyring
 from shared.db import Tx
 from shared.settings import Settings
-from tests.elder_meals.kitchens import Kitchen
+from tests.elder_meals.kitchens import ORDERS, Kitchen
 from tests.gateway import doors
 from tests.gateway.test_front import RESERVATIONS, Front, examined, is_problem, opened
 
@@ -75,4 +77,45 @@ def test_nobody_waits_for_what_the_service_would_refuse(front: Front) -> None:
     front.ask("DELETE", made["href"], first)
     front.serve_waiting()
     assert front.get(waits.json()["href"], last).json()["state"] == "confirmed"
+    assert examined(front) == []
+
+
+def test_who_sends_it_twice_at_once_hears_the_refusal_or_to_come_again(front: Front) -> None:
+    other = Kitchen(front, days=1)
+    first, allergic = other.elder(count=2)
+    other.knows(allergic, allergens=["fish"])
+    front.town.do("UPDATE slots SET capacity = 1 WHERE id = %s", other.window())
+    other.order(first)
+    lines = [{"dish_id": other.dishes["清蒸鱼"], "portions": 1}]
+    body = {"slot_id": other.window(), "lines": lines, "collect": True, "if_full": "wait"}
+    headers = allergic.headers(front.keys, uuid.uuid4().hex, front.parts.settings.issuer)
+
+    async def at_once() -> list[httpx.Response]:
+        return await asyncio.gather(*(front.client.post(ORDERS, json=body, headers=headers) for _ in range(4)))
+
+    for _ in range(3):
+        codes = [one.json()["code"] for one in front.runner.run(at_once())]
+        assert set(codes) <= {"diet_conflict", "in_flight"}, codes
+        assert "diet_conflict" in codes
+    assert front.town.one("SELECT count(*) FROM waits") == 0
+
+
+def test_who_can_never_fit_any_more_leaves_the_list(front: Front) -> None:
+    """A family of three waits, and there are only two places now: nobody stands before an empty place."""
+    town = front.town
+    slot = town.slot(capacity=3)
+    has, parent, later = town.residents(3)
+    family = [parent, *town.residents(2)]
+    for one in family[1:]:
+        town.relate(parent, one)
+    made = front.book(has, slot).json()
+    people = [str(one.person_id) for one in family]
+    waits = front.book(parent, slot, persons=people, if_full="wait").json()
+    assert waits["state"] == "waiting"
+    town.do("UPDATE slots SET capacity = 2 WHERE id = %s", slot)
+    front.ask("DELETE", made["href"], has)
+    assert front.serve_waiting() == 1
+    lost = front.get(waits["href"], parent).json()
+    assert (lost["state"], lost["reason"]) == ("lost", "not_waitable")
+    assert front.book(later, slot).status_code == 201
     assert examined(front) == []

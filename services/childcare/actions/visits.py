@@ -99,7 +99,12 @@ async def details(tx: Tx, keys: Keyring, visit_ids: Sequence[uuid.UUID]) -> Mapp
 
 
 async def releasing(tx: Tx, _who: Caller, _row: Any, group: Group, holder_nos: Sequence[int]) -> None:
-    """Nobody cancels a child who was signed in: it is inside, or was. Whoever signs it in now waits for us, or we for them."""
+    """Nobody cancels a child who was signed in: it is inside, or was; what is still to come is given back.
+
+    Whoever signs it in now waits for us, or we for them.
+    """
     states = await claims.lock(tx, [row["id"] for row in group.claims if row["holder_no"] in holder_nos])
-    if "attended" in states.values():
-        raise errors.SignedIn
+    for no in holder_nos:
+        theirs = {states.get(row["id"]) for row in group.claims if row["holder_no"] == no}
+        if "attended" in theirs and "confirmed" not in theirs:
+            raise errors.SignedIn

@@ -125,6 +125,7 @@ async def insert_collector(tx: Tx, line: Line) -> bool:
 async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: datetime | None = None) -> list[Any]:
     """The lines of a child, all or one maker's, oldest first, with the person's name; removed ones are left out.
 
+    At a moment that was, those that were written and not removed then; and those that forbid also if written since.
     `is_in_force`: whether its maker is a guardian now, or was at a moment: a guardianship that ends takes its lines along,
     but for those that forbid: these stay, unless their maker was barred or whom they forbid is a guardian.
     `is_makers`: it is, or was, because its maker is one. Should there ever be too many, it is not those that forbid which
@@ -142,7 +143,8 @@ async def collectors(tx: Tx, child_no: int, maker_no: int | None = None, *, at: 
                    OR (r.actor_id = c.person_id AND {_IS_GUARDIAN.format(at="coalesce($3, now())")}))
             )) AS still_forbids
             FROM collectors c LEFT JOIN holders h ON h.id = c.person_id
-            WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND c.removed_at IS NULL
+            WHERE c.child_no = $1 AND ($2::bigint IS NULL OR c.maker_no = $2) AND (c.removed_at IS NULL OR c.removed_at > $3)
+              AND (c.kind = 'never' OR c.made_at <= coalesce($3, c.made_at))
             ORDER BY c.kind <> 'never', c.made_at, c.id LIMIT 500) lines
         ORDER BY made_at, id
         """,

@@ -258,6 +258,15 @@ def test_what_is_over_is_given_back_by_staff_alone(booked: Booked, db: Run) -> N
     assert db(cancelling(staff, THINGS, past)).state == "released"
 
 
+def test_what_is_over_beside_what_was_attended_gives_nothing_back(booked: Booked, db: Run) -> None:
+    (who,) = booked.town.residents()
+    slots = [booked.town.slot(8, days=days) for days in (-2, -1)]
+    made = booked.make(who, [who], slots)
+    booked.town.do("UPDATE claims SET state = 'attended' WHERE slot_id = %s", slots[0])
+    with pytest.raises(errors.AlreadyRecorded):
+        db(cancelling(caller(who), THINGS, made))
+
+
 def test_a_cancel_that_waits_for_another_finds_nothing_to_ask_about(booked: Booked, db: Run) -> None:
     (who,) = booked.town.residents()
     made = booked.make(who, [who], [booked.town.slot(8)])

@@ -85,7 +85,7 @@ async def waits(tx: Tx, group_id: uuid.UUID) -> list[Any]:
 
 
 async def turns(tx: Tx, after: int, limit: int) -> list[Any]:
-    """Waiting rows of slots that have a place, or that nobody can claim any more, ranked behind `after`; with who asked."""
+    """Waiting rows of slots that have a place, or that they can never have any more, ranked behind `after`; with who asked."""
     return await tx.fetch(
         """
         SELECT w.no, w.group_id, w.account_no, w.key, s.community, w.holders, w.slot_id, w.channel, w.body, s.service,
@@ -95,7 +95,7 @@ async def turns(tx: Tx, after: int, limit: int) -> list[Any]:
         WHERE s.waiting > 0 AND w.no > $1
           AND (s.capacity - s.taken - CASE WHEN w.channel IN ('app', 'partner') AND s.offline_until > now()
                    THEN greatest(0, s.offline_share - s.taken_offline) ELSE 0 END >= w.units
-               OR s.state <> 'open' OR s.closes_at <= now() OR s.next_lapse <= now())
+               OR w.units > s.capacity OR s.state <> 'open' OR s.closes_at <= now() OR s.next_lapse <= now())
         ORDER BY w.no LIMIT $2
         """,
         after,
