@@ -189,6 +189,8 @@ async def replace(
         await sql.give_up(
             tx, endpoint_id, await sql.uncovered(tx, endpoint_id, None, pattern, wanted.community, place_id)
         )
+    if wanted.url != row["url"]:
+        await sql.end_challenges(tx, endpoint_id)
     if again and await sql.due_challenge(tx, endpoint_id) is None:
         await sql.add_delivery(tx, endpoint_id, wanted.community, "challenge", clock.uuid7())
     return await sql.read(tx, endpoint_id)

@@ -57,10 +57,13 @@ async def turn(tx: Tx, keys: Keyring, results: Sequence[Result], *, most: int, w
 
 
 async def _record(tx: Tx, results: Sequence[Result]) -> None:
-    states = {row["id"]: row["state"] for row in await sql.lock_endpoints(tx, [one.endpoint_id for one in results])}
-    await sql.record(tx, results)
-    for endpoint_id, state in states.items():
-        mine = [one for one in results if one.endpoint_id == endpoint_id]
+    found = {row["id"]: row for row in await sql.lock_endpoints(tx, [one.endpoint_id for one in results])}
+    late = {one for one in results if one.endpoint_id in found and found[one.endpoint_id]["url"] != one.url}
+    await sql.record(tx, [_elsewhere(one) if one in late else one for one in results])
+    for endpoint_id, row in found.items():
+        mine = [one for one in results if one.endpoint_id == endpoint_id and one not in late]
+        if not mine:
+            continue
         if any(one.is_gone for one in mine):
             await _disable(tx, endpoint_id, "gone")
             continue
@@ -69,8 +72,15 @@ async def _record(tx: Tx, results: Sequence[Result]) -> None:
         since = await sql.note_health(tx, endpoint_id, is_well=is_well, throttled_for=throttled)
         if since is not None and clock.now() - since >= rules.GIVEN_UP:
             await _disable(tx, endpoint_id, "failing")
-        elif state == "unproven" and any(one.kind == "challenge" and one.state == "delivered" for one in mine):
+        elif row["state"] == "unproven" and any(one.kind == "challenge" and one.state == "delivered" for one in mine):
             await sql.set_state(tx, endpoint_id, "enabled", None)
+
+
+def _elsewhere(one: Result) -> Result:
+    """What another address said than the endpoint has by now: what arrived has arrived; the rest is asked of the new one."""
+    if one.state == "delivered" and one.kind != "challenge":
+        return one
+    return one._replace(state="due", due_in=0.0)
 
 
 async def _disable(tx: Tx, endpoint_id: uuid.UUID, reason: str) -> None:
@@ -132,6 +142,7 @@ def result(call: Call, came: Came) -> Result:
     return Result(
         call.delivery_id,
         call.endpoint_id,
+        call.url,
         call.kind,
         verdict.state,
         verdict.due_in,

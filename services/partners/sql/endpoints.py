@@ -205,6 +205,15 @@ async def due_challenge(tx: Tx, endpoint_id: uuid.UUID) -> uuid.UUID | None:
     return found
 
 
+async def end_challenges(tx: Tx, endpoint_id: uuid.UUID) -> None:
+    """A challenge is asked of one address: of the next one, another."""
+    await tx.execute(
+        "UPDATE deliveries SET state = 'failed', done_at = now(), leased_until = NULL "
+        "WHERE endpoint_id = $1 AND kind = 'challenge' AND state = 'due'",
+        endpoint_id,
+    )
+
+
 _DELIVERY = """d.id, d.endpoint_id, d.kind, d.notice_id, d.position, d.state, d.attempts, d.due_at, d.done_at, d.made_at,
     coalesce(n.type, 'linli.endpoint.' || d.kind) AS type"""
 

@@ -74,8 +74,8 @@ async def make_out(tx: Tx, shares: Sequence[Share]) -> int:
 async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: bool) -> list[Any]:
     """Deliveries that are due, taken for a while, with all that a call needs.
 
-    Nothing goes to the endpoint of a key that was revoked. Of one endpoint `each` at once; one that fails, and one that wants order, has one. Healthy endpoints come first. What
-    another worker takes at the same moment is passed over.
+    Nothing goes to the endpoint of a key that was revoked. Of one endpoint `each` at once; one that fails, and one that
+    wants order, has one. Healthy endpoints come first. What another worker takes at the same moment is passed over.
     """
     picked = await tx.fetch(
         """
@@ -146,6 +146,7 @@ class Result(NamedTuple):
 
     delivery_id: uuid.UUID
     endpoint_id: uuid.UUID
+    url: str
     kind: str
     state: str
     due_in: float | None
@@ -158,9 +159,10 @@ class Result(NamedTuple):
 
 
 async def lock_endpoints(tx: Tx, endpoint_ids: Sequence[uuid.UUID]) -> list[Any]:
-    """Endpoints that are about to change, locked in one order: id, state."""
+    """Endpoints that are about to change, locked in one order: id, state, url."""
     return await tx.fetch(
-        "SELECT id, state FROM endpoints WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE", list(endpoint_ids)
+        "SELECT id, state, url FROM endpoints WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE",
+        list(endpoint_ids),
     )
 
 
