@@ -17,8 +17,8 @@ from services.partners.actions import endpoints
 from services.partners.sql import keys
 from shared import clock
 from tests.gateway.test_front import Front, examined, is_problem
-from tests.partners.sink import Sink
-from tests.partners.town import System, a_manager, a_system, an_endpoint, announce, context, push
+from tests.partners.sink import Sink, says
+from tests.partners.town import System, a_manager, a_system, an_endpoint, announce, context, due_now, push
 from tests.town import COMMUNITY
 
 OTHER = "test.other.came"
@@ -136,6 +136,9 @@ def test_who_makes_an_endpoint_waits_for_who_revokes_its_key(front: Front, sink:
             ):
                 assert not making.done(), making.result().text
                 await asyncio.sleep(0.01)
+                await tx.value(
+                    "SELECT pg_stat_clear_snapshot()"
+                )  # a transaction is told of the same sessions till then
         return await making
 
     assert is_problem(front.runner.run(at_once()), 401, "not_known")
@@ -158,6 +161,40 @@ def test_nothing_goes_to_the_endpoint_of_a_revoked_key_whatever_it_says(front: F
     announce(front)
     push(front)
     assert positions(sink) == [1, 3]
+    assert examined(front) == []
+
+
+def test_what_is_due_is_not_sent_to_those_whose_role_ended(front: Front, sink: Sink) -> None:
+    sink.behaviours["/"] = says(500)
+    manager = a_manager(front)
+    body = {"url": sink.url(), "types": ["*"], "community": "330411105"}
+    where = front.ask("POST", "/v1/partners/endpoints", manager, json=body).headers["location"]
+    push(front)
+    announce(front, 2)
+    push(front)
+    tried = len(sink.notices())
+    assert tried > 0
+    front.town.do("UPDATE roles SET ends_at = now() WHERE account_no = %s", manager.account_no)
+    front.parts.credentials._facts.clear()
+    sink.behaviours.clear()
+    due_now(front)
+    assert push(front) == 0
+    kept = front.get(f"{where}/deliveries", manager).json()
+    notice = next(one["id"] for one in kept["items"] if one["kind"] == "notice")
+    times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    for path, more in (
+        (f"/v1/partners/deliveries/{notice}/resend", None),
+        (f"{where}/test", None),
+        (f"{where}/recover", times),
+    ):
+        assert is_problem(front.ask("POST", path, manager, json=more), 403, "not_allowed"), path
+    assert front.get(f"{where}/deliveries", manager).json() == kept, "a refusal changes nothing"
+    assert push(front) == 0
+    assert len(sink.notices()) == tried
+    front.town.appoint(manager, "manager")
+    push(front)
+    assert set(positions(sink)) == {1, 2}
+    assert len(sink.notices()) == tried + 2, "a role that is given again takes it up"
     assert examined(front) == []
 
 

@@ -239,10 +239,15 @@ async def rotate(tx: Tx, caller: Caller, keys: Keyring, endpoint_id: uuid.UUID) 
 
 
 async def _live(tx: Tx, caller: Caller, endpoint_id: uuid.UUID) -> Any:
-    """An endpoint to which something is to be sent, locked; refuses one that is disabled."""
+    """An endpoint to which something is to be sent, locked; refuses one that is disabled, or may hear nothing any more."""
     row = await readable(tx, caller, endpoint_id, locked=True)
     if row["state"] == "disabled":
         raise errors.Conflict
+    found = await keys_sql.read(tx, row["key_id"]) if row["key_id"] is not None else None
+    if found is None and not await sql.hears(tx, row["account_no"], row["community"], reach.PUSHED):
+        raise errors.NotAllowed
+    if found is not None and found["revoked_at"] is not None:
+        raise errors.NotAllowed
     return row
 
 
@@ -355,10 +360,6 @@ async def _recover(
 ) -> tuple[int, datetime | None]:
     row = await _live(tx, caller, endpoint_id)
     found = await keys_sql.read(tx, row["key_id"]) if row["key_id"] is not None else None
-    if found is None and not await sql.hears(tx, row["account_no"], row["community"], reach.PUSHED):
-        raise errors.NotAllowed
-    if found is not None and found["revoked_at"] is not None:
-        raise errors.NotAllowed
     count = await sql.recover(
         tx,
         endpoint_id,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.partners import notices, rules, signing
+from services.partners.actions import reach
 from services.partners.actions.endpoints import earlier, unsealed
 from services.partners.outward import Came
 from services.partners.sql import pushing as sql
@@ -48,7 +49,9 @@ async def turn(tx: Tx, keys: Keyring, results: Sequence[Result], *, most: int, w
         await _record(tx, results)
     rows = []
     if most > 0:
-        rows = await sql.lease(tx, most=most, each=EACH, seconds=LEASE_SECONDS, with_failing=with_failing)
+        rows = await sql.lease(
+            tx, most=most, each=EACH, seconds=LEASE_SECONDS, with_failing=with_failing, roles=reach.PUSHED
+        )
     if not rows and not results:
         tx.discard()
     bound = [(row["data"] or {}, (row["place_id"],) if row["place_id"] is not None else None) for row in rows]

@@ -5,25 +5,28 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.partners.sql.reading import REACHED
 from shared.db import Tx
+
+_MAY: Final = """CASE WHEN e.key_id IS NOT NULL
+    THEN NOT EXISTS (SELECT FROM partner_keys m WHERE m.id = e.key_id AND m.revoked_at IS NOT NULL)
+    ELSE EXISTS (SELECT FROM roles r WHERE r.account_no = e.account_no AND starts_with(e.community, r.prefix)
+        AND r.role = ANY({roles}::text[]) AND r.place_id IS NULL
+        AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())) END"""
+"""Whether an endpoint may hear anything: by a key that was not revoked, or by one of these roles for all of its region."""
 
 
 async def behind(tx: Tx, head: int, most: int, roles: Collection[str], *, only: uuid.UUID | None = None) -> list[Any]:
     """Enabled endpoints for which deliveries are to be made out, locked; another worker's are passed over.
 
-    `only` is one that is asked for, proven or not. `may`: by a key that was not revoked, or by one of these roles for all of
-    the region.
+    `only` is one that is asked for, proven or not. `may`: by its key, or by one of these roles.
     """
     return await tx.fetch(
-        """
+        f"""
         SELECT e.id, e.position, e.community, e.types, k.types AS key_types, k.place_id,
-               CASE WHEN e.key_id IS NOT NULL THEN k.revoked_at IS NULL ELSE EXISTS (
-                   SELECT 1 FROM roles r WHERE r.account_no = e.account_no AND starts_with(e.community, r.prefix)
-                      AND r.role = ANY($3::text[]) AND r.place_id IS NULL
-                      AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())) END AS may
+               {_MAY.format(roles="$3")} AS may
         FROM endpoints e LEFT JOIN partner_keys k ON k.id = e.key_id
         WHERE e.position < $1 AND CASE WHEN $4::uuid IS NULL THEN e.state = 'enabled' ELSE e.id = $4 END
         ORDER BY e.id LIMIT $2 FOR UPDATE OF e SKIP LOCKED
@@ -71,14 +74,15 @@ async def make_out(tx: Tx, shares: Sequence[Share]) -> int:
     return made
 
 
-async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: bool) -> list[Any]:
+async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: bool, roles: Collection[str]) -> list[Any]:
     """Deliveries that are due, taken for a while, with all that a call needs.
 
-    Nothing goes to the endpoint of a key that was revoked. Of one endpoint `each` at once; one that fails, and one that
-    wants order, has one. Healthy endpoints come first. What another worker takes at the same moment is passed over.
+    Nothing goes to the endpoint of a key that was revoked, or of an account whose roles have ended. Of one endpoint `each`
+    at once; one that fails, and one that wants order, has one. Healthy endpoints come first. What another worker takes at
+    the same moment is passed over.
     """
     picked = await tx.fetch(
-        """
+        f"""
         WITH ready AS (
             SELECT e.id, e.state, e.ordering, e.failing_since IS NOT NULL AS fails,
                    CASE WHEN e.ordering = 'strict' OR e.failing_since IS NOT NULL THEN 1 ELSE $2 END - (
@@ -87,7 +91,7 @@ async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: boo
             FROM endpoints e
             WHERE e.state <> 'disabled' AND (e.throttled_until IS NULL OR e.throttled_until <= now())
               AND ($3 OR e.failing_since IS NULL)
-              AND NOT EXISTS (SELECT FROM partner_keys k WHERE k.id = e.key_id AND k.revoked_at IS NOT NULL)
+              AND {_MAY.format(roles="$4")}
         )
         SELECT d.id FROM ready r CROSS JOIN LATERAL (
                 (SELECT d.id, d.due_at FROM deliveries d
@@ -108,6 +112,7 @@ async def lease(tx: Tx, *, most: int, each: int, seconds: int, with_failing: boo
         most,
         each,
         with_failing,
+        list(roles),
     )
     if not picked:
         return []
