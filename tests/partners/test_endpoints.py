@@ -136,9 +136,7 @@ def test_who_makes_an_endpoint_waits_for_who_revokes_its_key(front: Front, sink:
             ):
                 assert not making.done(), making.result().text
                 await asyncio.sleep(0.01)
-                await tx.value(
-                    "SELECT pg_stat_clear_snapshot()"
-                )  # a transaction is told of the same sessions till then
+                await tx.value("SELECT pg_stat_clear_snapshot()")  # else the same sessions are told again
         return await making
 
     assert is_problem(front.runner.run(at_once()), 401, "not_known")
@@ -196,6 +194,27 @@ def test_what_is_due_is_not_sent_to_those_whose_role_ended(front: Front, sink: S
     assert set(positions(sink)) == {1, 2}
     assert len(sink.notices()) == tried + 2, "a role that is given again takes it up"
     assert examined(front) == []
+
+
+def test_an_address_to_which_nothing_is_sent_any_more_can_be_stopped_and_edited(front: Front, sink: Sink) -> None:
+    manager = a_manager(front)
+    system = a_system(front, manager)
+    endpoint = an_endpoint(front, system, sink.url())
+    front.town.do("UPDATE endpoints SET url = 'https://10.0.0.1/in'")
+    assert put(system, endpoint, description="the same").json()["state"] == "enabled"
+    for told in ({"url": "https://10.0.0.2/"}, {"url": "https://10.0.0.2/", "enabled": False}):
+        assert is_problem(put(system, endpoint, **told), 422)
+    assert put(system, endpoint, enabled=False).json()["state"] == "disabled"
+    assert put(system, endpoint, enabled=False, description="stopped").status_code == 200
+    again = put(system, endpoint, enabled=True)
+    assert is_problem(again, 422)
+    assert [(one["pointer"], one["code"]) for one in again.json()["errors"]] == [("/url", "address_refused")]
+    assert put(system, endpoint, enabled=True, url=sink.url("/new")).json()["state"] == "unproven"
+    front.town.do("UPDATE endpoints SET url = 'https://10.0.0.1/in'")
+    stop = {"url": "https://10.0.0.1/in", "types": ["*"], "community": "330411105", "enabled": False}
+    where = f"/v1/partners/endpoints/{endpoint['id']}"
+    stopped = front.ask("PUT", where, manager, json=stop, headers={"If-Match": "*"})
+    assert (stopped.status_code, stopped.json()["state"]) == (200, "disabled"), "by the staff of its region, too"
 
 
 def test_every_secret_before_signs_along_for_a_day_of_its_own(front: Front, sink: Sink) -> None:

@@ -40,10 +40,14 @@ class Wanted:
     ordering: str
     description: str | None
     enabled: bool = True
+    is_refused: bool = False
+    """Nothing is ever sent to this address."""
 
 
 async def make(tx: Tx, caller: Caller, keys: Keyring, wanted: Wanted) -> tuple[Any, str]:
     """A new endpoint and its secret. It gets a challenge first, and hears of what is stamped from now on."""
+    if wanted.is_refused:
+        raise errors.Unprocessable.at("/url", "address_refused")
     way = await _way(tx, caller, wanted)
     endpoint_id, secret, seed = clock.uuid7(), signing.new_secret(), signing.new_seed()
     await _is_alone(tx, caller, endpoint_id, way.filter.place_id, wanted)
@@ -160,6 +164,8 @@ async def replace(
         if wanted.enabled:
             await _is_alone(tx, caller, endpoint_id, place_id, wanted)
     again = wanted.enabled and (wanted.url != row["url"] or row["state"] == "disabled")
+    if wanted.is_refused and (again or wanted.url != row["url"]):
+        raise errors.Unprocessable.at("/url", "address_refused")  # one that it has may be stopped, and the rest changed
     state = "disabled" if not wanted.enabled else "unproven" if again else row["state"]
     reason = None if wanted.enabled else row["reason"] or "by_owner"
     before, after = (row["types"], row["community"], row["key_id"]), (list(wanted.types), wanted.community, key_id)

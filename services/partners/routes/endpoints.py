@@ -31,11 +31,12 @@ router = APIRouter(prefix="/v1/partners", tags=["partners"], responses=EVERYWHER
 
 
 def _wanted(told: EndpointIn, ctx: Context) -> Wanted:
-    if rules.is_never_called(told.url, ctx.settings.delivery_networks):
-        raise errors.Unprocessable.at("/url", "address_refused")
+    is_refused = rules.is_never_called(told.url, ctx.settings.delivery_networks)
     enabled = told.enabled if isinstance(told, EndpointEditIn) else True
     kinds = reach.known(told.types)
-    return Wanted(told.url, kinds, told.community, told.ordering, told.description, enabled=enabled)
+    return Wanted(
+        told.url, kinds, told.community, told.ordering, told.description, enabled=enabled, is_refused=is_refused
+    )
 
 
 def _etag(row: Any) -> str:
