@@ -171,14 +171,38 @@ def is_url(url: str) -> bool:
     )
 
 
-def is_never_called(url: str, allowed: Sequence[Network]) -> bool:
-    """Whether a URL's host is an address to which nothing is sent. A name is looked up, and judged, at each call."""
-    parts = urlsplit(url)
+def spelled(host: str) -> list[Address]:
+    """The addresses that a host may be read as; none for a name.
+
+    Libraries also take fewer parts, hexadecimal and octal ones (`10.1`, `0x7f.1`); some read `010` as eight, some as ten.
+    """
     try:
-        address = ip_address(parts.hostname or "")
+        return [ip_address(host)]
     except ValueError:
-        return False
-    return not reachable(address, allowed, is_plain=parts.scheme == "http")
+        return [one for base in (8, 10) if (one := _in_parts(host.split("."), base)) is not None]
+
+
+def _in_parts(parts: Sequence[str], base: int) -> IPv4Address | None:
+    """One to four numbers, the last of which fills what is left; `base` is that of a number with a nought before it."""
+    if len(parts) > 4 or not all(re.fullmatch(r"0x[0-9a-f]+|[0-9]+", one) for one in parts):
+        return None
+    try:
+        *heads, last = (int(one, 16 if "x" in one else base if one.startswith("0") else 10) for one in parts)
+    except ValueError:
+        return None
+    if any(one > 255 for one in heads) or last >= 256 ** (4 - len(heads)):
+        return None
+    return IPv4Address(sum(one << 8 * (3 - n) for n, one in enumerate(heads)) + last)
+
+
+def is_never_called(url: str, allowed: Sequence[Network]) -> bool:
+    """Whether a URL's host is an address, however it is spelled, to which nothing is sent.
+
+    A name is looked up, and judged, at each call.
+    """
+    parts = urlsplit(url)
+    is_plain = parts.scheme == "http"
+    return not all(reachable(one, allowed, is_plain=is_plain) for one in spelled(parts.hostname or ""))
 
 
 # What came back

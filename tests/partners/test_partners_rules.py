@@ -121,6 +121,33 @@ def test_a_family_is_not_its_neighbour() -> None:
     assert not rules.covers(["booking.reservation.*"], "booking.*")
 
 
+@pytest.mark.parametrize(
+    "host", ["10.1", "10.0.1", "3232235777", "2130706433", "0x7f000001", "0X7F.1", "010.0.0.1", "0177.1", "10.0.0.010", "0", "[::1]"],
+)  # fmt: skip
+def test_an_address_of_our_own_is_known_however_it_is_spelled(host: str) -> None:
+    assert rules.is_never_called(f"https://{host}/", ())
+
+
+@pytest.mark.parametrize(
+    "host", ["8.8.8.8", "8.8", "134744072", "10.example", "123.com", "10.0.0.1.example", "1.2.3.4.5", "256.1", "0x.com", "1e3.org",
+             "4294967296", "10-1", "face.0xg"],
+)  # fmt: skip
+def test_names_that_look_like_numbers_and_public_addresses_are_taken(host: str) -> None:
+    assert not rules.is_never_called(f"https://{host}/", ())
+
+
+_PART = r"(0x[0-9a-f]{1,8}|[0-9]{1,10})"
+
+
+@given(st.from_regex(rf"{_PART}(\.{_PART}){{0,3}}", fullmatch=True))
+def test_addresses_are_read_as_the_name_server_s_library_reads_them(host: str) -> None:
+    try:
+        wanted = ip_address(socket.inet_aton(host))
+    except OSError:
+        return
+    assert wanted in rules.spelled(host)
+
+
 # The door
 
 

@@ -547,13 +547,12 @@ def test_without_being_named_no_network_of_ones_own_is_called(
 
     with opened(database_url, keys, settings.model_copy(update={"partner_networks": (), "demo": False})) as front:
         system = a_system(front)
-        names = (
-            sink.url(host="localhost"), sink.url(host="2130706433"), sink.url(host="0x7f.1"), sink.url(host="0"),
-            f"https://localhost:{sink.port}/",
-        )  # fmt: skip
+        names = (sink.url(host="localhost"), f"https://localhost:{sink.port}/")
         addresses = (
             sink.url(), sink.url(host="[::ffff:127.0.0.1]"), sink.url(host="[::1]"), f"https://127.0.0.1:{sink.port}/",
             "https://169.254.169.254/latest/meta-data/", "https://[fd00::1]/", "http://93.184.215.14/",
+            sink.url(host="2130706433"), sink.url(host="0x7f.1"), sink.url(host="0"), "https://10.1/",
+            "https://3232235777/", "https://2130706433/", "https://0x7f000001/",
         )  # fmt: skip
         endpoints = [an_endpoint(front, system, url, proven=False) for url in names]
         for url in addresses:
