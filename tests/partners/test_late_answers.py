@@ -13,7 +13,7 @@ from services.partners.actions.pushing import Call
 from services.partners.outward import Came
 from tests.gateway.test_front import Front, examined
 from tests.partners.sink import Sink, said
-from tests.partners.test_endpoints import positions, put
+from tests.partners.test_endpoints import OTHER, positions, put
 from tests.partners.town import System, a_system, an_endpoint, announce, context, push
 
 
@@ -86,6 +86,25 @@ def test_a_challenge_that_the_address_before_echoes_late_is_still_asked_of_the_n
     push(front)
     assert read(system, endpoint)["state"] == "enabled"
     assert "/between" not in {one.path for one in sink.heard}
+    assert examined(front) == []
+
+
+@pytest.mark.parametrize(("status", "became", "recovered"), [(200, "delivered", 0), (500, "failed", 1)])
+def test_what_arrived_after_it_was_given_up_has_arrived(
+    front: Front, sink: Sink, status: int, became: str, recovered: int
+) -> None:
+    system = a_system(front)
+    endpoint = an_endpoint(front, system, sink.url())
+    path = f"partners/endpoints/{endpoint['id']}"
+    announce(front)
+    calls = under_way(front)
+    assert put(system, endpoint, types=[OTHER]).status_code == 200
+    answered(front, calls, status)
+    (notice,) = [one for one in system.get(f"{path}/deliveries").json()["items"] if one["kind"] == "notice"]
+    assert (notice["state"], [one["status"] for one in notice["tries"]]) == (became, [status])
+    assert put(system, endpoint, types=["*"]).status_code == 200
+    times = {"since": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+    assert system.ask("POST", f"{path}/recover", json=times).json()["recovered"] == recovered
     assert examined(front) == []
 
 

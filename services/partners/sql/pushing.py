@@ -172,7 +172,10 @@ async def lock_endpoints(tx: Tx, endpoint_ids: Sequence[uuid.UUID]) -> list[Any]
 
 
 async def record(tx: Tx, results: Sequence[Result]) -> None:
-    """What came of several calls: the attempts, and what is still due. Deliveries that are gone are left out."""
+    """What came of several calls: the attempts, and what is still due. Deliveries that are gone are left out.
+
+    What was given up while it was under way, and arrived, has arrived.
+    """
     there = {
         row["id"]
         for row in await tx.fetch(
@@ -197,7 +200,7 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
             due_at = CASE WHEN t.due_in IS NULL THEN d.due_at ELSE now() + make_interval(secs => t.due_in) END,
             done_at = CASE WHEN t.state = 'due' THEN NULL ELSE now() END
         FROM unnest($1::uuid[], $2::text[], $3::float8[]) AS t(id, state, due_in)
-        WHERE d.id = t.id AND d.id = ANY($1::uuid[]) AND d.state = 'due'
+        WHERE d.id = t.id AND d.id = ANY($1::uuid[]) AND (d.state = 'due' OR d.state = 'failed' AND t.state = 'delivered')
         """,
         ids,
         [one.state for one in results],
