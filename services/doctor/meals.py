@@ -43,11 +43,12 @@ CHECKS: Final = {
         SELECT o.id FROM meal_orders o
         WHERE (o.outcome IS NOT NULL OR EXISTS (SELECT 1 FROM meal_outcomes d WHERE d.order_id = o.id))
           AND NOT EXISTS (SELECT 1 FROM meal_outcomes d WHERE d.order_id = o.id AND d.kind = o.outcome)""",
-    "a door that stayed shut was looked after, or its elder was away": """
+    "a door that stayed shut was looked after, or its meal was not expected": """
         SELECT d.id FROM meal_outcomes d JOIN meal_orders o ON o.id = d.order_id
         WHERE d.kind = 'unanswered'
           AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.person_id = o.person_id AND o.day BETWEEN a.first AND a.last
                           AND a.made_at >= o.made_at)
+          AND NOT EXISTS (SELECT 1 FROM claims c WHERE c.group_id = o.group_id AND c.state = 'released' AND c.left_at <= d.at)
           AND NOT EXISTS (SELECT 1 FROM welfare_checks w WHERE w.person_id = o.person_id
                           AND w.made_at <= d.made_at + interval '1 minute' -- that one may have committed first
                           AND (w.closed_at IS NULL OR w.closed_at >= d.made_at))""",

@@ -59,7 +59,7 @@ BROKEN = {
         " VALUES ('elder-meals.order.made', '33', gen_random_uuid(), '{}', '{}')"
     ),
     "an order's outcome was written down at its door": "DELETE FROM meal_outcomes WHERE kind = 'delivered'",
-    "a door that stayed shut was looked after, or its elder was away": (
+    "a door that stayed shut was looked after, or its meal was not expected": (
         "UPDATE welfare_checks SET person_id = gen_random_uuid()"
     ),
     "every step of a welfare check that was due was said": "DELETE FROM welfare_steps WHERE kind = 'escalated'",

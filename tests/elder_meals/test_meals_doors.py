@@ -63,8 +63,17 @@ def test_what_happened_to_a_meal_that_was_given_back_is_written_down(
     assert examined(front) == []
 
 
-def test_nobody_is_forgotten_because_the_meal_was_given_back(kitchen: Kitchen) -> None:
-    told = kitchen.outcome(given_back(kitchen)["id"], kitchen.courier, "unanswered", decided=True).json()
+def test_a_meal_that_was_given_back_before_alarms_nobody(kitchen: Kitchen, front: Front) -> None:
+    order = given_back(kitchen)
+    told = kitchen.outcome(order["id"], kitchen.courier, "unanswered", decided=True).json()
+    assert (told["reasons"], told["welfare_check_id"]) == (["given_back"], None)
+    assert front.get(order["href"], kitchen.manager).json()["outcome"] == "unanswered"
+    assert examined(front) == []
+
+
+def test_nobody_is_forgotten_because_the_meal_was_given_back_after_nobody_opened(kitchen: Kitchen) -> None:
+    at = clock.now().isoformat()
+    told = kitchen.outcome(given_back(kitchen)["id"], kitchen.courier, "unanswered", at=at, decided=True).json()
     assert told["reasons"] == ["given_back"]
     assert told["welfare_check_id"] is not None
 

@@ -38,7 +38,7 @@ async def record(
     """What happened to a meal at its door; the same report again is answered the same.
 
     What was decided without a network has happened: what stands against it is answered as reasons. Nobody opened,
-    or came to fetch it: a welfare check begins, unless the elder said they are away.
+    or came to fetch it: a welfare check begins, unless the elder said they are away or the meal was given back before.
     """
     order = await _at_the_door(tx, who, order_id)
     earlier = await uploads.begin(tx, who, "elder-meals.outcome", report, order_id)
@@ -128,7 +128,8 @@ async def _nobody_opened(
     """The welfare check that this opens or finds open; none for somebody who said they are away since the meal was ordered.
 
     Whoever orders after that expects the meal: that nobody opens is as alarming as on any other day. So it is when the
-    courier goes back after the first check has ended; what is told again while somebody still looks is known.
+    courier goes back after the first check has ended; what is told again while somebody still looks is known. A meal that
+    was given back before is expected by nobody.
     """
     last = await sql.last_check(tx, order["person_id"])
     is_open = last is not None and last["closed_at"] is None
@@ -138,6 +139,9 @@ async def _nobody_opened(
     away = await elders.away(tx, [order["person_id"]], order["day"], order["day"])
     if any(one["made_at"] >= order["made_at"] for one in away):
         return None, ["elder_is_absent"], []
+    left_at = await orders.left_at(tx, order["group_id"])
+    if left_at is not None and left_at <= report.at:
+        return None, [], []
     ladder = {"rungs": [{"after_minutes": one.after_minutes, "step": one.step} for one in terms.ladder]}
     due_at = rules.due(terms.ladder, report.at, 0)
     whose = [order["person_id"], order["holder_no"], order["place_id"], order["community"], order["id"]]

@@ -110,6 +110,15 @@ async def set_outcome(tx: Tx, order_id: uuid.UUID, outcome: str, at: datetime) -
     await tx.execute("UPDATE meal_orders SET outcome = $2, outcome_at = $3 WHERE id = $1", order_id, outcome, at)
 
 
+async def left_at(tx: Tx, group_id: uuid.UUID) -> datetime | None:
+    """When a meal was given back; None while it is not."""
+    found: datetime | None = await tx.value(
+        "SELECT max(left_at) FROM claims WHERE group_id = $1 AND state <> 'lapsed' HAVING bool_and(state = 'released')",
+        group_id,
+    )
+    return found
+
+
 class Cap(NamedTuple):
     """What a proxy may spend for an elder in a month."""
 
