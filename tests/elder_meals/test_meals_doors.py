@@ -86,6 +86,57 @@ def test_a_meal_that_a_neighbour_has_already_is_written_down(kitchen: Kitchen) -
     assert told["reasons"] == ["neighbour_not_agreed"]
 
 
+# ---------------------------------------------------------------- shut again
+
+
+def shut_twice(kitchen: Kitchen) -> tuple[str, str, Any]:
+    """A meal at whose door nobody opened half an hour ago, its check, and how to end that as of so many minutes ago."""
+    (elder,) = kitchen.elder()
+    order = kitchen.order(elder, n=3, deliver_to=DOOR).json()["id"]
+    told = kitchen.outcome(order, kitchen.courier, "unanswered", at=ago(30)).json()
+    path = f"/v1/elder-meals/welfare-checks/{told['welfare_check_id']}/steps"
+
+    def ends(minutes: int, status: int = 200) -> None:
+        body = {"id": str(uuid.uuid4()), "at": ago(minutes), "kind": "closed", "outcome": "safe_home"}
+        kitchen.says("POST", path, kitchen.manager, status, json=body)
+
+    return order, told["welfare_check_id"], ends
+
+
+def ago(minutes: int) -> str:
+    return (clock.now() - timedelta(minutes=minutes)).isoformat()
+
+
+def test_a_door_that_stayed_shut_after_a_check_ended_is_not_forgotten_when_that_is_heard_later(
+    kitchen: Kitchen, front: Front
+) -> None:
+    order, first, ends = shut_twice(kitchen)
+    ends(20)
+    for minutes in (31, 26):
+        known = kitchen.outcome(order, kitchen.courier, "unanswered", at=ago(minutes), decided=True)
+        assert is_problem(known, 409, "already_recorded"), "it is what is over"
+    told = kitchen.outcome(order, kitchen.courier, "unanswered", at=ago(10), decided=True).json()
+    assert told["welfare_check_id"] not in (None, first)
+    assert told["reasons"] == []
+    assert examined(front) == []
+
+
+def test_two_phones_whose_clocks_are_apart_forget_no_door(kitchen: Kitchen) -> None:
+    order, first, ends = shut_twice(kitchen)
+    ends(20)
+    told = kitchen.outcome(order, kitchen.courier, "unanswered", at=ago(23), decided=True).json()
+    assert told["welfare_check_id"] not in (None, first)
+
+
+def test_a_door_that_stayed_shut_again_is_heard_before_the_check_is_ended(kitchen: Kitchen, front: Front) -> None:
+    order, first, ends = shut_twice(kitchen)
+    told = kitchen.outcome(order, kitchen.courier, "unanswered", at=ago(10), decided=True).json()
+    assert (told["welfare_check_id"], told["reasons"]) == (first, ["check_was_open"])
+    ends(20, 409)
+    ends(0)
+    assert examined(front) == []
+
+
 # ---------------------------------------------------------------- too early
 
 

@@ -128,13 +128,17 @@ async def _nobody_opened(
     """The welfare check that this opens or finds open; none for somebody who said they are away since the meal was ordered.
 
     Whoever orders after that expects the meal: that nobody opens is as alarming as on any other day. So it is when the
-    courier goes back after the first check has ended; what is told again while somebody still looks is known. A meal that
-    was given back before is expected by nobody.
+    courier goes back after the first check has ended, by what its last step says, whenever that came; what is told again
+    while somebody still looks is known, unless it was decided at the door. A meal that was given back before is expected
+    by nobody.
     """
     last = await sql.last_check(tx, order["person_id"])
     is_open = last is not None and last["closed_at"] is None
-    known = [order["outcome_at"], last["closed_at"] if last is not None else None]
-    if order["outcome"] == "unanswered" and (is_open or any(one is not None and report.at <= one for one in known)):
+    if order["outcome"] == "unanswered" and (
+        report.at <= order["outcome_at"]
+        or (is_open and not report.decided)
+        or (last is not None and last["ended_at"] is not None and report.at < last["ended_at"] - SKEW)
+    ):
         raise errors.AlreadyRecorded
     away = await elders.away(tx, [order["person_id"]], order["day"], order["day"])
     if any(one["made_at"] >= order["made_at"] for one in away):

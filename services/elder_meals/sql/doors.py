@@ -142,10 +142,13 @@ async def open_check(tx: Tx, values: Sequence[Any]) -> uuid.UUID | None:
 
 
 async def last_check(tx: Tx, person_id: uuid.UUID) -> Any | None:
-    """The newest welfare check of an elder, locked, which is the open one if there is one: id, closed_at."""
+    """The newest welfare check of an elder, locked, which is the open one if there is one: id, closed_at, ended_at.
+
+    It ended when whoever closed it says so, and was closed when that was heard.
+    """
     return await tx.row(
-        "SELECT id, closed_at FROM welfare_checks WHERE person_id = $1 ORDER BY closed_at DESC NULLS FIRST, id DESC "
-        "LIMIT 1 FOR NO KEY UPDATE",
+        "SELECT id, closed_at, (SELECT max(t.at) FROM welfare_steps t WHERE t.check_id = w.id AND t.kind = 'closed') AS ended_at "
+        "FROM welfare_checks w WHERE person_id = $1 ORDER BY closed_at DESC NULLS FIRST, id DESC LIMIT 1 FOR NO KEY UPDATE",
         person_id,
     )
 
