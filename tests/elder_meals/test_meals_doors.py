@@ -86,6 +86,24 @@ def test_a_meal_that_a_neighbour_has_already_is_written_down(kitchen: Kitchen) -
     assert told["reasons"] == ["neighbour_not_agreed"]
 
 
+def test_what_a_courier_did_before_the_ways_were_planned_again_is_written_down(front: Front) -> None:
+    kitchen = Kitchen(front, days=1)
+    order = kitchen.order(kitchen.elder()[0], deliver_to=DOOR).json()
+    fetched = kitchen.order(kitchen.elder()[0], collect=True).json()
+    for courier in (kitchen.courier, kitchen.other_courier):
+        body = {"slot_id": kitchen.window(), "couriers": [str(courier.person_id)]}
+        kitchen.says("POST", PLAN, kitchen.cook, json=body)
+    assert is_problem(kitchen.outcome(order["id"], kitchen.courier, "delivered"), 403, "not_allowed")
+    assert is_problem(kitchen.outcome(fetched["id"], kitchen.courier, "delivered", decided=True), 403, "not_allowed")
+    (far,) = kitchen.town.residents()
+    kitchen.town.appoint(far, "courier", prefix="330411105")
+    assert is_problem(kitchen.outcome(order["id"], far, "delivered", decided=True), 404, "not_there")
+    told = kitchen.outcome(order["id"], kitchen.courier, "delivered", decided=True)
+    assert (told.status_code, told.json()["reasons"]) == (200, ["not_on_your_round"])
+    again = kitchen.outcome(order["id"], kitchen.other_courier, "unanswered")
+    assert is_problem(again, 409, "already_recorded"), "the elder has eaten, and alarms nobody"
+
+
 # ---------------------------------------------------------------- shut again
 
 

@@ -40,14 +40,15 @@ async def record(
     What was decided without a network has happened: what stands against it is answered as reasons. Nobody opened,
     or came to fetch it: a welfare check begins, unless the elder said they are away or the meal was given back before.
     """
-    order = await _at_the_door(tx, who, order_id)
+    order, reasons = await _at_the_door(tx, who, order_id, report)
     earlier = await uploads.begin(tx, who, "elder-meals.outcome", report, order_id)
     if earlier is not None:
         return earlier
     group = await claims.group(tx, order["group_id"])
     await claims.lock_slots(tx, (one["slot_id"] for one in group.claims) if group else ())
     group = await claims.group(tx, order["group_id"])
-    reasons = ["recorded_late"] if clock.now() - report.at > LATE else []
+    if clock.now() - report.at > LATE:
+        reasons.append("recorded_late")
     if group is None or group.state not in ("confirmed", "attended"):
         _stands_against(
             report, reasons, "given_back", errors.Conflict(say("This meal was given back.", "此餐已取消。"))
@@ -91,18 +92,23 @@ async def record(
     return answer
 
 
-async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID) -> Any:
-    """The order, for the courier of its round, any courier when the round is nobody's, and those who run the kitchen."""
+async def _at_the_door(tx: Tx, who: Caller, order_id: uuid.UUID, report: UploadIn) -> tuple[Any, list[str]]:
+    """The order, for the courier of its round, any courier when the round is nobody's, and those who run the kitchen.
+
+    Rounds are planned again: a courier who stood there without knowing so is heard, with the reason.
+    """
     who.known()
     order = await orders.order(tx, order_id)
     if order is None:
         raise errors.NotThere
     if who.may(KITCHEN, order["community"], order["place_id"]):
-        return order
+        return order, []
     on = await sql.courier_of(tx, order_id)
     is_courier = who.may(DOORS, order["community"], order["place_id"])
     if is_courier and on is not None and on["courier_no"] in (None, who.account_no):
-        return order
+        return order, []
+    if is_courier and report.decided and order["region"] is not None:
+        return order, ["not_on_your_round"]
     if is_courier or order["account_no"] == who.account_no or acts_for(who, order["holder_no"]):
         raise errors.NotAllowed
     raise errors.NotThere

@@ -154,8 +154,8 @@ class OutcomeOut(Out):
     at: Moment
     reasons: list[str] = Field(
         description=say(
-            "What was odd: recorded_late, given_back, neighbour_not_agreed, elder_is_absent, check_was_open.",
-            "异常说明：recorded_late 补录、given_back 此餐已取消、neighbour_not_agreed 未同意邻居代收、"
+            "What was odd: not_on_your_round, recorded_late, given_back, neighbour_not_agreed, elder_is_absent, check_was_open.",
+            "异常说明：not_on_your_round 已不在您的路线上、recorded_late 补录、given_back 此餐已取消、neighbour_not_agreed 未同意邻居代收、"
             "elder_is_absent 已报备外出、check_was_open 已有探视任务。",
         )
     )
