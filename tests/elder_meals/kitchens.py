@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -167,6 +168,16 @@ class Kitchen:
             "UPDATE meal_orders SET starts_at = now() - interval '6 hours', made_at = least(made_at, %s) WHERE id = %s",
             *(at, order),
         )
+
+    @contextmanager
+    def is_over(self, order: str) -> Iterator[None]:
+        """The window of an order has ended; afterwards it is when it was."""
+        where = "WHERE id = (SELECT slot_id FROM meal_orders WHERE id = %s)"
+        (times,) = self.town.all(f"SELECT starts_at, ends_at FROM slots {where}", order)
+        over = (clock.now() - timedelta(hours=2, seconds=1), clock.now() - timedelta(seconds=1))
+        self.town.do(f"UPDATE slots SET starts_at = %s, ends_at = %s {where}", *over, order)
+        yield
+        self.town.do(f"UPDATE slots SET starts_at = %s, ends_at = %s {where}", *times, order)
 
     def on_a_round(self, order: str) -> None:
         """A meal that goes to a door is on somebody's round, or on one that any courier may take."""

@@ -212,7 +212,14 @@ def test_a_meal_that_is_fetched_goes_to_no_neighbour_and_who_does_not_come_is_lo
     assert "is fetched" in wrong.json()["detail"]
     assert kitchen.outcome(one, kitchen.cook, "delivered").status_code == 200
     assert kitchen.outcome(two, kitchen.cook, "refused").status_code == 200
-    assert kitchen.outcome(three, kitchen.cook, "unanswered").json()["welfare_check_id"] is not None
+    (ends,) = kitchen.town.all("SELECT ends_at FROM slots WHERE id = %s", kitchen.window(5))[0]
+    for decided in (None, True):
+        early = kitchen.outcome(three, kitchen.cook, "unanswered", decided=decided)
+        assert is_problem(early, 409, "too_early"), "there is time until the window ends"
+        assert datetime.fromisoformat(early.json()["opens_at"]) == ends
+    with kitchen.is_over(three):
+        told = kitchen.outcome(three, kitchen.cook, "unanswered").json()
+    assert told["welfare_check_id"] is not None
 
 
 # ---------------------------------------------------------------- steps

@@ -54,6 +54,8 @@ async def record(
             report, reasons, "given_back", errors.Conflict(say("This meal was given back.", "此餐已取消。"))
         )
     opens_at = max(order["starts_at"] - EARLY, order["made_at"] - SKEW)
+    if outcome == "unanswered" and order["region"] is None:  # whoever fetches a meal has until its window ends
+        opens_at = max(opens_at, order["ends_at"])
     if report.at < opens_at:
         raise errors.TooEarly(opens_at=clock.local(opens_at))
     if outcome == "to_neighbour" and order["region"] is None:

@@ -97,9 +97,10 @@ async def read_round(round_id: RoundId, ctx: Ctx, who: Who) -> Response:
     description=say(
         "Sent again with the same id it is answered the same; late is accepted. What happened offline (`decided`) is accepted "
         "also of a meal that was given back or put on another round meanwhile, with what stands against it in `reasons`. `unanswered` opens a welfare "
-        "check, unless the elder has said since they ordered that they are away, or the meal was given back before.",
+        "check, unless the elder has said since they ordered that they are away, or the meal was given back before; of a meal "
+        "that is fetched it is not said before its window ends.",
         "相同 id 重复提交得到相同答复，允许补报。离线已发生的（`decided`）即使此餐已取消或已改派路线也予以接受，问题列于 `reasons`。"
-        "`unanswered` 将发起探视任务，长者下单后报备外出或此前已取消此餐的除外。",
+        "`unanswered` 将发起探视任务，长者下单后报备外出或此前已取消此餐的除外；自取的餐须待时段结束后方可登记。",
     ),
     responses=refuses(
         errors.AlreadyRecorded,

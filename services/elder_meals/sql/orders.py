@@ -96,11 +96,11 @@ async def sealed(tx: Tx, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]
 
 
 async def order(tx: Tx, order_id: uuid.UUID, *, locked: bool = False) -> Any | None:
-    """One order, for whoever brings it."""
+    """One order, for whoever brings it; it ends with its window."""
     return await tx.row(
         "SELECT id, no, group_id, place_id, community, account_no, slot_id, holder_no, person_id, day, starts_at, portions, "
-        "region, sealed, outcome, outcome_at, made_at FROM meal_orders WHERE id = $1"
-        + (" FOR NO KEY UPDATE" if locked else ""),
+        "region, sealed, outcome, outcome_at, made_at, (SELECT s.ends_at FROM slots s WHERE s.id = o.slot_id) AS ends_at "
+        "FROM meal_orders o WHERE id = $1" + (" FOR NO KEY UPDATE" if locked else ""),
         order_id,
     )
 
