@@ -229,6 +229,39 @@ def test_a_meal_that_goes_nowhere_is_told_to_the_family_and_one_that_is_fetched_
     assert (order["deliver_to"], order["fee_fen"]) == (None, 0)
 
 
+@pytest.mark.parametrize("how", ["door", "collect", "diet", "longer"])
+def test_what_was_refused_is_asked_for_again_once_the_reason_is_mended(kitchen: Kitchen, how: str) -> None:
+    (elder,) = kitchen.elder()
+    lines = [{"dish_id": kitchen.dishes["清蒸鱼"], "portions": 1}]
+    if how == "diet":
+        kitchen.knows(elder, allergens=["fish"])
+    made = standing(kitchen, elder, lines=lines, until=kitchen.day(3), collect=how == "longer")
+    body = {name: made[name] for name in ("kitchen_id", "weekdays", "window", "lines", "starts_on", "until", "collect")}
+    path = f"{STANDING}/{made['id']}"
+    if how == "longer":
+        begun(kitchen)
+        kitchen.says("PUT", path, elder, json=body | {"starts_on": kitchen.day(4), "until": kitchen.day(5)})
+    kitchen.work("order_standing")
+    refused = {"diet": "diet_conflict", "longer": "ended"}.get(how, "no_address")
+    told = 0 if how == "longer" else 2
+    assert [one for one in runs(kitchen, elder, made) if one[2]] == [
+        (kitchen.day(n), "refused", refused) for n in (2, 3)
+    ]
+    shut = "UPDATE slots SET closes_at = %s WHERE id = %s"
+    (closes,) = kitchen.town.all("SELECT closes_at FROM slots WHERE id = %s", kitchen.window(3))[0]
+    kitchen.town.do(shut, clock.now() - timedelta(seconds=1), kitchen.window(3))
+    if how in ("door", "diet"):
+        kitchen.knows(elder)
+    else:
+        kitchen.says("PUT", path, elder, json=body | {"collect": True})
+    for _ in range(2):
+        kitchen.work("order_standing")
+    kitchen.town.do(shut, closes, kitchen.window(3))
+    assert runs(kitchen, elder, made)[:2] == [(kitchen.day(2), "ordered", None), (kitchen.day(3), "refused", refused)]
+    assert kitchen.notices(made["id"]) == ["elder-meals.standing.refused"] * told
+    assert examined(kitchen.front) == []
+
+
 def test_the_dish_of_the_day_is_one_that_suits(kitchen: Kitchen) -> None:
     (elder,) = kitchen.elder()
     kitchen.knows(elder, allergens=["soy", "fish"])

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 from services.elder_meals.actions import KITCHEN, SERVICE, STAFF, acts_for
+from services.elder_meals.actions.asking import ask_again
 from services.elder_meals.actions.sealing import HEALTH, is_about_health, seal, unseal
 from services.elder_meals.sql import elders as sql
 from services.elder_meals.sql import orders
@@ -55,7 +56,10 @@ async def replace_profile(
     told: dict[str, Any],
     matches: Matches,
 ) -> None:
-    """Say anew what a kitchen and a courier must know. Staff say which version they read; an elder's own word counts."""
+    """Say anew what a kitchen and a courier must know. Staff say which version they read; an elder's own word counts.
+
+    What standing orders did not get is asked for again.
+    """
     row = await elder(tx, who, person_id)
     if is_about_health(told) and not await consents.given(tx, [person_id], HEALTH):
         raise errors.ConsentRequired(purposes=[HEALTH])
@@ -76,6 +80,7 @@ async def replace_profile(
         await sql.write_profile(tx, person_id, row["community"], sealed, account_no)
     elif not await sql.begin_profile(tx, person_id, row["community"], sealed, account_no):
         raise errors.Changed
+    await ask_again(tx, keys, person_id)
 
 
 def is_staff_only(who: Caller, person: Any) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN, SERVICE, STAFF
+from services.elder_meals.actions.asking import AHEAD_DAYS, Menus, ask_again
 from services.elder_meals.actions.elders import elder, is_staff_only, whom
-from services.elder_meals.actions.sealing import needs_of, readable
 from services.elder_meals.sql import dishes
 from services.elder_meals.sql import elders as sql
 from shared import clock, errors
@@ -22,8 +23,6 @@ from shared.places import sql as places
 from shared.web import Ask
 
 Matches = Callable[[object], None]
-AHEAD_DAYS: Final = 9
-"""How far ahead the worker looks for windows that are open."""
 
 
 class Wanted(NamedTuple):
@@ -110,9 +109,12 @@ async def _standing(tx: Tx, who: Caller, standing_id: uuid.UUID, *, locked: bool
 
 
 async def replace_standing(
-    tx: Tx, who: Caller, standing_id: uuid.UUID, wanted: Wanted, matches: Callable[[object, bool], None]
+    tx: Tx, keys: Keyring, who: Caller, standing_id: uuid.UUID, wanted: Wanted, matches: Callable[[object, bool], None]
 ) -> None:
-    """Say a standing order anew; its elder and its kitchen stay. What it has ordered stays, too."""
+    """Say a standing order anew; its elder and its kitchen stay. What it has ordered stays, too.
+
+    What it did not get is asked for again.
+    """
     row, person = await _standing(tx, who, standing_id, locked=True)
     matches(row["version"], is_staff_only(who, person))
     if row["state"] != "active":
@@ -126,6 +128,7 @@ async def replace_standing(
     await _knows_dishes(tx, wanted)
     said = _said(who, person, wanted, row["starts_on"])
     await sql.update_standing(tx, standing_id, [who.account_no, *said])
+    await ask_again(tx, keys, row["person_id"])
 
 
 async def end_standing(tx: Tx, who: Caller, standing_id: uuid.UUID) -> None:
@@ -204,7 +207,7 @@ async def begin_runs(tx: Tx, keys: Keyring, today: date) -> int:
         windows.setdefault((window.place_id, window.day, window.title), window.id)
     ran = await sql.ran(tx, [row["id"] for row in active], today)
     away = await sql.away(tx, list({row["person_id"] for row in active}), today, last)
-    known = _Menus(tx, keys, today, last)
+    known = Menus(tx, keys, today, last)
     begun = 0
     for row in active:
         for day in rules.meal_days(today, AHEAD_DAYS, row["weekdays"], row["starts_on"], row["until"]):
@@ -227,48 +230,6 @@ async def begin_runs(tx: Tx, keys: Keyring, today: date) -> int:
     return begun
 
 
-class _Menus:
-    """Menus and profiles of those who take the dish of the day, read when first needed."""
-
-    def __init__(self, tx: Tx, keys: Keyring, first: date, last: date) -> None:
-        self._tx, self._keys, self._first, self._last = tx, keys, first, last
-        self._menus: dict[uuid.UUID, dict[date, dishes.Menu]] = {}
-        self._needs: dict[uuid.UUID, rules.Needs | None] = {}
-
-    async def body(self, row: Any, day: date, slot_id: uuid.UUID) -> tuple[dict[str, Any] | None, str | None]:
-        """The order to ask for; or why there is none; neither while there is no menu."""
-        meal = row["lines"]
-        lines = meal.get("lines")
-        if lines is None:
-            menu = (await self._of(row["place_id"])).get(day)
-            if menu is None or not menu.is_published:
-                return None, None
-            left = [dishes.dish_of(one) for one in menu.rows if one["portions"] - one["taken"] >= meal["portions"]]
-            needs = await self._needs_of(row["person_id"])
-            if needs is None:
-                return None, errors.Broken.code
-            dish = rules.dish_of_the_day(left, needs)
-            if dish is None:
-                return None, "diet_conflict" if left else "full"
-            lines = [{"dish_id": str(dish.id), "portions": meal["portions"]}]
-        body = {"slot_id": str(slot_id), "persons": [str(row["person_id"])], "lines": lines}
-        body |= {"collect": True} if meal.get("collect") else {}
-        return (body if meal["channel"] == "app" else body | {"channel": meal["channel"]}), None
-
-    async def _of(self, place_id: uuid.UUID) -> dict[date, dishes.Menu]:
-        if place_id not in self._menus:
-            found = await dishes.menus(self._tx, place_id, self._first, self._last)
-            self._menus[place_id] = {one.day: one for one in found}
-        return self._menus[place_id]
-
-    async def _needs_of(self, person_id: uuid.UUID) -> rules.Needs | None:
-        if person_id not in self._needs:
-            row = await sql.profile(self._tx, person_id)
-            said = readable(self._keys, "profile", person_id, row["sealed"] if row is not None else None)
-            self._needs[person_id] = needs_of(said) if said is not None else None
-        return self._needs[person_id]
-
-
 async def settle(tx: Tx, ask: Ask, standing_id: uuid.UUID, day: date) -> bool:
     """Ask for one day if it is wanted still, and write down what became of it; False when it is to be asked again.
 
@@ -285,7 +246,10 @@ async def settle(tx: Tx, ask: Ask, standing_id: uuid.UUID, day: date) -> bool:
     elif await sql.away(tx, [run["person_id"]], day, day):
         code = rules.AWAY
     if code is None:
-        key = f"standing-{standing_id}-{day}"
+        words = uuid.uuid5(
+            standing_id, json.dumps(run["body"], sort_keys=True)
+        )  # said in other words it is another ask
+        key = f"standing-{standing_id}-{day}-{words}"
         return await _end_run(tx, run, *await ask(run["account_no"], SERVICE, run["body"], key))
     order_id = await sql.order_of(tx, run["person_id"], uuid.UUID(run["body"]["slot_id"]), run["changed_at"])
     if order_id is not None:  # a worker died before it could write down what it was answered

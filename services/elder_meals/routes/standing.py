@@ -112,13 +112,14 @@ async def read_standing(standing_id: StandingId, ctx: Ctx, who: Who) -> Response
     response_model=StandingOut,
     summary=say("Change a standing order", "修改长期订餐"),
     description=say(
-        "Meals it has ordered already stay. Staff send If-Match, others may.",
-        "已自动下单的餐保持不变。工作人员须带 If-Match，其他人可选。",
+        "Meals it has ordered already stay; days that were refused and are still open are asked for again. Staff send "
+        "If-Match, others may.",
+        "已自动下单的餐保持不变；此前未成功且仍可订的日期将重新下单。工作人员须带 If-Match，其他人可选。",
     ),
     responses=refuses(errors.AlreadyRecorded, errors.Exists, errors.Changed, errors.ConditionMissing),
 )
 async def replace_standing(standing_id: StandingId, told: StandingIn, request: Request, ctx: Ctx, who: Who) -> Response:
-    await ctx.db.run(actions.replace_standing, who, standing_id, _wanted(told), _matches(request))
+    await ctx.db.run(actions.replace_standing, ctx.keys, who, standing_id, _wanted(told), _matches(request))
     return await _shown(ctx, who, standing_id)
 
 

@@ -280,6 +280,29 @@ async def ask_again(tx: Tx, person_id: uuid.UUID, first: date, last: date) -> No
     )
 
 
+async def refused(tx: Tx, person_id: uuid.UUID, first: date, codes: Sequence[str]) -> list[Any]:
+    """Days from this one on that an elder's standing orders did not get for one of these reasons: the orders, and day."""
+    return await tx.fetch(
+        f"SELECT {_STANDING}, day FROM standing_orders JOIN (SELECT standing_id, day FROM standing_runs WHERE day >= $2 "
+        "AND state = 'refused' AND code = ANY($3::text[])) r ON r.standing_id = id "
+        "WHERE person_id = $1 AND state = 'active' ORDER BY id, day",
+        person_id,
+        first,
+        list(codes),
+    )
+
+
+async def begin_again(tx: Tx, standing_id: uuid.UUID, day: date, body: dict[str, Any]) -> None:
+    """Ask after all, with these words, for a day that was refused; the standing order is held."""
+    await tx.execute(
+        "UPDATE standing_runs SET state = 'asking', code = NULL, body = $3, changed_at = now() "
+        "WHERE standing_id = $1 AND day = $2 AND state = 'refused'",
+        standing_id,
+        day,
+        body,
+    )
+
+
 async def insert_absence(
     tx: Tx, person_id: uuid.UUID, community: str, account_no: int, first: date, last: date
 ) -> uuid.UUID:
