@@ -330,6 +330,37 @@ def test_what_the_desk_wrote_down_and_what_a_guardian_may_still_say_stays_theirs
     ]
 
 
+@pytest.mark.parametrize("has_account", [True, False])
+def test_what_the_desk_wrote_down_outlives_its_clerk_in_the_elders_name(kitchen: Kitchen, *, has_account: bool) -> None:
+    (elder,), (clerk,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.appoint(clerk, "staff", prefix="330424101")
+    made = standing(kitchen, clerk, elder, until=kitchen.day(2))
+    begun(kitchen)
+    kitchen.town.do("UPDATE roles SET ends_at = now() WHERE account_no = %s", clerk.account_no)
+    if not has_account:
+        kitchen.town.do("UPDATE accounts SET closed_at = now() WHERE no = %s", elder.account_no)
+    for _ in range(2):
+        kitchen.work("order_standing")
+    assert days(kitchen, elder) == ([kitchen.day(2)] if has_account else [])
+    assert kitchen.notices(made["id"]) == [f"elder-meals.standing.{'passed' if has_account else 'ended'}"]
+    found = kitchen.town.all("SELECT account_no, state FROM standing_orders WHERE id = %s", made["id"])
+    assert found == [(elder.account_no, "active") if has_account else (clerk.account_no, "ended")]
+
+
+def test_what_staff_change_for_a_family_stays_the_familys(kitchen: Kitchen, front: Front) -> None:
+    (elder,), (son,) = kitchen.elder(), kitchen.town.residents()
+    kitchen.town.relate(son, elder, "proxy")
+    made = standing(kitchen, son, elder, until=kitchen.day(2))
+    path = f"{STANDING}/{made['id']}"
+    body = {name: made[name] for name in ("kitchen_id", "weekdays", "window", "lines", "starts_on", "until", "collect")}
+    fresh = {"If-Match": front.get(path, kitchen.manager).headers["etag"]}
+    kitchen.says("PUT", path, kitchen.manager, json=body, headers=fresh)
+    kitchen.work("order_standing")
+    order = "SELECT account_no FROM meal_orders WHERE person_id = %s"
+    assert kitchen.town.one(order, elder.person_id) == son.account_no
+    assert kitchen.town.one("SELECT channel FROM claims WHERE holder_no = %s LIMIT 1", elder.holder_no) == "app"
+
+
 def test_staff_speak_for_an_elder_as_from_the_desk(kitchen: Kitchen) -> None:
     (elder,) = kitchen.elder()
     standing(kitchen, kitchen.manager, elder, until=kitchen.day(2))

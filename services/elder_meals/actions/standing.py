@@ -53,13 +53,13 @@ async def create_standing(tx: Tx, who: Caller, wanted: Wanted) -> uuid.UUID:
             who.account_no,
             person["id"],
             person["no"],
-            *_said(who, person, wanted, clock.today()),
+            *_said("desk" if is_staff_only(who, person) else "app", wanted, clock.today()),
         ],
     )
 
 
-def _said(who: Caller, person: Any, wanted: Wanted, starts_on: date) -> list[Any]:
-    """Weekdays, window, meal, begin and end as they are stored. What staff say is asked for as from the desk.
+def _said(channel: str, wanted: Wanted, starts_on: date) -> list[Any]:
+    """Weekdays, window, meal, begin and end as they are stored. What staff begin is asked for as from the desk.
 
     Refused is what could never order anything.
     """
@@ -69,7 +69,6 @@ def _said(who: Caller, person: Any, wanted: Wanted, starts_on: date) -> list[Any
     days = rules.meal_days(max(starts_on, today), 7, wanted.weekdays, starts_on, until)
     if not days and until is not None and starts_on <= until:
         raise errors.Unprocessable.at("/weekdays", "never")
-    channel = "desk" if is_staff_only(who, person) else "app"
     return [
         sorted(wanted.weekdays),
         wanted.window,
@@ -113,7 +112,7 @@ async def replace_standing(
 ) -> None:
     """Say a standing order anew; its elder and its kitchen stay. What it has ordered stays, too.
 
-    What it did not get is asked for again.
+    What staff change stays in the name it was in. What it did not get is asked for again.
     """
     row, person = await _standing(tx, who, standing_id, locked=True)
     matches(row["version"], is_staff_only(who, person))
@@ -126,8 +125,9 @@ async def replace_standing(
     if wanted.window != row["title"]:
         await _knows_window(tx, wanted)
     await _knows_dishes(tx, wanted)
-    said = _said(who, person, wanted, row["starts_on"])
-    await sql.update_standing(tx, standing_id, [who.account_no, *said])
+    whose = (row["account_no"], row["lines"]["channel"]) if is_staff_only(who, person) else (who.account_no, "app")
+    said = _said(whose[1], wanted, row["starts_on"])
+    await sql.update_standing(tx, standing_id, [whose[0], *said])
     await ask_again(tx, keys, row["person_id"])
 
 

@@ -107,16 +107,23 @@ async def end_standing(tx: Tx, standing_id: uuid.UUID) -> None:
 
 
 async def orphaned(tx: Tx, limit: int) -> list[Any]:
-    """Standing orders of whoever may not speak for the elder any more, locked, each with an open account of the elder's."""
+    """Standing orders of whoever may not speak for the elder any more, locked, each with an open account of the elder's.
+
+    At the desk that is whoever has no role of the staff there any more.
+    """
     return await tx.fetch(
         """
         SELECT s.id, s.community, s.holder_no, (
             SELECT min(e.no) FROM accounts e WHERE e.person_id = s.person_id AND e.closed_at IS NULL) AS elders_account
         FROM standing_orders s JOIN accounts a ON a.no = s.account_no
-        WHERE s.state = 'active' AND s.lines->>'channel' = 'app' AND a.person_id IS DISTINCT FROM s.person_id
+        WHERE s.state = 'active' AND CASE WHEN s.lines->>'channel' = 'app' THEN a.person_id IS DISTINCT FROM s.person_id
           AND NOT EXISTS (
             SELECT FROM relations r WHERE r.actor_id = a.person_id AND r.person_id = s.person_id AND r.starts_at <= now()
             AND (r.ends_at IS NULL OR r.ends_at > now()) AND (r.services IS NULL OR 'elder-meals' = ANY (r.services)))
+          ELSE NOT EXISTS (
+            SELECT FROM roles r WHERE r.account_no = s.account_no AND r.role IN ('staff', 'manager', 'operator')
+            AND starts_with(s.community, r.prefix) AND (r.place_id IS NULL OR r.place_id = s.place_id)
+            AND r.starts_at <= now() AND (r.ends_at IS NULL OR r.ends_at > now())) END
         ORDER BY s.id LIMIT $1 FOR NO KEY UPDATE OF s SKIP LOCKED
         """,
         limit,
@@ -124,9 +131,11 @@ async def orphaned(tx: Tx, limit: int) -> list[Any]:
 
 
 async def pass_standings(tx: Tx, rows: Sequence[tuple[uuid.UUID, int]]) -> None:
-    """From now on these are asked for in the name of other accounts: (standing order, account)."""
+    """From now on these are asked for in the name of their elders, and not from the desk: (standing order, account)."""
     await tx.execute(
-        "UPDATE standing_orders s SET account_no = t.account_no, version = version + 1 "
+        "WITH begun AS (UPDATE standing_runs SET body = body - 'channel' WHERE state = 'asking' AND standing_id = ANY($1)) "
+        "UPDATE standing_orders s SET account_no = t.account_no, version = version + 1, "
+        """lines = s.lines || '{"channel": "app"}' """
         "FROM unnest($1::uuid[], $2::bigint[]) AS t(id, account_no) WHERE s.id = t.id",
         [one for one, _ in rows],
         [account_no for _, account_no in rows],
