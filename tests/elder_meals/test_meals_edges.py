@@ -413,13 +413,20 @@ def test_what_is_said_twice_of_an_elder_is_known_once(kitchen: Kitchen, front: F
     assert (told["allergens"], told["diet"]) == (["egg", "nut"], ["halal", "low_salt"])
     contacts = [
         {"name": "邻居"},
-        {"name": "邻居"},
-        *({"name": "儿子", "person_id": str(son.person_id)} for _ in range(2)),
+        {"name": "邻居", "phone": "15400000004"},
+        {"name": "儿子", "person_id": str(son.person_id)},
     ]
-    refused = front.ask("PUT", path, elder, json={"contacts": contacts})
-    assert is_problem(refused, 422)
-    assert codes(refused) == [("/contacts/3/person_id", "twice")]
-    assert len(kitchen.says("PUT", path, elder, json={"contacts": contacts[:3]})["contacts"]) == 3
+    bad = [
+        (contacts[0] | {"relation": "对门"}, ("/contacts/3", "twice")),
+        (contacts[1], ("/contacts/3", "twice")),
+        (contacts[2], ("/contacts/3/person_id", "twice")),
+        ({"name": "我", "person_id": str(elder.person_id)}, ("/contacts/3/person_id", "oneself")),
+    ]
+    for more, where in bad:
+        refused = front.ask("PUT", path, elder, json={"contacts": [*contacts, more]})
+        assert is_problem(refused, 422)
+        assert codes(refused) == [where]
+    assert len(kitchen.says("PUT", path, elder, json={"contacts": contacts})["contacts"]) == 3
 
 
 def test_a_proxy_for_other_services_learns_nothing(kitchen: Kitchen, front: Front) -> None:

@@ -416,6 +416,8 @@ def test_a_standing_order_that_could_never_order_anything_is_refused(kitchen: Ki
         ({"starts_on": "2020-01-01", "until": "2020-12-31"}, ("/until", "past")),
         ({"starts_on": kitchen.day(-9), "until": kitchen.day(-1)}, ("/until", "past")),
         (never | {"weekdays": others}, ("/weekdays", "never")),
+        ({"starts_on": "2199-01-01", "until": None}, ("/starts_on", "too_far")),
+        ({"starts_on": kitchen.day(367), "until": None}, ("/starts_on", "too_far")),
         ({"portions": 5}, ("/portions", "each_line_says_its_portions")),
     ]
     for told, where in bad:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -63,13 +63,7 @@ async def replace_profile(
     row = await elder(tx, who, person_id)
     if is_about_health(told) and not await consents.given(tx, [person_id], HEALTH):
         raise errors.ConsentRequired(purposes=[HEALTH])
-    named = [uuid.UUID(one["person_id"]) for one in told["contacts"] if one["person_id"] is not None]
-    known = await sql.people(tx, named) if named else {}
-    for n, one in enumerate(told["contacts"]):
-        if one["person_id"] is not None and uuid.UUID(one["person_id"]) not in known:
-            raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "unknown")
-        if one["person_id"] is not None and one["person_id"] in [first["person_id"] for first in told["contacts"][:n]]:
-            raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "twice")
+    await _knows_contacts(tx, person_id, told["contacts"])
     if told["deliver_to"] is not None and await places.unknown_regions(tx, [told["deliver_to"]["region"]]):
         raise errors.Unprocessable.at("/deliver_to/region", "unknown")
     sealed = seal(keys, "profile", person_id, told)
@@ -81,6 +75,23 @@ async def replace_profile(
     elif not await sql.begin_profile(tx, person_id, row["community"], sealed, account_no):
         raise errors.Changed
     await ask_again(tx, keys, person_id)
+
+
+async def _knows_contacts(tx: Tx, person_id: uuid.UUID, contacts: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse contacts who are nobody here, the elder, or named before."""
+    named = [uuid.UUID(one["person_id"]) for one in contacts if one["person_id"] is not None]
+    known = await sql.people(tx, named) if named else {}
+    before: set[tuple[str | None, ...]] = set()
+    for n, one in enumerate(contacts):
+        who = one["person_id"]
+        if who is not None and uuid.UUID(who) not in known:
+            raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "unknown")
+        if who is not None and uuid.UUID(who) == person_id:
+            raise errors.Unprocessable.at(f"/contacts/{n}/person_id", "oneself")
+        key = (who,) if who is not None else (one["name"], one["phone"])
+        if key in before:
+            raise errors.Unprocessable.at(f"/contacts/{n}/person_id" if who is not None else f"/contacts/{n}", "twice")
+        before.add(key)
 
 
 def is_staff_only(who: Caller, person: Any) -> bool:

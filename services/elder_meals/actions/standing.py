@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from services.elder_meals import notices, rules
 from services.elder_meals.actions import KITCHEN, SERVICE, STAFF
@@ -23,6 +23,9 @@ from shared.places import sql as places
 from shared.web import Ask
 
 Matches = Callable[[object], None]
+
+HORIZON: Final = timedelta(days=366)
+"""How far ahead a standing order may begin."""
 
 
 class Wanted(NamedTuple):
@@ -64,6 +67,8 @@ def _said(channel: str, wanted: Wanted, starts_on: date) -> list[Any]:
     Refused is what could never order anything.
     """
     starts_on, until, today = wanted.starts_on or starts_on, wanted.until, clock.today()
+    if starts_on > today + HORIZON:
+        raise errors.Unprocessable.at("/starts_on", "too_far")
     if until is not None and until < today:
         raise errors.Unprocessable.at("/until", "past")
     days = rules.meal_days(max(starts_on, today), 7, wanted.weekdays, starts_on, until)
