@@ -39,6 +39,10 @@ class Words:
     list: str = say("Mine, or those of my places (staff)", "列表：我的，或本场所的（工作人员）")
     read: str = say("Read one", "查看一项")
     cancel: str = say("Cancel all places or one person's", "取消全部或某人的名额")
+    cancelling: str = say(
+        "Frees the places at once, also late, until the session is over. Cancelling again answers the same.",
+        "立即释放名额，场次结束前均可取消，逾期亦可。重复取消返回相同结果。",
+    )
     show: str = say("The pass to show at the door", "入场凭证")
 
 

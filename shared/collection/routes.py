@@ -91,10 +91,7 @@ def router(of: Collection, out: type[ClaimOut]) -> APIRouter:
         operation_id=f"{of.service}.{of.name}.delete",
         response_model=out,
         summary=of.words.cancel,
-        description=say(
-            "Frees the places at once, also late, until the session is over. Cancelling again answers the same.",
-            "立即释放名额，场次结束前均可取消，逾期亦可。重复取消返回相同结果。",
-        ),
+        description=of.words.cancelling,
         responses=refuses(errors.AlreadyRecorded, errors.TooLate, *of.refusals),
     )
     async def cancel(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from tests.gateway import doors
 from tests.gateway.test_front import Front, examined, is_problem, opened
 from tests.town import Resident
 
+ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "=cmd|'/c calc'!A1 <script>alert(1)</script> '; DROP TABLE dishes;-- ﷽ \u202e"
 
 
@@ -317,6 +320,18 @@ def test_a_meal_is_given_back_until_its_deadline_and_then_only_by_the_kitchen(ki
     assert front.ask("DELETE", second["href"], kitchen.cook).json()["state"] == "released"
     assert kitchen.notices(first["id"]) == ["elder-meals.order.made", "elder-meals.order.cancelled"]
     kitchen.town.do("UPDATE slots SET cancel_by = NULL WHERE id = %s", kitchen.window(3))
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "also late"), ("zh", "逾期亦可")])
+def test_the_document_says_until_when_a_meal_is_given_back(language: str, word: str) -> None:
+    paths = json.loads((ROOT / f"docs/openapi.{language}.json").read_text("utf-8"))["paths"]
+    meals, others = (
+        paths[path]["delete"]["description"]
+        for path in ("/v1/elder-meals/orders/{order_id}", "/v1/booking/reservations/{reservation_id}")
+    )
+    assert "`cancel_by`" in meals
+    assert word not in meals
+    assert word in others
 
 
 def test_hostile_words_are_kept_as_they_are_and_harm_no_sheet(kitchen: Kitchen, front: Front) -> None:

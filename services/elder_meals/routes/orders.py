@@ -61,6 +61,11 @@ ORDERS = Collection(
         list=say("Meals: mine, or those of my kitchens (staff)", "订餐列表：我的，或本厨房的（工作人员）"),
         read=say("Read one order", "查看一个订单"),
         cancel=say("Cancel a meal", "取消订餐"),
+        cancelling=say(
+            "Frees the places at once, until `cancel_by`; after that only the kitchen and the staff may. A meal that has come to "
+            "its end stays. Cancelling again answers the same.",
+            "立即释放名额，须在 `cancel_by` 之前；逾期仅厨房和工作人员可以取消。已有结果的餐不能取消。重复取消返回相同结果。",
+        ),
         show=say("The pass to show when fetching a meal", "取餐凭证"),
     ),
 )
