@@ -158,7 +158,7 @@ def test_nothing_goes_to_the_endpoint_of_a_revoked_key_whatever_it_says(front: F
     assert put(like, endpoint).status_code == 200, "a key that is good takes it over"
     announce(front)
     push(front)
-    assert positions(sink) == [1, 3]
+    assert sorted(positions(sink)) == [1, 3]
     assert examined(front) == []
 
 
