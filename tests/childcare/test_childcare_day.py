@@ -376,3 +376,12 @@ def test_who_was_there_today_need_not_come_tomorrow(room: Nursery, front: Front)
     assert (
         is_problem(front.ask("DELETE", visit["href"] + f"?person={child.person_id}", parent), 409, "signed_in") is True
     )
+
+
+def test_the_ledger_and_the_room_say_the_same_of_a_visit(room: Nursery, front: Front) -> None:
+    room.on_duty()
+    parent, child, visit = room.arrived()
+    for progress in ("inside", "left"):
+        for path in (visit["href"], f"/v1/claims/{visit['group_id']}"):
+            assert front.get(path, parent).json()["progress"] == progress, path
+        room.collect(visit, child, collector=str(parent.person_id))

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Path, Query, Response
 
 import services
 from services.gateway import actions, claiming, shapes, sql
+from services.gateway.claiming import Call
 from services.gateway.parts import Parts
 from services.gateway.routes.given import Gate, Told, Who, people
-from services.gateway.upstreams import Answer
-from shared import claims, errors, pages, web
+from services.gateway.upstreams import Answer, NoAnswer
+from shared import claims, errors, pages, web, wire
 from shared.assertion import Caller
 from shared.claiming import ClaimOut
 from shared.db import Tx
@@ -43,6 +44,19 @@ async def _claims(tx: Tx, who: Caller, group_ids: list[uuid.UUID]) -> dict[uuid.
 
 async def _claim(gate: Parts, who: Caller, group_id: uuid.UUID) -> ClaimOut | None:
     return (await gate.db.read(_claims, who, [group_id])).get(group_id)
+
+
+async def _with_progress(gate: Parts, who: Caller, call: Call, found: ClaimOut) -> ClaimOut:
+    """The claim with its service's own word for how far it is; without one when the service does not answer."""
+    if found.id is None:
+        return found
+    told = call._replace(caller=who, query=b"", path=found.href)
+    try:
+        answer = await gate.claiming.forward(found.service, told, method="GET", body=b"")
+    except NoAnswer:
+        return found
+    progress = wire.loads(answer.body).get("progress") if answer.status == 200 else None
+    return found.model_copy(update={"progress": progress})
 
 
 @router.get(
@@ -111,14 +125,14 @@ async def list_claims(
     tags=["claims"],
     summary=say("What became of a request whose answer was lost", "凭幂等键查询结果"),
 )
-async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gate, who: Who) -> Response:
+async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gate, who: Who, call: Told) -> Response:
     ask = await gate.db.read(sql.ask_by_key, who.known(), claiming.idempotency_key(key))
     if ask is None:
         raise errors.NotThere
     found = await _claim(gate, who, ask["group_id"])
     if found is None or (found.id is None and found.state not in ("held", "waiting")):
         raise errors.NotThere  # nothing came of it: send it again with the same key
-    return web.json(found)
+    return web.json(await _with_progress(gate, who, call, found))
 
 
 @router.get(
@@ -128,12 +142,12 @@ async def read_claim_by_key(key: Annotated[str, Path(max_length=130)], gate: Gat
     tags=["claims"],
     summary=say("Read one claim", "查看一个预约"),
 )
-async def read_claim(group_id: uuid.UUID, gate: Gate, who: Who) -> Response:
+async def read_claim(group_id: uuid.UUID, gate: Gate, who: Who, call: Told) -> Response:
     who.known()
     found = await _claim(gate, who, group_id)
     if found is None:
         raise errors.NotThere
-    return web.json(found)
+    return web.json(await _with_progress(gate, who, call, found))
 
 
 @router.delete(
@@ -166,9 +180,9 @@ async def delete_claim(
         if person is not None and [one.id for one in found.persons] != [person]:
             raise errors.Conflict(say("Who asked together leaves the list together.", "一同候补的人须一同退出。"))
         await gate.db.run(actions.leave, group_id)
-        return await read_claim(group_id, gate, who)
+        return await read_claim(group_id, gate, who, call)
     await gate.db.run(claims.release, group_id, reason="cancelled", only_held=True)
-    return await read_claim(group_id, gate, who)
+    return await read_claim(group_id, gate, who, call)
 
 
 def _as_response(answer: Answer) -> Response:
