@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from shared import clock, embedded
-from shared.crypto import Keyring
-from tests.conftest import copy_of
+from shared import clock
 from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen
-from tests.gateway import doors
-from tests.gateway.test_front import Front, examined, is_problem, opened
+from tests.gateway.test_front import Front, examined, is_problem
 
 PLAN = "/v1/elder-meals/rounds/plan"
-
-
-@pytest.fixture(scope="module")
-def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
-    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("doors")
-    settings = doors.demo(folder, account_burst=100_000, address_burst=100_000)
-    with copy_of(server, template) as url, opened(url, keys, settings) as front:
-        yield Kitchen(front)
-        assert examined(front) == [], "after all of it"
-
-
-@pytest.fixture
-def front(kitchen: Kitchen) -> Front:
-    return kitchen.front
 
 
 def given_back(kitchen: Kitchen) -> Any:

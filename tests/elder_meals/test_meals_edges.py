@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,30 +13,13 @@ from typing import Any
 import pytest
 
 from services.gateway.tasks import stamp_notices
-from shared import clock, embedded
-from shared.crypto import Keyring
-from tests.conftest import copy_of
+from shared import clock
 from tests.elder_meals.kitchens import DOOR, ORDERS, Kitchen, at
-from tests.gateway import doors
-from tests.gateway.test_front import Front, examined, is_problem, opened
+from tests.gateway.test_front import Front, examined, is_problem
 from tests.town import Resident
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "=cmd|'/c calc'!A1 <script>alert(1)</script> '; DROP TABLE dishes;-- ﷽ \u202e"
-
-
-@pytest.fixture(scope="module")
-def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
-    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("edges")
-    settings = doors.demo(folder, account_burst=100_000, address_burst=100_000)
-    with copy_of(server, template) as url, opened(url, keys, settings) as front:
-        yield Kitchen(front)
-        assert examined(front) == [], "after all of it"
-
-
-@pytest.fixture
-def front(kitchen: Kitchen) -> Front:
-    return kitchen.front
 
 
 def codes(answer: Any) -> list[tuple[str, str]]:

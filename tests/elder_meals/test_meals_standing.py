@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,30 +15,13 @@ from services.elder_meals import tasks
 from services.elder_meals.actions import standing as actions
 from services.elder_meals.sql import elders as sql
 from services.gateway.tasks import stamp_notices
-from shared import clock, embedded
-from shared.crypto import Keyring
-from tests.conftest import copy_of
+from shared import clock
 from tests.elder_meals.kitchens import Kitchen
-from tests.gateway import doors
-from tests.gateway.test_front import Front, examined, is_problem, opened
+from tests.gateway.test_front import Front, examined, is_problem
 from tests.town import Resident
 
 STANDING = "/v1/elder-meals/standing-orders"
 ALL_WEEK = list(range(7))
-
-
-@pytest.fixture(scope="module")
-def kitchen(server: embedded.Embedded, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kitchen]:
-    keys, folder = Keyring.fresh(), tmp_path_factory.mktemp("standing")
-    settings = doors.demo(folder, account_burst=100_000, address_burst=100_000)
-    with copy_of(server, template) as url, opened(url, keys, settings) as front:
-        yield Kitchen(front, days=4)
-        assert examined(front) == []
-
-
-@pytest.fixture
-def front(kitchen: Kitchen) -> Front:
-    return kitchen.front
 
 
 def standing(kitchen: Kitchen, who: Resident, elder: Resident | None = None, status: int = 201, **body: Any) -> Any:

@@ -14,7 +14,10 @@ from shared.notices import announce
 
 
 async def watched(tx: Tx, place_id: uuid.UUID, community: str, places: int) -> Room:
-    """Who is in a room of so many places, locked. A carer whose role has ended goes off duty here, also if that leaves children alone."""
+    """Who is in a room of so many places, locked.
+
+    A carer whose role has ended goes off duty here, also if that leaves children alone.
+    """
     room = await sql.doors.locked_room(tx, place_id, community, places)
     gone = await sql.rooms.end_lost_duties(tx, place_id, ON_DUTY)
     if not gone:

@@ -159,9 +159,8 @@ async def _nobody_opened(
     whose = [order["person_id"], order["holder_no"], order["place_id"], order["community"], order["id"]]
     made = await sql.open_check(tx, [*whose, report.at, ladder, due_at])
     if made is None:
-        last = await sql.last_check(
-            tx, order["person_id"]
-        )  # none that is open: it is of another region, out of sight here
+        # None that is open is found where it is another region's: out of sight here.
+        last = await sql.last_check(tx, order["person_id"])
         return last["id"] if last is not None and last["closed_at"] is None else None, ["check_was_open"], []
     opened = notices.welfare_opened(made, order, report.at)
     return made, [], [opened]

@@ -251,9 +251,8 @@ async def settle(tx: Tx, ask: Ask, standing_id: uuid.UUID, day: date) -> bool:
     elif await sql.away(tx, [run["person_id"]], day, day):
         code = rules.AWAY
     if code is None:
-        words = uuid.uuid5(
-            standing_id, json.dumps(run["body"], sort_keys=True)
-        )  # said in other words it is another ask
+        # Said in other words it is another ask.
+        words = uuid.uuid5(standing_id, json.dumps(run["body"], sort_keys=True))
         key = f"standing-{standing_id}-{day}-{words}"
         return await _end_run(tx, run, *await ask(run["account_no"], SERVICE, run["body"], key))
     order_id = await sql.order_of(tx, run["person_id"], uuid.UUID(run["body"]["slot_id"]), run["changed_at"])
